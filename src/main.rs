@@ -1,0 +1,3 @@
+//! The `standpipe` program: wiring only, everything else is in the library.
+
+fn main() {}
