@@ -1,0 +1,3 @@
+//! The real engine: LVM volumes exported by the kernel's SCSI target.
+
+pub mod lvm;
