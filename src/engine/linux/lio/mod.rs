@@ -1,12 +1,10 @@
 //! LIO, the kernel's SCSI target, through configfs.
 //!
 //! Everything that names a configfs path is here; LVM is known only by the UUIDs from which a
-//! volume's identity follows.
 
 pub mod acl;
 pub mod backstore;
 pub mod configfs;
-pub mod identity;
 pub mod locks;
 pub mod read;
 pub mod target;

@@ -2,6 +2,7 @@
 //!
 //! Everything that names or parses LVM is here; configfs is not known here.
 
+pub mod group;
 pub mod line;
 pub mod names;
 pub mod report;

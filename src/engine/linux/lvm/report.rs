@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 /// The columns of a [`VgRow`].
 pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_extent_count,\
-    vg_free_count,vg_attr,vg_tags,vg_seqno,vg_mda_size,vg_mda_free,vg_partial,vg_exported,vg_shared";
+    vg_free_count,vg_seqno,vg_mda_size,vg_mda_free,vg_partial,vg_exported,vg_shared";
 /// The columns of an [`LvRow`]. Metadata only: asking for any kernel state costs an ioctl for
 /// each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_permissions,lv_time,origin_uuid,pool_lv_uuid";
+    lv_descendants,lv_permissions,lv_health_status,lv_time,origin_size,vg_seqno";
 /// The columns of a [`PvRow`].
 pub const PV_COLUMNS: &str =
     "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pv_missing,pv_allocatable";
@@ -115,10 +115,6 @@ pub struct VgRow {
     pub vg_extent_count: Option<u64>,
     #[serde(default, deserialize_with = "number")]
     pub vg_free_count: Option<u64>,
-    #[serde(default)]
-    pub vg_attr: String,
-    #[serde(default)]
-    pub vg_tags: String,
     #[serde(default, deserialize_with = "number")]
     pub vg_seqno: Option<u64>,
     #[serde(default, deserialize_with = "number")]
@@ -156,9 +152,11 @@ pub struct LvRow {
     #[serde(default, deserialize_with = "number")]
     pub lv_time: Option<u64>,
     #[serde(default)]
-    pub origin_uuid: String,
-    #[serde(default)]
-    pub pool_lv_uuid: String,
+    pub lv_health_status: String,
+    #[serde(default, deserialize_with = "number")]
+    pub origin_size: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub vg_seqno: Option<u64>,
 }
 
 impl LvRow {

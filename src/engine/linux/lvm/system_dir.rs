@@ -13,7 +13,6 @@ use std::path::Path;
 
 /// What differs from the host: section, key, value (lvm.conf(5)).
 const SETTINGS: &[(&str, &str, &str)] = &[
-    ("devices", "use_devicesfile", "0"),
     ("devices", "scan_lvs", "0"),
     // Two filters on one host keep invalidating each other's hints.
     ("devices", "hints", "\"none\""),
@@ -29,8 +28,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
 ];
 
 /// Writes the folder. `host` is what `lvmconfig --type full` prints; `devices` are the only ones
-/// that LVM shall see.
-pub fn write(folder: &Path, host: &str, devices: &[DevicePath]) -> io::Result<()> {
+/// that LVM shall see, or `None` for those that the host's configuration shows.
+pub fn write(folder: &Path, host: &str, devices: Option<&[DevicePath]>) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let part = folder.join("lvm.conf.part");
     let mut file =
@@ -42,7 +41,13 @@ pub fn write(folder: &Path, host: &str, devices: &[DevicePath]) -> io::Result<()
 }
 
 /// The text of our `lvm.conf`.
-fn configuration(host: &str, devices: &[DevicePath]) -> String {
+fn configuration(host: &str, devices: Option<&[DevicePath]>) -> String {
+    let mut ours = SETTINGS.iter().map(|&(s, k, v)| (s, k, v.to_owned())).collect::<Vec<_>>();
+    if let Some(devices) = devices {
+        // The host's devices file would narrow the filter to what the host uses itself.
+        ours.push(("devices", "use_devicesfile", "0".to_owned()));
+        ours.push(("devices", "filter", filter(devices)));
+    }
     let mut text = String::from("# Written by standpipe at each start; changes are lost.\n");
     let mut section = "";
     for line in host.lines() {
@@ -52,25 +57,19 @@ fn configuration(host: &str, devices: &[DevicePath]) -> String {
             section = "";
         } else if let Some((key, value)) = line.trim().split_once('=')
             && !section.is_empty()
-            && !is_ours(section, key)
+            && !ours.iter().any(|our| (our.0, our.1) == (section, key))
         {
             push(&mut text, section, key, value);
         }
     }
-    for (section, key, value) in SETTINGS {
+    for (section, key, value) in &ours {
         push(&mut text, section, key, value);
     }
-    push(&mut text, "devices", "filter", &filter(devices));
     text
 }
 
 fn push(text: &mut String, section: &str, key: &str, value: &str) {
     writeln!(text, "{section}/{key}={value}").expect("writing to a String does not fail");
-}
-
-fn is_ours(section: &str, key: &str) -> bool {
-    (section, key) == ("devices", "filter")
-        || SETTINGS.iter().any(|ours| (ours.0, ours.1) == (section, key))
 }
 
 /// Accepts exactly these paths and rejects the rest.
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_hosts_settings_stay_unless_ours_replace_them() {
-        let text = configuration(HOST, &[device("/dev/vda")]);
+        let text = configuration(HOST, Some(&[device("/dev/vda")]));
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.contains(&"devices/dir=\"/dev\""));
         assert!(lines.contains(&"global/etc=\"/etc\""));
@@ -117,11 +116,12 @@ mod tests {
 
     #[test]
     fn only_the_given_devices_pass_the_filter() {
-        let text = configuration(HOST, &[device("/dev/vda"), device("/dev/a.b")]);
+        let text = configuration(HOST, Some(&[device("/dev/vda"), device("/dev/a.b")]));
         assert!(text.contains(
             r#"devices/filter=["a|^/dev/vda$|","a|^/dev/a\\.b$|","r|.*|"]"#
         ));
-        assert!(configuration(HOST, &[]).contains(r#"devices/filter=["r|.*|"]"#));
+        assert!(configuration(HOST, Some(&[])).contains(r#"devices/filter=["r|.*|"]"#));
+        assert!(configuration(HOST, None).contains(r#"devices/filter=["a|.*|"]"#));
     }
 
     #[test]
@@ -129,8 +129,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let folder = scratch.path().join("lvm");
-        write(&folder, HOST, &[device("/dev/vda")]).expect("first write");
-        write(&folder, HOST, &[]).expect("second write");
+        write(&folder, HOST, Some(&[device("/dev/vda")])).expect("first write");
+        write(&folder, HOST, Some(&[])).expect("second write");
         let text = fs::read_to_string(folder.join("lvm.conf")).expect("written");
         assert!(!text.contains("/dev/vda"));
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
