@@ -26,7 +26,11 @@ pub struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { proc: "/proc".into(), sys: "/sys".into(), dev: "/dev".into() }
+        Self {
+            proc: "/proc".into(),
+            sys: "/sys".into(),
+            dev: "/dev".into(),
+        }
     }
 }
 
@@ -44,7 +48,11 @@ pub enum Zeroed {
 /// otherwise claimed is refused with `EBUSY`.
 pub fn zero(device: &Path, size: u64, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Zeroed> {
     let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(exclusive).open(device)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(exclusive)
+        .open(device)?;
     let mut done = 0;
     while done < size {
         if !go_on(done) {
@@ -81,7 +89,9 @@ impl Places {
     pub fn dm_devices(&self) -> io::Result<BTreeMap<String, DmDevice>> {
         let mut devices = BTreeMap::new();
         for entry in fs::read_dir(self.sys.join("block"))?.filter_map(Result::ok) {
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             let read = |file: &str| fs::read_to_string(entry.path().join(file));
             // A device may go while it is looked at; then it is not active.
             if name.starts_with("dm-")
@@ -122,13 +132,22 @@ pub struct Users {
 impl Users {
     /// Who uses this device, in words: `mounted at /srv`.
     pub fn of(&self, device: &DmDevice) -> Option<String> {
-        if let Some((_, place)) = self.mounts.iter().find(|(number, _)| *number == device.number) {
+        if let Some((_, place)) = self
+            .mounts
+            .iter()
+            .find(|(number, _)| *number == device.number)
+        {
             return Some(format!("mounted at {place}"));
         }
         if self.swaps.contains(&self.places.dev.join(&device.name)) {
             return Some("used as swap".to_owned());
         }
-        let holders = self.places.sys.join("block").join(&device.name).join("holders");
+        let holders = self
+            .places
+            .sys
+            .join("block")
+            .join(&device.name)
+            .join("holders");
         let holder = fs::read_dir(holders).ok()?.filter_map(Result::ok).next()?;
         Some(format!("held by {}", holder.file_name().to_string_lossy()))
     }
@@ -158,8 +177,11 @@ mod tests {
     fn sample() -> (TempDir, Places) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().canonicalize().expect("a real path");
-        let places =
-            Places { proc: root.join("proc"), sys: root.join("sys"), dev: root.join("dev") };
+        let places = Places {
+            proc: root.join("proc"),
+            sys: root.join("sys"),
+            dev: root.join("dev"),
+        };
         for (n, uuid) in ["LVM-a", "LVM-b", "LVM-c", "LVM-d"].iter().enumerate() {
             let block = places.sys.join(format!("block/dm-{n}"));
             fs::create_dir_all(block.join("dm")).expect("set up");
@@ -180,7 +202,10 @@ mod tests {
         )
         .expect("set up");
         let swap = places.dev.join("mapper/swap");
-        let swaps = format!("Filename Type Size Used Priority\n{} partition 1 0 -2\n", swap.display());
+        let swaps = format!(
+            "Filename Type Size Used Priority\n{} partition 1 0 -2\n",
+            swap.display()
+        );
         fs::write(places.proc.join("swaps"), swaps).expect("set up");
         (folder, places)
     }
@@ -191,7 +216,10 @@ mod tests {
         let devices = places.dm_devices().expect("listed");
         let users = places.users().expect("read");
         assert_eq!(devices.len(), 4);
-        assert_eq!(users.of(&devices["LVM-a"]).as_deref(), Some("mounted at /srv/my data"));
+        assert_eq!(
+            users.of(&devices["LVM-a"]).as_deref(),
+            Some("mounted at /srv/my data")
+        );
         assert_eq!(users.of(&devices["LVM-b"]).as_deref(), Some("used as swap"));
         assert_eq!(users.of(&devices["LVM-c"]).as_deref(), Some("held by dm-9"));
         assert_eq!(users.of(&devices["LVM-d"]), None);

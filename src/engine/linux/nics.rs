@@ -10,7 +10,8 @@ use super::blockdev::Places;
 
 /// Every interface with its addresses, by name. What cannot be read is left out of it.
 pub fn list(places: &Places) -> Vec<Nic> {
-    let read = |file: &str| fs::read_to_string(places.proc.join("net").join(file)).unwrap_or_default();
+    let read =
+        |file: &str| fs::read_to_string(places.proc.join("net").join(file)).unwrap_or_default();
     let (locals, routes, inet6) = (read("fib_trie"), read("route"), read("if_inet6"));
     let routes = routes_of(&routes);
     let mut addresses: Vec<(String, IpAddr, u8)> = local_addresses(&locals)
@@ -39,7 +40,11 @@ fn nic(name: String, folder: &Path, addresses: &[(String, IpAddr, u8)]) -> Nic {
     Nic {
         mac: if has_mac { mac } else { String::new() },
         // In Mbit/s; -1 where the driver does not know.
-        speed: read("speed").trim().parse::<u64>().ok().map(|mbit| mbit.saturating_mul(1_000_000)),
+        speed: read("speed")
+            .trim()
+            .parse::<u64>()
+            .ok()
+            .map(|mbit| mbit.saturating_mul(1_000_000)),
         // The loopback interface says "unknown" but has a carrier.
         up: read("carrier").trim() == "1",
         addresses: addresses
@@ -78,7 +83,11 @@ fn routes_of(table: &str) -> Vec<Route> {
         .skip(1)
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let hex = |at: usize| u32::from_str_radix(words.get(at)?, 16).ok().map(u32::from_be);
+            let hex = |at: usize| {
+                u32::from_str_radix(words.get(at)?, 16)
+                    .ok()
+                    .map(u32::from_be)
+            };
             let (network, gateway, mask) = (hex(1)?, hex(2)?, hex(7)?);
             (gateway == 0 && mask != 0).then(|| (words[0].to_owned(), network, mask))
         })
@@ -102,7 +111,11 @@ fn inet6_line(line: &str) -> Option<(String, IpAddr, u8)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let address = u128::from_str_radix(words.first()?, 16).ok()?;
     let prefix = u8::from_str_radix(words.get(2)?, 16).ok()?;
-    Some(((*words.get(5)?).to_owned(), IpAddr::V6(Ipv6Addr::from(address)), prefix))
+    Some((
+        (*words.get(5)?).to_owned(),
+        IpAddr::V6(Ipv6Addr::from(address)),
+        prefix,
+    ))
 }
 
 #[cfg(test)]
@@ -123,8 +136,11 @@ mod tests {
             fs::create_dir_all(&nic).expect("set up");
             fs::write(nic.join("address"), address).expect("set up");
             fs::write(nic.join("carrier"), "1\n").expect("set up");
-            fs::write(nic.join("speed"), if name == "lo" { "-1\n" } else { "1000\n" })
-                .expect("set up");
+            fs::write(
+                nic.join("speed"),
+                if name == "lo" { "-1\n" } else { "1000\n" },
+            )
+            .expect("set up");
         }
         for (file, text) in [
             (
@@ -138,7 +154,10 @@ mod tests {
                  eth0 00000000 0202000A 0003 0 0 0 00000000 0 0 0\n\
                  eth0 0002000A 00000000 0001 0 0 0 00FFFFFF 0 0 0\n",
             ),
-            ("if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\nnonsense\n"),
+            (
+                "if_inet6",
+                "00000000000000000000000000000001 01 80 10 80       lo\nnonsense\n",
+            ),
         ] {
             fs::write(places.proc.join("net").join(file), text).expect("set up");
         }
@@ -152,7 +171,10 @@ mod tests {
         assert_eq!(nics[1].speed, None);
         assert_eq!(
             nics[1].addresses,
-            [(IpAddr::from([127, 0, 0, 1]), 8), (IpAddr::V6(Ipv6Addr::LOCALHOST), 128)]
+            [
+                (IpAddr::from([127, 0, 0, 1]), 8),
+                (IpAddr::V6(Ipv6Addr::LOCALHOST), 128)
+            ]
         );
     }
 }

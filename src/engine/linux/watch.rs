@@ -20,7 +20,9 @@ pub struct TimedOut {
 impl TimedOut {
     /// That `what` did not end.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string() }
+        Self {
+            what: what.to_string(),
+        }
     }
 }
 
@@ -57,7 +59,10 @@ pub struct Turn<'a, T> {
 impl<T> Gate<T> {
     /// A gate before `value`.
     pub fn new(value: T) -> Self {
-        Self { value: Mutex::new(Some(value)), free: Condvar::new() }
+        Self {
+            value: Mutex::new(Some(value)),
+            free: Condvar::new(),
+        }
     }
 
     /// Waits for the value; `what` names it in the error.
@@ -68,7 +73,10 @@ impl<T> Gate<T> {
             .wait_timeout_while(slot, deadline.left(), |slot| slot.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         match slot.take() {
-            Some(value) => Ok(Turn { gate: self, value: Some(value) }),
+            Some(value) => Ok(Turn {
+                gate: self,
+                value: Some(value),
+            }),
             None => Err(TimedOut::new(format_args!("the wait for {what}"))),
         }
     }
@@ -77,19 +85,27 @@ impl<T> Gate<T> {
 impl<T> Deref for Turn<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("it leaves only when the turn ends")
+        self.value
+            .as_ref()
+            .expect("it leaves only when the turn ends")
     }
 }
 
 impl<T> DerefMut for Turn<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("it leaves only when the turn ends")
+        self.value
+            .as_mut()
+            .expect("it leaves only when the turn ends")
     }
 }
 
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
-        *self.gate.value.lock().unwrap_or_else(PoisonError::into_inner) = self.value.take();
+        *self
+            .gate
+            .value
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = self.value.take();
         self.gate.free.notify_one();
     }
 }
@@ -144,11 +160,20 @@ mod tests {
     #[test]
     fn a_gate_is_waited_for_only_until_the_deadline() {
         let gate = Gate::new(7);
-        let turn = gate.enter("seven", Deadline::after(Duration::ZERO)).expect("free");
-        let refused = gate.enter("seven", Deadline::after(Duration::ZERO)).expect_err("taken");
-        assert_eq!(refused.to_string(), "the wait for seven did not end in time");
+        let turn = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect("free");
+        let refused = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect_err("taken");
+        assert_eq!(
+            refused.to_string(),
+            "the wait for seven did not end in time"
+        );
         drop(turn);
-        let turn = gate.enter("seven", Deadline::after(Duration::ZERO)).expect("free again");
+        let turn = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect("free again");
         assert_eq!(*turn, 7);
     }
 
@@ -163,7 +188,9 @@ mod tests {
                 });
             }
         });
-        let count = gate.enter("the count", Deadline::after(Duration::ZERO)).expect("free");
+        let count = gate
+            .enter("the count", Deadline::after(Duration::ZERO))
+            .expect("free");
         assert_eq!(*count, 8);
     }
 
@@ -172,10 +199,14 @@ mod tests {
         let watch = Watch::default();
         let (release, held) = channel::<()>();
         let (ended, end) = channel::<()>();
-        let late = watch.run("the write", Deadline::after(Duration::from_millis(20)), move || {
-            let _ = held.recv();
-            drop(ended);
-        });
+        let late = watch.run(
+            "the write",
+            Deadline::after(Duration::from_millis(20)),
+            move || {
+                let _ = held.recv();
+                drop(ended);
+            },
+        );
         assert_eq!(late, Err(TimedOut::new("the write")));
         assert_eq!(watch.stuck(), 1);
         drop(release);
@@ -188,7 +219,10 @@ mod tests {
     #[test]
     fn a_call_that_ends_gives_its_value() {
         let watch = Watch::default();
-        assert_eq!(watch.run("it", Deadline::after(Duration::from_secs(60)), || 5), Ok(5));
+        assert_eq!(
+            watch.run("it", Deadline::after(Duration::from_secs(60)), || 5),
+            Ok(5)
+        );
         assert_eq!(watch.stuck(), 0);
     }
 }

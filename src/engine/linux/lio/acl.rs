@@ -1,10 +1,13 @@
 //! ACLs: which unit an initiator sees in a portal group, and under which number.
 //!
 //! An ACL belongs to one initiator name in one target. Other managers may keep maps of theirs in
-//! it, so it is removed only with the last map.
+//! it, so it is removed only if we made it, and with the last map.
 
 use super::configfs::{Configfs, ConfigfsError};
 use super::target;
+
+/// The `tag` of an ACL that we made: only such a one is removed when it is empty.
+const TAG: &str = "standpipe";
 
 /// One row of an initiator's table of logical units.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +39,22 @@ pub fn folder(iqn: &str, initiator: &str) -> String {
 
 /// Shows a unit to an initiator, whose ACL is made when it is missing.
 pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
-    configfs.make(&folder(map.iqn, map.initiator))?;
+    let acl = folder(map.iqn, map.initiator);
+    if configfs.make(&acl)? {
+        configfs.write(&format!("{acl}/tag"), TAG)?;
+    }
     let path = map.path();
     let made = configfs.make(&path)?;
     let done = configfs
-        .link(&format!("{path}/{}", map.alias), &target::unit(map.iqn, map.unit))
+        .link(
+            &format!("{path}/{}", map.alias),
+            &target::unit(map.iqn, map.unit),
+        )
         .and_then(|_| {
-            configfs.write(&format!("{path}/write_protect"), if map.read_only { "1" } else { "0" })
+            configfs.write(
+                &format!("{path}/write_protect"),
+                if map.read_only { "1" } else { "0" },
+            )
         });
     if done.is_err() && made {
         let _ = unmap(configfs, map.iqn, map.initiator, map.number);
@@ -50,7 +62,7 @@ pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
     done
 }
 
-/// Hides a number from an initiator, and removes the ACL with its last map. Removing an ACL
+/// Hides a number from an initiator, and removes an ACL of ours with its last map. Removing it
 /// ends the initiator's sessions.
 pub fn unmap(
     configfs: &Configfs,
@@ -65,8 +77,13 @@ pub fn unmap(
     }
     configfs.remove(&path)?;
     let left = configfs.folders(&acl)?;
-    if left.iter().any(|name| name.starts_with("lun_")) {
-        return Ok(());
+    let is_empty = !left.iter().any(|name| name.starts_with("lun_"));
+    if is_empty
+        && configfs
+            .read(&format!("{acl}/tag"))
+            .is_ok_and(|tag| tag == TAG)
+    {
+        configfs.remove(&acl)?;
     }
-    configfs.remove(&acl).map(|_| ())
+    Ok(())
 }

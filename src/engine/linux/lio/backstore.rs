@@ -31,7 +31,9 @@ pub struct Wanted<'a> {
 pub fn create(configfs: &Configfs, wanted: &Wanted<'_>) -> Result<String, ConfigfsError> {
     let hba = make_hba(configfs)?;
     let place = format!("{hba}/{}", wanted.name);
-    let done = configfs.make(&format!("core/{place}")).and_then(|_| fill(configfs, &place, wanted));
+    let done = configfs
+        .make(&format!("core/{place}"))
+        .and_then(|_| fill(configfs, &place, wanted));
     match done {
         Ok(()) => Ok(place),
         Err(error) => {
@@ -49,7 +51,12 @@ pub fn remove(configfs: &Configfs, place: &str) -> Result<(), ConfigfsError> {
     match configfs.remove(&format!("core/{hba}")) {
         Ok(_) => Ok(()),
         // Another manager may have put a second device there.
-        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy
+            ) =>
+        {
             Ok(())
         }
         Err(error) => Err(error),
@@ -58,14 +65,19 @@ pub fn remove(configfs: &Configfs, place: &str) -> Result<(), ConfigfsError> {
 
 /// The company identifier that goes into the NAA identifier, where the kernel tells it.
 pub fn company(configfs: &Configfs, place: &str) -> Option<u32> {
-    let text = configfs.read(&format!("core/{place}/wwn/company_id")).ok()?;
+    let text = configfs
+        .read(&format!("core/{place}/wwn/company_id"))
+        .ok()?;
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
 }
 
 /// The unit serial, without the words before it.
 pub fn serial(configfs: &Configfs, place: &str) -> Result<Option<String>, ConfigfsError> {
     let text = configfs.read(&format!("core/{place}/wwn/vpd_unit_serial"))?;
-    Ok(text.rsplit_once(": ").map(|(_, serial)| serial.trim().to_owned()).filter(|s| !s.is_empty()))
+    Ok(text
+        .rsplit_once(": ")
+        .map(|(_, serial)| serial.trim().to_owned())
+        .filter(|s| !s.is_empty()))
 }
 
 /// A fresh `iblock_N`: the first number that nobody has taken meanwhile.
@@ -91,7 +103,8 @@ fn make_hba(configfs: &Configfs) -> Result<String, ConfigfsError> {
 }
 
 fn fill(configfs: &Configfs, place: &str, wanted: &Wanted<'_>) -> Result<(), ConfigfsError> {
-    let write = |attribute: &str, text: &str| configfs.write(&format!("core/{place}/{attribute}"), text);
+    let write =
+        |attribute: &str, text: &str| configfs.write(&format!("core/{place}/{attribute}"), text);
     write("control", &format!("udev_path={}", wanted.device))?;
     // Only a note for the kernel, but other managers save it as the device.
     write("udev_path", wanted.device)?;

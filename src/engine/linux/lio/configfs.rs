@@ -8,7 +8,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Longest attribute read, in bytes: sixteen pages.
 const ATTRIBUTE_LIMIT: u64 = 64 << 10;
@@ -59,7 +59,12 @@ impl Configfs {
             .and_then(|mut file| file.write(text.as_bytes()));
         match written {
             Ok(count) if count == text.len() => Ok(()),
-            Ok(_) => Err(error("write", path, Some(text), ErrorKind::WriteZero.into())),
+            Ok(_) => Err(error(
+                "write",
+                path,
+                Some(text),
+                ErrorKind::WriteZero.into(),
+            )),
             Err(source) => Err(error("write", path, Some(text), source)),
         }
     }
@@ -72,7 +77,9 @@ impl Configfs {
             .open(self.path(path))
             .and_then(|file| file.take(ATTRIBUTE_LIMIT).read_to_end(&mut bytes))
             .map_err(|source| error("read", path, None, source))?;
-        Ok(String::from_utf8_lossy(&bytes).trim_matches(['\0', '\n', ' ']).to_owned())
+        Ok(String::from_utf8_lossy(&bytes)
+            .trim_matches(['\0', '\n', ' '])
+            .to_owned())
     }
 
     /// Makes a folder; `false` when it was there.
@@ -121,21 +128,33 @@ impl Configfs {
         Ok(names
             .into_iter()
             .filter_map(|name| {
-                let to = self.leads_to(&format!("{path}/{name}"))?;
+                let to = self.leads_to(&join(path, &name))?;
                 Some((name, to))
             })
             .collect())
     }
 
-    /// Where a link leads, as a path below the root; `None` for one that leads nowhere.
+    /// Where a link leads, as a path below the root; `None` for one that leads out of it. The
+    /// kernel keeps links to what is gone, so the end need not be there.
     pub fn leads_to(&self, path: &str) -> Option<String> {
-        let root = fs::canonicalize(&self.root).ok()?;
-        let to = fs::canonicalize(self.path(path)).ok()?;
-        Some(to.strip_prefix(root).ok()?.to_str()?.to_owned())
+        let link = self.path(path);
+        let mut to = link.parent()?.to_owned();
+        for part in fs::read_link(&link).ok()?.components() {
+            match part {
+                Component::ParentDir => {
+                    to.pop();
+                }
+                Component::CurDir => {}
+                // An absolute link starts over.
+                part => to.push(part),
+            }
+        }
+        Some(to.strip_prefix(&self.root).ok()?.to_str()?.to_owned())
     }
 
     fn points_to(&self, path: &str, to: &str) -> bool {
-        self.leads_to(path).is_some_and(|found| Path::new(&found) == Path::new(to))
+        self.leads_to(path)
+            .is_some_and(|found| Path::new(&found) == Path::new(to))
     }
 
     fn names(
@@ -158,6 +177,14 @@ impl Configfs {
     }
 }
 
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
 fn gone(removed: io::Result<()>, path: &str) -> Result<bool, ConfigfsError> {
     match removed {
         Ok(()) => Ok(true),
@@ -166,15 +193,15 @@ fn gone(removed: io::Result<()>, path: &str) -> Result<bool, ConfigfsError> {
     }
 }
 
-fn error(
-    action: &'static str,
-    path: &str,
-    text: Option<&str>,
-    source: io::Error,
-) -> ConfigfsError {
+fn error(action: &'static str, path: &str, text: Option<&str>, source: io::Error) -> ConfigfsError {
     // An authentication attribute is never repeated in an error.
     let text = text.filter(|_| !path.contains("/auth/")).map(str::to_owned);
-    ConfigfsError { action, path: path.to_owned(), text, source }
+    ConfigfsError {
+        action,
+        path: path.to_owned(),
+        text,
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +218,9 @@ mod tests {
     #[test]
     fn a_write_neither_creates_nor_truncates() {
         let (folder, configfs) = subtree();
-        let missing = configfs.write("enable", "1").expect_err("there is no such attribute");
+        let missing = configfs
+            .write("enable", "1")
+            .expect_err("there is no such attribute");
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         assert_eq!(missing.to_string(), "write enable (\"1\") failed");
         fs::write(folder.path().join("enable"), "0123").expect("set up");
@@ -233,15 +262,22 @@ mod tests {
         fs::write(folder.path().join("cpus_allowed_list"), "").expect("set up");
         configfs.link("alias", "lun_0").expect("linked");
         assert_eq!(configfs.folders("").expect("listed"), ["lun_0", "lun_1"]);
-        let links = configfs.links(".").expect("listed");
+        let links = configfs.links("").expect("listed");
         assert_eq!(links, [("alias".to_owned(), "lun_0".to_owned())]);
-        assert!(configfs.folders("absent").expect("an empty list").is_empty());
+        assert!(
+            configfs
+                .folders("absent")
+                .expect("an empty list")
+                .is_empty()
+        );
     }
 
     #[test]
     fn secrets_stay_out_of_errors() {
         let (_folder, configfs) = subtree();
-        let error = configfs.write("acls/x/auth/password", "hunter2").expect_err("not there");
+        let error = configfs
+            .write("acls/x/auth/password", "hunter2")
+            .expect_err("not there");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

@@ -45,18 +45,29 @@ pub struct Locks(#[expect(dead_code, reason = "an open file is the lock")] Vec<F
 impl LockFiles {
     /// The lock files in a folder, `/var/run` on a real machine.
     pub fn in_folder(folder: &Path) -> Self {
-        Self(["targetcli.lock", "rtslib_backstore.lock"].map(|name| folder.join(name)).into())
+        Self(
+            ["targetcli.lock", "rtslib_backstore.lock"]
+                .map(|name| folder.join(name))
+                .into(),
+        )
     }
 
     /// Waits for both, at most for `limit`.
     pub fn take(&self, limit: Duration) -> Result<Locks, LockError> {
         let end = Instant::now() + limit;
-        self.0.iter().map(|path| take_one(path, end)).collect::<Result<_, _>>().map(Locks)
+        self.0
+            .iter()
+            .map(|path| take_one(path, end))
+            .collect::<Result<_, _>>()
+            .map(Locks)
     }
 }
 
 fn take_one(path: &Path, end: Instant) -> Result<File, LockError> {
-    let failed = |source| LockError::Open { path: path.display().to_string(), source };
+    let failed = |source| LockError::Open {
+        path: path.display().to_string(),
+        source,
+    };
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -70,7 +81,9 @@ fn take_one(path: &Path, end: Instant) -> Result<File, LockError> {
             Ok(()) => return Ok(file),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => thread::sleep(PAUSE),
             Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::Busy { path: path.display().to_string() });
+                return Err(LockError::Busy {
+                    path: path.display().to_string(),
+                });
             }
             Err(Errno::INTR) => {}
             Err(errno) => return Err(failed(errno.into())),
@@ -109,6 +122,9 @@ mod tests {
     fn a_missing_folder_is_an_error_with_its_path() {
         let error = LockFiles::in_folder(Path::new("/nonexistent")).take(Duration::ZERO);
         let text = error.expect_err("cannot be opened").to_string();
-        assert_eq!(text, "lock file /nonexistent/targetcli.lock cannot be opened");
+        assert_eq!(
+            text,
+            "lock file /nonexistent/targetcli.lock cannot be opened"
+        );
     }
 }

@@ -5,6 +5,7 @@
 pub mod acl;
 pub mod backstore;
 pub mod configfs;
+pub mod export;
 pub mod locks;
 pub mod read;
 pub mod target;

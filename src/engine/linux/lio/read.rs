@@ -105,13 +105,20 @@ pub fn state(configfs: &Configfs) -> Result<State, ConfigfsError> {
     Ok(state)
 }
 
-fn backstore(configfs: &Configfs, place: &str) -> Backstore {
-    let info = configfs.read(&format!("core/{place}/info")).unwrap_or_default();
+/// Reads one backstore.
+pub fn backstore(configfs: &Configfs, place: &str) -> Backstore {
+    let info = configfs
+        .read(&format!("core/{place}/info"))
+        .unwrap_or_default();
     Backstore {
         serial: backstore::serial(configfs, place).ok().flatten(),
         device: device(&info),
-        enabled: configfs.read(&format!("core/{place}/enable")).is_ok_and(|text| text == "1"),
-        path: configfs.read(&format!("core/{place}/udev_path")).unwrap_or_default(),
+        enabled: configfs
+            .read(&format!("core/{place}/enable"))
+            .is_ok_and(|text| text == "1"),
+        path: configfs
+            .read(&format!("core/{place}/udev_path"))
+            .unwrap_or_default(),
     }
 }
 
@@ -126,7 +133,9 @@ fn device(info: &str) -> Option<(u32, u32)> {
 
 fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
     let mut target = Target {
-        enabled: configfs.read(&format!("{group}/enable")).is_ok_and(|text| text == "1"),
+        enabled: configfs
+            .read(&format!("{group}/enable"))
+            .is_ok_and(|text| text == "1"),
         portals: configfs.folders(&format!("{group}/np"))?,
         ..Target::default()
     };
@@ -138,19 +147,35 @@ fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
     for initiator in configfs.folders(&format!("{group}/acls"))? {
         let mut maps = BTreeMap::new();
         for (number, folder) in numbered(configfs, &format!("{group}/acls/{initiator}"))? {
-            let (alias, to) = first_link(configfs, &folder)?;
-            let unit = to.and_then(|to| lun_number(to.rsplit('/').next()?));
-            let read_only =
-                configfs.read(&format!("{folder}/write_protect")).is_ok_and(|text| text == "1");
-            maps.insert(number, Mapped { unit, alias, read_only });
+            let mut mapped = mapped(configfs, &folder)?;
+            // A link outlives the unit that it led to.
+            mapped.unit = mapped.unit.filter(|unit| {
+                target
+                    .units
+                    .get(unit)
+                    .is_some_and(|unit| unit.backstore.is_some())
+            });
+            maps.insert(number, mapped);
         }
         target.acls.insert(initiator, maps);
     }
     Ok(target)
 }
 
+/// Reads one row of an ACL, by the path of its folder.
+pub fn mapped(configfs: &Configfs, folder: &str) -> Result<Mapped, ConfigfsError> {
+    let (alias, to) = first_link(configfs, folder)?;
+    Ok(Mapped {
+        unit: to.and_then(|to| lun_number(to.rsplit('/').next()?)),
+        alias,
+        read_only: configfs
+            .read(&format!("{folder}/write_protect"))
+            .is_ok_and(|text| text == "1"),
+    })
+}
+
 /// The `lun_N` folders in a folder, with their paths.
-fn numbered(configfs: &Configfs, path: &str) -> Result<Vec<(u64, String)>, ConfigfsError> {
+pub fn numbered(configfs: &Configfs, path: &str) -> Result<Vec<(u64, String)>, ConfigfsError> {
     let names = configfs.folders(path)?;
     Ok(names
         .iter()
@@ -204,10 +229,16 @@ mod tests {
             fs::create_dir_all(folder).expect("set up");
         }
         for (file, text) in [
-            (core.join("wwn/vpd_unit_serial"), "T10 VPD Unit Serial Number: abc-1\n"),
+            (
+                core.join("wwn/vpd_unit_serial"),
+                "T10 VPD Unit Serial Number: abc-1\n",
+            ),
             (core.join("enable"), "1\n"),
             (core.join("udev_path"), "/dev/disk/by-id/x\n"),
-            (core.join("info"), "Status: ACTIVATED\n  Major: 253 Minor: 5  CLAIMED: IBLOCK\n"),
+            (
+                core.join("info"),
+                "Status: ACTIVATED\n  Major: 253 Minor: 5  CLAIMED: IBLOCK\n",
+            ),
             (group.join("enable"), "1\n"),
             (map.join("write_protect"), "1\n"),
             (root.join("iscsi/cpus_allowed_list"), "0-1\n"),
@@ -231,7 +262,11 @@ mod tests {
         let target = &state.targets[IQN];
         assert_eq!(target.portals, ["127.0.0.1:3260"]);
         assert_eq!(target.units[&3].backstore.as_deref(), Some(place));
-        let expected = Mapped { unit: Some(3), alias: "standpipe-7".into(), read_only: true };
+        let expected = Mapped {
+            unit: Some(3),
+            alias: "standpipe-7".into(),
+            read_only: true,
+        };
         assert_eq!(target.acls[HOST][&0], expected);
     }
 
@@ -249,6 +284,9 @@ mod tests {
     #[test]
     fn without_a_kernel_target_there_is_nothing() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        assert_eq!(state(&Configfs::new(folder.path())).expect("read"), State::default());
+        assert_eq!(
+            state(&Configfs::new(folder.path())).expect("read"),
+            State::default()
+        );
     }
 }

@@ -27,11 +27,7 @@ pub fn group(iqn: &str) -> String {
 
 /// Makes a target with its portals, or completes one that is there, and opens it for logins.
 /// Portals that are there beyond these are left alone.
-pub fn ensure(
-    configfs: &Configfs,
-    iqn: &str,
-    portals: &[SocketAddr],
-) -> Result<(), ConfigfsError> {
+pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<(), ConfigfsError> {
     let group = group(iqn);
     // The first of these makes the kernel load its iSCSI target.
     for folder in ["iscsi", &format!("iscsi/{iqn}"), &group] {

@@ -7,7 +7,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::line::{Chosen, Extents, Line, Qualified};
 use super::names::{DevicePath, LvName, LvmUuid, Tag, VgName};
@@ -15,7 +14,7 @@ use super::report::{
     Document, LV_COLUMNS, LvRow, PV_COLUMNS, PvRow, SEGMENT_COLUMNS, VG_COLUMNS, VgRow,
 };
 use super::shell::{Shell, ShellError};
-use super::{system_dir, tags};
+use super::system_dir;
 use crate::engine::linux::watch::{Deadline, Gate, TimedOut, Turn, Watch};
 
 /// How a request to LVM failed.
@@ -68,29 +67,49 @@ impl Lvm {
         let host = host_configuration(program, deadline)?;
         system_dir::write(folder, &host, None).map_err(LvmError::Configuration)?;
         let mut shell = Shell::new(program, folder);
-        let seen = shell.run(&list("vgs", VG_COLUMNS), deadline.left())?.groups();
-        let devices = shell.run(&list("pvs", PV_COLUMNS), deadline.left())?.devices();
+        let seen = shell
+            .run(&list("vgs", VG_COLUMNS), deadline.left())?
+            .groups();
+        let devices = shell
+            .run(&list("pvs", PV_COLUMNS), deadline.left())?
+            .devices();
         drop(shell);
         let mut groups = Vec::new();
         for name in names {
             let mut named = seen.iter().filter(|row| row.vg_name == name.as_str());
-            let row = named.next().ok_or_else(|| LvmError::NoGroup(name.clone()))?;
+            let row = named
+                .next()
+                .ok_or_else(|| LvmError::NoGroup(name.clone()))?;
             if named.next().is_some() {
-                return Err(LvmError::Odd(format!("two volume groups of the name {name}")));
+                return Err(LvmError::Odd(format!(
+                    "two volume groups of the name {name}"
+                )));
             }
             let uuid = LvmUuid::new(row.vg_uuid.as_str()).map_err(odd)?;
             let writer = Gate::new(Shell::new(program, folder));
-            groups.push(Group { name: name.clone(), uuid, writer });
+            groups.push(Group {
+                name: name.clone(),
+                uuid,
+                writer,
+            });
         }
         let devices = devices
             .iter()
-            .filter(|row| groups.iter().any(|group| group.uuid.as_str() == row.vg_uuid))
+            .filter(|row| {
+                groups
+                    .iter()
+                    .any(|group| group.uuid.as_str() == row.vg_uuid)
+            })
             .filter(|row| row.pv_missing.is_empty())
             .map(|row| DevicePath::new(row.pv_name.as_str()).map_err(odd))
             .collect::<Result<Vec<_>, _>>()?;
         system_dir::write(folder, &host, Some(&devices)).map_err(LvmError::Configuration)?;
         let reader = Gate::new(Shell::new(program, folder));
-        Ok(Self { reader, groups, devices })
+        Ok(Self {
+            reader,
+            groups,
+            devices,
+        })
     }
 
     /// The managed groups.
@@ -111,19 +130,28 @@ impl Lvm {
     /// Rows of the managed groups.
     pub fn list_groups(&self, deadline: Deadline) -> Result<Vec<VgRow>, LvmError> {
         let rows = self.read(&list("vgs", VG_COLUMNS), deadline)?.groups();
-        Ok(rows.into_iter().filter(|row| self.group(&row.vg_uuid).is_some()).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| self.group(&row.vg_uuid).is_some())
+            .collect())
     }
 
     /// Rows of the managed groups' visible volumes.
     pub fn list_volumes(&self, deadline: Deadline) -> Result<Vec<LvRow>, LvmError> {
         let rows = self.read(&list("lvs", LV_COLUMNS), deadline)?.volumes();
-        Ok(rows.into_iter().filter(|row| self.group(&row.vg_uuid).is_some()).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| self.group(&row.vg_uuid).is_some())
+            .collect())
     }
 
     /// Rows of the managed groups' physical volumes.
     pub fn list_devices(&self, deadline: Deadline) -> Result<Vec<PvRow>, LvmError> {
         let rows = self.read(&list("pvs", PV_COLUMNS), deadline)?.devices();
-        Ok(rows.into_iter().filter(|row| self.group(&row.vg_uuid).is_some()).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| self.group(&row.vg_uuid).is_some())
+            .collect())
     }
 
     /// The managed group that holds a volume.
@@ -146,8 +174,14 @@ impl Lvm {
 impl Group {
     /// Waits until nobody else of this program changes the group.
     pub fn enter(&self, deadline: Deadline) -> Result<Session<'_>, LvmError> {
-        let shell = self.writer.enter(&format!("volume group {}", self.name), deadline)?;
-        Ok(Session { group: self, shell, deadline })
+        let shell = self
+            .writer
+            .enter(&format!("volume group {}", self.name), deadline)?;
+        Ok(Session {
+            group: self,
+            shell,
+            deadline,
+        })
     }
 }
 
@@ -185,15 +219,18 @@ impl Session<'_> {
     pub fn state(&mut self) -> Result<Option<VgRow>, LvmError> {
         let rows = self.run(&list("vgs", VG_COLUMNS))?.groups();
         let pinned = &self.group;
-        Ok(rows.into_iter().find(|row| {
-            row.vg_uuid == pinned.uuid.as_str() && row.vg_name == pinned.name.as_str()
-        }))
+        Ok(rows
+            .into_iter()
+            .find(|row| row.vg_uuid == pinned.uuid.as_str() && row.vg_name == pinned.name.as_str()))
     }
 
     /// The visible volumes.
     pub fn volumes(&mut self) -> Result<Vec<LvRow>, LvmError> {
         let rows = self.run(&list("lvs", LV_COLUMNS))?.volumes();
-        Ok(rows.into_iter().filter(|row| row.vg_uuid == self.group.uuid.as_str()).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| row.vg_uuid == self.group.uuid.as_str())
+            .collect())
     }
 
     /// One volume as it is now.
@@ -231,12 +268,7 @@ impl Session<'_> {
     }
 
     /// Adds and takes off tags of an owned volume in one metadata commit.
-    pub fn retag(
-        &mut self,
-        volume: &LvmUuid,
-        remove: &[Tag],
-        add: &[Tag],
-    ) -> Result<(), LvmError> {
+    pub fn retag(&mut self, volume: &LvmUuid, remove: &[Tag], add: &[Tag]) -> Result<(), LvmError> {
         let mut line = Line::new("lvchange");
         for tag in remove {
             line = line.option("--deltag", tag);
@@ -244,20 +276,23 @@ impl Session<'_> {
         for tag in add {
             line = line.option("--addtag", tag);
         }
-        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name)).map(|_| ())
+        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name))
+            .map(|_| ())
     }
 
     /// Makes an owned volume's device appear.
     pub fn activate(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
         let line = Line::new("lvchange").with("-ay");
-        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name)).map(|_| ())
+        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name))
+            .map(|_| ())
     }
 
     /// Removes an owned volume that nobody has open. LVM chooses it by identity and mark under its
     /// lock, and says yes to having found none: whether it is gone must be read.
     pub fn remove(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
         let line = Line::new("lvremove").with("-y");
-        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name)).map(|_| ())
+        self.run(&line.option("-S", &Chosen(volume)).word(&self.group.name))
+            .map(|_| ())
     }
 
     /// Extends a volume to so many extents, onto exactly these.
@@ -268,7 +303,7 @@ impl Session<'_> {
         onto: &[Extents],
     ) -> Result<(), LvmError> {
         let mut line = Line::new("lvextend")
-            .with("-y --alloc anywhere")
+            .with("-y")
             .option("-l", &extents)
             .word(&Qualified(&self.group.name, name));
         for range in onto {
@@ -280,17 +315,13 @@ impl Session<'_> {
     /// Takes the last extents off a volume again.
     pub fn reduce(&mut self, name: &LvName, extents: u64) -> Result<(), LvmError> {
         let line = Line::new("lvreduce").with("-y -f").option("-l", &extents);
-        self.run(&line.word(&Qualified(&self.group.name, name))).map(|_| ())
+        self.run(&line.word(&Qualified(&self.group.name, name)))
+            .map(|_| ())
     }
 
     fn run(&mut self, line: &Line) -> Result<Document, LvmError> {
         Ok(self.shell.run(line, self.deadline.left())?)
     }
-}
-
-/// The tags that a new volume of ours bears.
-pub fn new_tags(name: Tag, job: Tag) -> Vec<Tag> {
-    vec![tags::owner(), name, job]
 }
 
 fn list(command: &'static str, columns: &'static str) -> Line {
@@ -320,6 +351,3 @@ fn host_configuration(program: &Path, deadline: Deadline) -> Result<String, LvmE
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
-
-/// How long a call of an engine may take.
-pub const LIMIT: Duration = Duration::from_secs(19);

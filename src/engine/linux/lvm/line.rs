@@ -107,7 +107,11 @@ impl Extents {
         let (first, last) = range.split_once('-')?;
         let (first, last) = (first.parse().ok()?, last.parse().ok()?);
         (first <= last).then_some(())?;
-        Some(Self { device: DevicePath::new(device).ok()?, first, last })
+        Some(Self {
+            device: DevicePath::new(device).ok()?,
+            first,
+            last,
+        })
     }
 }
 
@@ -120,7 +124,11 @@ mod tests {
         let vg = VgName::new("vg0").expect("a name");
         let lv = LvmUuid::new("KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA").expect("a UUID");
         assert_eq!(
-            Line::new("lvremove").with("-y").option("-S", &Chosen(&lv)).word(&vg).as_str(),
+            Line::new("lvremove")
+                .with("-y")
+                .option("-S", &Chosen(&lv))
+                .word(&vg)
+                .as_str(),
             "lvremove -y -S 'lv_uuid=KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA \
              && lv_tags={standpipe.v1}' vg0"
         );
@@ -136,7 +144,13 @@ mod tests {
 
     #[test]
     fn other_forms_of_extents_are_not_guessed_at() {
-        for column in ["pool_tdata:0-3", "/dev/vda", "/dev/vda:5-3", "/dev/vda:x-y", "/dev/a b:0-1"] {
+        for column in [
+            "pool_tdata:0-3",
+            "/dev/vda",
+            "/dev/vda:5-3",
+            "/dev/vda:x-y",
+            "/dev/a b:0-1",
+        ] {
             assert_eq!(Extents::read(column), None, "{column}");
         }
     }

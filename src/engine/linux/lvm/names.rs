@@ -123,13 +123,20 @@ fn is_name(text: &str) -> bool {
         && !text.starts_with('-')
         && text != "."
         && text != ".."
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+_.-".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+_.-".contains(&b))
 }
 
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
-    groups.iter().map(|group| group.len()).eq([6, 4, 4, 4, 4, 4, 6])
-        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_alphanumeric()))
+    groups
+        .iter()
+        .map(|group| group.len())
+        .eq([6, 4, 4, 4, 4, 4, 6])
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -138,14 +145,22 @@ mod tests {
 
     #[test]
     fn texts_that_the_shell_would_split_or_misread_are_refused() {
-        for bad in ["", "a b", "a'b", "a\"b", "-a", ".", "..", "a\nb", "a/b", "ä", "a\\b"] {
+        for bad in [
+            "", "a b", "a'b", "a\"b", "-a", ".", "..", "a\nb", "a/b", "ä", "a\\b",
+        ] {
             assert!(VgName::new(bad).is_err(), "{bad:?} as a group name");
             assert!(LvName::new(bad).is_err(), "{bad:?} as a volume name");
         }
         for bad in ["", "a b", "a'b", "a,b", "a@b", "a%b", "ä", "a{b}"] {
             assert!(Tag::new(bad).is_err(), "{bad:?} as a tag");
         }
-        for bad in ["vda", "/dev/a b", "/dev/../etc/passwd", "/dev/a'b", "/etc/passwd"] {
+        for bad in [
+            "vda",
+            "/dev/a b",
+            "/dev/../etc/passwd",
+            "/dev/a'b",
+            "/etc/passwd",
+        ] {
             assert!(DevicePath::new(bad).is_err(), "{bad:?} as a device");
         }
         assert!(VgName::new("a".repeat(128)).is_err());
@@ -164,7 +179,13 @@ mod tests {
     fn a_uuid_has_its_exact_form() {
         let good = "KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA";
         assert!(LvmUuid::new(good).is_ok());
-        for bad in ["", "KROYpN", &good[1..], &good.replace('-', "_"), &good.replace('K', "'")] {
+        for bad in [
+            "",
+            "KROYpN",
+            &good[1..],
+            &good.replace('-', "_"),
+            &good.replace('K', "'"),
+        ] {
             assert!(LvmUuid::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -101,7 +101,10 @@ pub struct LogRow {
 
 /// A volume group. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the fields are LVM's columns, described in vgs(8)")]
+#[expect(
+    missing_docs,
+    reason = "the fields are LVM's columns, described in vgs(8)"
+)]
 pub struct VgRow {
     pub vg_name: String,
     pub vg_uuid: String,
@@ -131,7 +134,10 @@ pub struct VgRow {
 
 /// A logical volume. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the fields are LVM's columns, described in lvs(8)")]
+#[expect(
+    missing_docs,
+    reason = "the fields are LVM's columns, described in lvs(8)"
+)]
 pub struct LvRow {
     pub lv_uuid: String,
     pub lv_name: String,
@@ -173,7 +179,10 @@ impl LvRow {
 
 /// A segment of a logical volume.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the fields are LVM's columns, described in lvs(8)")]
+#[expect(
+    missing_docs,
+    reason = "the fields are LVM's columns, described in lvs(8)"
+)]
 pub struct SegmentRow {
     pub lv_uuid: String,
     pub lv_name: String,
@@ -186,7 +195,10 @@ pub struct SegmentRow {
 
 /// A physical volume. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the fields are LVM's columns, described in pvs(8)")]
+#[expect(
+    missing_docs,
+    reason = "the fields are LVM's columns, described in pvs(8)"
+)]
 pub struct PvRow {
     pub pv_name: String,
     pub pv_uuid: String,

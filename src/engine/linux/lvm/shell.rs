@@ -90,7 +90,11 @@ struct Running {
 impl Shell {
     /// A shell of `program` under a folder that [`super::system_dir::write`] made.
     pub fn new(program: impl Into<PathBuf>, system_dir: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), system_dir: system_dir.into(), running: None }
+        Self {
+            program: program.into(),
+            system_dir: system_dir.into(),
+            running: None,
+        }
     }
 
     /// Runs one command to its end, at most for `deadline`.
@@ -151,7 +155,10 @@ impl Shell {
         let errors = errors.expect("standard error was asked to be a pipe");
         let (sender, documents) = sync_channel(1);
         thread::spawn(move || {
-            let mut reports = Budgeted { inner: BufReader::new(reports), left: DOCUMENT_LIMIT };
+            let mut reports = Budgeted {
+                inner: BufReader::new(reports),
+                left: DOCUMENT_LIMIT,
+            };
             loop {
                 reports.left = DOCUMENT_LIMIT;
                 let mut parser = serde_json::Deserializer::from_reader(&mut reports);
@@ -167,7 +174,12 @@ impl Shell {
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&complaints);
         thread::spawn(move || keep_end(errors, &kept));
-        Ok(Running { child, lines, documents, complaints })
+        Ok(Running {
+            child,
+            lines,
+            documents,
+            complaints,
+        })
     }
 }
 
@@ -195,11 +207,17 @@ impl Running {
     fn died(self, line: &Line) -> ShellError {
         let complaint = self.complaint();
         self.end();
-        ShellError::Died { command: line.to_string(), complaint }
+        ShellError::Died {
+            command: line.to_string(),
+            complaint,
+        }
     }
 
     fn complaint(&self) -> String {
-        let kept = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match String::from_utf8_lossy(&kept).trim() {
             "" => "no reason given".to_owned(),
             text => text.to_owned(),
@@ -207,7 +225,10 @@ impl Running {
     }
 
     fn forget_complaints(&self) {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Asks the command to end: a wait for a lock ends at once, and cleanly.
@@ -251,7 +272,9 @@ struct Budgeted<R> {
 
 impl<R: Read> Read for Budgeted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let take = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let read = self.inner.read(&mut buffer[..take])?;
         self.left = self.left.saturating_sub(read as u64);
         Ok(read)
@@ -278,7 +301,8 @@ mod tests {
         Shell::new("/bin/sh", "/nonexistent")
     }
 
-    const OK: &str = r#"echo '{"log":[{"log_type":"status","log_context":"shell","log_ret_code":"1"}]}'"#;
+    const OK: &str =
+        r#"echo '{"log":[{"log_type":"status","log_context":"shell","log_ret_code":"1"}]}'"#;
     const LONG: Duration = Duration::from_secs(30);
 
     #[test]
@@ -290,7 +314,10 @@ mod tests {
         let mut shell = shell();
         let first = shell.run(&line, LONG).expect("an answer").groups();
         let second = shell.run(&line, LONG).expect("an answer").groups();
-        assert_eq!((first[0].vg_name.as_str(), second[0].vg_name.as_str()), ("1", "2"));
+        assert_eq!(
+            (first[0].vg_name.as_str(), second[0].vg_name.as_str()),
+            ("1", "2")
+        );
         assert_eq!(first[0].vg_uuid, second[0].vg_uuid, "the same process");
     }
 
@@ -309,7 +336,9 @@ mod tests {
     #[test]
     fn a_death_leaves_the_outcome_unknown_and_the_next_command_gets_a_new_shell() {
         let mut shell = shell();
-        let error = shell.run(&Line::new("kill -SEGV $$"), LONG).expect_err("it died");
+        let error = shell
+            .run(&Line::new("kill -SEGV $$"), LONG)
+            .expect_err("it died");
         assert!(error.outcome_is_unknown(), "{error}");
         assert!(shell.run(&Line::new(OK), LONG).is_ok());
     }
@@ -318,7 +347,9 @@ mod tests {
     fn a_shell_that_died_while_idle_is_replaced_without_a_word() {
         let mut shell = shell();
         for _ in 0..3 {
-            shell.run(&Line::new(OK).with("; exit"), LONG).expect("answered before it died");
+            shell
+                .run(&Line::new(OK).with("; exit"), LONG)
+                .expect("answered before it died");
             let running = shell.running.as_mut().expect("it was kept");
             running.child.wait().expect("it ends");
         }
@@ -334,7 +365,9 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_json_is_a_death() {
-        let error = shell().run(&Line::new("echo hello"), LONG).expect_err("no document");
+        let error = shell()
+            .run(&Line::new("echo hello"), LONG)
+            .expect_err("no document");
         assert!(matches!(error, ShellError::Died { .. }), "{error}");
     }
 

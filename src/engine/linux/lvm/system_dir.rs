@@ -30,10 +30,17 @@ const SETTINGS: &[(&str, &str, &str)] = &[
 /// Writes the folder. `host` is what `lvmconfig --type full` prints; `devices` are the only ones
 /// that LVM shall see, or `None` for those that the host's configuration shows.
 pub fn write(folder: &Path, host: &str, devices: Option<&[DevicePath]>) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let part = folder.join("lvm.conf.part");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)?;
     file.write_all(configuration(host, devices).as_bytes())?;
     drop(file);
     // LVM re-reads a changed file between two commands, so it must never see half of one.
@@ -42,7 +49,10 @@ pub fn write(folder: &Path, host: &str, devices: Option<&[DevicePath]>) -> io::R
 
 /// The text of our `lvm.conf`.
 fn configuration(host: &str, devices: Option<&[DevicePath]>) -> String {
-    let mut ours = SETTINGS.iter().map(|&(s, k, v)| (s, k, v.to_owned())).collect::<Vec<_>>();
+    let mut ours = SETTINGS
+        .iter()
+        .map(|&(s, k, v)| (s, k, v.to_owned()))
+        .collect::<Vec<_>>();
     if let Some(devices) = devices {
         // The host's devices file would narrow the filter to what the host uses itself.
         ours.push(("devices", "use_devicesfile", "0".to_owned()));
@@ -110,16 +120,18 @@ mod tests {
         assert!(lines.contains(&"global/use_aio=0"));
         for (section, key, _) in SETTINGS {
             let start = format!("{section}/{key}=");
-            assert_eq!(lines.iter().filter(|line| line.starts_with(&start)).count(), 1, "{start}");
+            assert_eq!(
+                lines.iter().filter(|line| line.starts_with(&start)).count(),
+                1,
+                "{start}"
+            );
         }
     }
 
     #[test]
     fn only_the_given_devices_pass_the_filter() {
         let text = configuration(HOST, Some(&[device("/dev/vda"), device("/dev/a.b")]));
-        assert!(text.contains(
-            r#"devices/filter=["a|^/dev/vda$|","a|^/dev/a\\.b$|","r|.*|"]"#
-        ));
+        assert!(text.contains(r#"devices/filter=["a|^/dev/vda$|","a|^/dev/a\\.b$|","r|.*|"]"#));
         assert!(configuration(HOST, Some(&[])).contains(r#"devices/filter=["r|.*|"]"#));
         assert!(configuration(HOST, None).contains(r#"devices/filter=["a|.*|"]"#));
     }

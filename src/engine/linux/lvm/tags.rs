@@ -61,6 +61,15 @@ pub fn job(id: &str) -> Result<Tag, NotAllowed> {
     Tag::new(format!("{JOB}{}", escape(id)))
 }
 
+/// The tags of the `lv_tags` column that hold display names: one, unless somebody added to them.
+pub fn names(column: &str) -> Vec<Tag> {
+    column
+        .split(',')
+        .filter(|tag| tag.starts_with(NAME))
+        .filter_map(|tag| Tag::new(tag).ok())
+        .collect()
+}
+
 /// Writes every byte that is not a letter, a digit or one of `_+.-` as `=XX` in hexadecimal.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -107,12 +116,19 @@ mod tests {
     #[test]
     fn a_volume_without_our_marks_is_not_ours() {
         assert_eq!(Marks::read(""), Marks::default());
-        assert_eq!(Marks::read("standpipe,xstandpipe.v1,standpipe.v10"), Marks::default());
+        assert_eq!(
+            Marks::read("standpipe,xstandpipe.v1,standpipe.v10"),
+            Marks::default()
+        );
     }
 
     #[test]
     fn a_damaged_name_reads_as_none() {
-        for column in ["standpipe.name=a=2", "standpipe.name==ZZ", "standpipe.name==FF"] {
+        for column in [
+            "standpipe.name=a=2",
+            "standpipe.name==ZZ",
+            "standpipe.name==FF",
+        ] {
             assert_eq!(Marks::read(column).name, None, "{column}");
         }
     }
