@@ -19,6 +19,7 @@ Every difference is one line on standard output. Exit status 0: none, 1: some,
 
 import argparse
 import pathlib
+import re
 import sys
 import tempfile
 import zipfile
@@ -36,8 +37,8 @@ PROSE = {
     "modelcorrespondence", "umlpackagepath",
 }
 
-# DSP0004 default for an element without the qualifier: absence and this value
-# are the same declaration. Version has none, so absence differs from any value.
+# A boolean qualifier with its default says what its absence says (DSP0004
+# 5.6.3); the default is false for all but these.
 BOOLEAN_DEFAULTS = {"in": True, "read": True}
 
 
@@ -74,7 +75,8 @@ class Comparison:
 
     def equal(self, where, what, ours, theirs):
         if ours != theirs:
-            self.differ(where, f"{what} is {ours!r}, in 2.49.0 {theirs!r}")
+            self.differ(
+                where, f"{what} is {shown(ours)}, in 2.49.0 {shown(theirs)}")
 
     def members(self, where, what, ours, theirs):
         """The pairs that both sides have; reports those that only one has."""
@@ -139,6 +141,15 @@ class Comparison:
         self.qualifiers(where, ours.qualifiers, theirs.qualifiers)
 
 
+def shown(value):
+    """A value as a reader of MOF would write it."""
+    if isinstance(value, list):
+        return "{ " + ", ".join(shown(item) for item in value) + " }"
+    if isinstance(value, (bool, type(None))):
+        return {None: "absent", True: "true", False: "false"}[value]
+    return str(value)
+
+
 def effective(qualifiers):
     """Qualifiers as {lower-case name: value}, less prose and mere defaults."""
     values = {name.lower(): qualifier.value
@@ -184,6 +195,16 @@ def check_descriptions(comparison, ours, theirs):
                 comparison.differ(where, "has the DMTF's Description")
 
 
+def check_includes(comparison, top):
+    """Every MOF file below the top one is compiled by it."""
+    included = {(top.parent / name).resolve() for name in re.findall(
+        r'#pragma\s+include\s*\(\s*"([^"]+)"', top.read_text("utf-8"))}
+    for file in sorted(top.parent.rglob("*.mof")):
+        if file.resolve() not in included and file.resolve() != top.resolve():
+            comparison.differ(file.relative_to(top.parent),
+                              f"is not included by {top.name}")
+
+
 def check_own_classes(comparison, classes):
     """A class outside the CIM schema is Standpipe's and extends a CIM class."""
     for cim_class in classes:
@@ -211,6 +232,7 @@ def compare(top, source):
             comparison.cim_class(cim_class, theirs[name])
         else:
             comparison.differ(name, "is not in 2.49.0")
+    check_includes(comparison, top)
     check_own_classes(comparison, own)
     check_descriptions(comparison, ours, theirs)
     return comparison, len(own)
@@ -242,7 +264,7 @@ def main():
         summary = f"schema: compared {compared}; {own} classes of our own"
     for problem in problems:
         print(problem)
-    print(f"{summary}; {len(problems)} differences")
+    print(f"{summary}; differences: {len(problems)}")
     return 1 if problems else 0
 
 
