@@ -5,4 +5,5 @@
 
 pub mod array;
 pub mod cim;
+pub mod identity;
 pub mod store;

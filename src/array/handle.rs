@@ -117,7 +117,7 @@ impl Array {
         let slot = Slot::take(&self.0)?;
         let (tell, told) = oneshot::channel();
         let id = JobId::new();
-        let owner = who.user().to_owned();
+        let owner = who.user.to_string();
         std::thread::Builder::new()
             .name(format!("job-{}", &id.hex()[..8]))
             .spawn(move || {
