@@ -134,9 +134,13 @@ impl Array {
     /// [`Kind::NotFound`] if it is not there, [`Kind::NotSupported`] if it has ended.
     pub fn cancel(&self, job: JobId) -> Result<(), Error> {
         let snapshot = self.snapshot();
-        let job = snapshot.job(&job).ok_or_else(|| Error::not_found("there is no such job"))?;
+        let job = snapshot
+            .job(&job)
+            .ok_or_else(|| Error::not_found("there is no such job"))?;
         if job.is_finished() {
-            return Err(Error::not_supported("the job has ended and cannot be stopped"));
+            return Err(Error::not_supported(
+                "the job has ended and cannot be stopped",
+            ));
         }
         job.live.cancel();
         Ok(())
@@ -149,9 +153,9 @@ impl Array {
     pub fn forget(&self, id: JobId) -> Result<(), Error> {
         match self.snapshot().job(&id) {
             None => Err(Error::not_found("there is no such job")),
-            Some(job) if !job.is_finished() => {
-                Err(Error::in_use("the job is running; wait for its end or stop it first"))
-            }
+            Some(job) if !job.is_finished() => Err(Error::in_use(
+                "the job is running; wait for its end or stop it first",
+            )),
             Some(_) => self.0.forget(&[id]),
         }
     }
@@ -212,8 +216,15 @@ impl Inner {
         };
         let plan = plan(command, &self.published.load(), id).map_err(refused)?;
         let begun = Begun { job: id, plan };
-        let job = Arc::new(Job::start(id, begun.plan.title.clone(), command.area(), owner));
-        self.store.write(&opening(&begun, &job)).map_err(|e| refused(store_failed(e)))?;
+        let job = Arc::new(Job::start(
+            id,
+            begun.plan.title.clone(),
+            command.area(),
+            owner,
+        ));
+        self.store
+            .write(&opening(&begun, &job))
+            .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
         match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
             Ok(reached) => self.close(&begun, &job, reached),
@@ -238,7 +249,11 @@ impl Inner {
             return Err((error, Some(job.id)));
         }
         self.publish(|next| {
-            begun.plan.changes.iter().for_each(|change| next.take_change(change));
+            begun
+                .plan
+                .changes
+                .iter()
+                .for_each(|change| next.take_change(change));
             if let Some(pool) = reached.pool {
                 next.take_pool(pool);
             }
@@ -252,7 +267,10 @@ impl Inner {
         ended.note = left.map(|left| {
             format!("not everything could be taken back ({left}); the next start tries again")
         });
-        if let Err(error) = self.store.write(&closing(&begun.plan, &ended, false, left.is_none())) {
+        if let Err(error) = self
+            .store
+            .write(&closing(&begun.plan, &ended, false, left.is_none()))
+        {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
         self.publish(|next| next.put_job(ended.clone().into()));
@@ -287,12 +305,16 @@ impl Inner {
             self.versions.send_replace(version);
             return Ok(());
         }
-        Err(Error::new(Kind::Unavailable, "the array changes too fast to be looked at"))
+        Err(Error::new(
+            Kind::Unavailable,
+            "the array changes too fast to be looked at",
+        ))
     }
 
     fn forget(&self, jobs: &[JobId]) -> Result<(), Error> {
         let mut batch = Batch::new();
-        jobs.iter().for_each(|id| batch.remove(Table::Jobs, id.to_string()));
+        jobs.iter()
+            .for_each(|id| batch.remove(Table::Jobs, id.to_string()));
         self.store.write(&batch).map_err(store_failed)?;
         self.publish(|next| jobs.iter().for_each(|id| next.remove_job(*id)));
         Ok(())

@@ -20,9 +20,9 @@ use super::model::{
 
 /// Who is related to whom, one way.
 #[derive(Clone, Debug)]
-struct Index<K, V>(HashMap<K, OrdSet<V>>);
+struct Index<K, V: Ord>(HashMap<K, OrdSet<V>>);
 
-impl<K, V> Default for Index<K, V> {
+impl<K, V: Ord> Default for Index<K, V> {
     fn default() -> Self {
         Self(HashMap::new())
     }
@@ -39,6 +39,15 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
             if values.is_empty() {
                 self.0.remove(key);
             }
+        }
+    }
+
+    /// Adds or removes a relation.
+    fn set(&mut self, key: K, value: V, related: bool) {
+        if related {
+            self.link(key, value)
+        } else {
+            self.unlink(&key, &value)
         }
     }
 
@@ -131,12 +140,16 @@ maps! {
 impl Inventory {
     /// The volumes of a pool.
     pub fn volumes_in(&self, pool: &PoolId) -> impl Iterator<Item = &Arc<Volume>> {
-        self.pool_volumes.of(pool).filter_map(|id| self.volumes.get(id))
+        self.pool_volumes
+            .of(pool)
+            .filter_map(|id| self.volumes.get(id))
     }
 
     /// The volumes of that name; more than one only where somebody else named one of them.
     pub fn volumes_named(&self, name: &str) -> impl Iterator<Item = &Arc<Volume>> {
-        self.name_volumes.of(&name.to_owned()).filter_map(|id| self.volumes.get(id))
+        self.name_volumes
+            .of(&name.to_owned())
+            .filter_map(|id| self.volumes.get(id))
     }
 
     /// The volume that hosts see under that identifier; `None` also if there are several.
@@ -150,12 +163,16 @@ impl Inventory {
 
     /// The device groups that a volume belongs to.
     pub fn groups_with_volume(&self, id: &VolumeId) -> impl Iterator<Item = &Arc<Group>> {
-        self.volume_groups.of(id).filter_map(|id| self.groups.get(id))
+        self.volume_groups
+            .of(id)
+            .filter_map(|id| self.groups.get(id))
     }
 
     /// The initiator groups that an initiator belongs to.
     pub fn groups_with_initiator(&self, name: &InitiatorName) -> impl Iterator<Item = &Arc<Group>> {
-        self.initiator_groups.of(name).filter_map(|id| self.groups.get(id))
+        self.initiator_groups
+            .of(name)
+            .filter_map(|id| self.groups.get(id))
     }
 
     /// The target port groups that a port belongs to.
@@ -165,27 +182,36 @@ impl Inventory {
 
     /// The views that use a group.
     pub fn views_with(&self, group: GroupId) -> impl Iterator<Item = &Arc<View>> {
-        self.group_views.of(&group).filter_map(|id| self.views.get(id))
+        self.group_views
+            .of(&group)
+            .filter_map(|id| self.views.get(id))
     }
 
     /// The views that a volume has a number in.
     pub fn views_of_volume(&self, id: &VolumeId) -> impl Iterator<Item = &Arc<View>> {
-        self.groups_with_volume(id).flat_map(|group| self.views_with(group.id))
+        self.groups_with_volume(id)
+            .flat_map(|group| self.views_with(group.id))
     }
 
     /// The group of that kind and name.
     pub fn group_named(&self, kind: GroupKind, name: &str) -> Option<&Arc<Group>> {
-        self.name_groups.of(&(kind, name.to_owned())).find_map(|id| self.groups.get(id))
+        self.name_groups
+            .of(&(kind, name.to_owned()))
+            .find_map(|id| self.groups.get(id))
     }
 
     /// The view of that name.
     pub fn view_named(&self, name: &str) -> Option<&Arc<View>> {
-        self.name_views.of(&name.to_owned()).find_map(|id| self.views.get(id))
+        self.name_views
+            .of(&name.to_owned())
+            .find_map(|id| self.views.get(id))
     }
 
     /// The jobs that made or changed an element.
     pub fn jobs_of(&self, element: &Element) -> impl Iterator<Item = &Arc<Job>> {
-        self.element_jobs.of(element).filter_map(|id| self.jobs.get(id))
+        self.element_jobs
+            .of(element)
+            .filter_map(|id| self.jobs.get(id))
     }
 
     /// The numbers that somebody else's maps take.
@@ -195,7 +221,11 @@ impl Inventory {
 
     /// Everything that a view shows: each initiator, through each port, each volume.
     pub fn maps_of(&self, view: &View) -> Vec<Map> {
-        let members = |kind| view.group(kind).and_then(|id| self.groups.get(&id)).map(|g| &g.members);
+        let members = |kind| {
+            view.group(kind)
+                .and_then(|id| self.groups.get(&id))
+                .map(|g| &g.members)
+        };
         let (Some(Members::Initiators(initiators)), Some(Members::Ports(ports))) =
             (members(GroupKind::Initiators), members(GroupKind::Ports))
         else {
@@ -232,14 +262,39 @@ pub(super) fn maps<'a>(
 
 /// Putting a new picture together.
 impl Inventory {
+    /// An empty array of that name.
+    pub(super) fn new(system: SystemName) -> Self {
+        Self {
+            system: system.into(),
+            version: 1,
+            ..Self::default()
+        }
+    }
+
     /// Takes over what an engine saw of everything.
     pub(super) fn take_facts(&mut self, facts: Facts) {
-        self.pools = facts.pools.into_iter().map(|p| (p.id.clone(), p.into())).collect();
-        self.disks = facts.disks.into_iter().map(|d| (d.id.clone(), d.into())).collect();
-        self.nics = facts.nics.into_iter().map(|n| (n.name.clone(), n.into())).collect();
+        self.pools = facts
+            .pools
+            .into_iter()
+            .map(|p| (p.id.clone(), Arc::new(p)))
+            .collect();
+        self.disks = facts
+            .disks
+            .into_iter()
+            .map(|d| (d.id.clone(), Arc::new(d)))
+            .collect();
+        self.nics = facts
+            .nics
+            .into_iter()
+            .map(|n| (n.name.clone(), Arc::new(n)))
+            .collect();
         let ports = facts.targets.iter().flat_map(|t| &t.ports);
         self.ports = ports.map(|p| (p.id.clone(), Arc::new(p.clone()))).collect();
-        self.targets = facts.targets.into_iter().map(|t| (t.iqn.clone(), t.into())).collect();
+        self.targets = facts
+            .targets
+            .into_iter()
+            .map(|t| (t.iqn.clone(), Arc::new(t)))
+            .collect();
         self.foreign_maps = facts.foreign_maps.into();
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
@@ -259,10 +314,16 @@ impl Inventory {
             self.remove_volume(id);
         }
         for volume in volumes {
-            if self.volumes.get(&volume.id).is_none_or(|known| **known != volume) {
+            if self
+                .volumes
+                .get(&volume.id)
+                .is_none_or(|known| **known != volume)
+            {
                 self.remove_volume(&volume.id.clone());
-                self.pool_volumes.link(volume.pool.clone(), volume.id.clone());
-                self.name_volumes.link(volume.name.clone(), volume.id.clone());
+                self.pool_volumes
+                    .link(volume.pool.clone(), volume.id.clone());
+                self.name_volumes
+                    .link(volume.name.clone(), volume.id.clone());
                 self.naa_volumes.link(volume.naa, volume.id.clone());
                 self.volumes.insert(volume.id.clone(), volume.into());
             }
@@ -281,15 +342,17 @@ impl Inventory {
     pub(super) fn take_change(&mut self, change: &Change) {
         match change {
             Change::PutInitiator(initiator) => {
-                self.initiators.insert(initiator.name.clone(), Arc::new(initiator.clone()));
+                self.initiators
+                    .insert(initiator.name.clone(), Arc::new(initiator.clone()));
             }
             Change::RemoveInitiator(name) => {
                 self.initiators.remove(name);
             }
             Change::PutGroup(group) => {
                 self.remove_group(group.id);
-                self.link_members(group, Index::link, Index::link, Index::link);
-                self.name_groups.link((group.members.kind(), group.name.clone()), group.id);
+                self.relate_members(group, true);
+                self.name_groups
+                    .link((group.members.kind(), group.name.clone()), group.id);
                 self.groups.insert(group.id, Arc::new(group.clone()));
             }
             Change::RemoveGroup(id) => self.remove_group(*id),
@@ -307,33 +370,30 @@ impl Inventory {
 
     fn remove_group(&mut self, id: GroupId) {
         if let Some(group) = self.groups.remove(&id) {
-            self.name_groups.unlink(&(group.members.kind(), group.name.clone()), &id);
-            self.link_members(
-                &group,
-                |index, key, value| index.unlink(&key, &value),
-                |index, key, value| index.unlink(&key, &value),
-                |index, key, value| index.unlink(&key, &value),
-            );
+            self.name_groups
+                .unlink(&(group.members.kind(), group.name.clone()), &id);
+            self.relate_members(&group, false);
         }
     }
 
-    /// Does the same to the index entry of every member of a group.
-    fn link_members(
-        &mut self,
-        group: &Group,
-        initiator: fn(&mut Index<InitiatorName, GroupId>, InitiatorName, GroupId),
-        port: fn(&mut Index<PortId, GroupId>, PortId, GroupId),
-        volume: fn(&mut Index<VolumeId, GroupId>, VolumeId, GroupId),
-    ) {
+    /// Adds or removes the relation of every member to its group.
+    fn relate_members(&mut self, group: &Group, related: bool) {
+        let id = group.id;
         match &group.members {
             Members::Initiators(names) => {
-                names.iter().for_each(|n| initiator(&mut self.initiator_groups, n.clone(), group.id));
+                names
+                    .iter()
+                    .for_each(|n| self.initiator_groups.set(n.clone(), id, related));
             }
-            Members::Ports(ids) => {
-                ids.iter().for_each(|p| port(&mut self.port_groups, p.clone(), group.id));
+            Members::Ports(ports) => {
+                ports
+                    .iter()
+                    .for_each(|p| self.port_groups.set(p.clone(), id, related));
             }
-            Members::Volumes(ids) => {
-                ids.iter().for_each(|v| volume(&mut self.volume_groups, v.clone(), group.id));
+            Members::Volumes(volumes) => {
+                volumes
+                    .iter()
+                    .for_each(|v| self.volume_groups.set(v.clone(), id, related));
             }
         }
     }

@@ -93,7 +93,11 @@ impl Job {
 
     /// How long it ran, or has been running.
     pub fn elapsed(&self) -> Duration {
-        let end = if self.is_finished() { self.changed } else { now_micros() };
+        let end = if self.is_finished() {
+            self.changed
+        } else {
+            now_micros()
+        };
         Duration::from_micros(end.saturating_sub(self.submitted))
     }
 
@@ -124,8 +128,11 @@ impl Job {
                 job.affected.clone_from(affected);
             }
             Err(error) => {
-                job.state =
-                    if self.live.is_cancelled() { JobState::Cancelled } else { JobState::Failed };
+                job.state = if self.live.is_cancelled() {
+                    JobState::Cancelled
+                } else {
+                    JobState::Failed
+                };
                 job.error = Some((error.kind, error.message.clone()));
             }
         }
@@ -148,8 +155,12 @@ impl Live {
 
 impl Progress for Live {
     fn report(&self, done: u64, total: u64) {
-        let percent = (u128::from(done) * 100).checked_div(total.into()).unwrap_or(0).min(99);
-        self.percent.store(u8::try_from(percent).unwrap_or(99), Ordering::Relaxed);
+        let percent = (u128::from(done) * 100)
+            .checked_div(total.into())
+            .unwrap_or(0)
+            .min(99);
+        self.percent
+            .store(u8::try_from(percent).unwrap_or(99), Ordering::Relaxed);
     }
 
     fn is_cancelled(&self) -> bool {
@@ -159,6 +170,8 @@ impl Progress for Live {
 
 /// Microseconds since 1970.
 pub(super) fn now_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

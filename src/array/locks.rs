@@ -26,7 +26,11 @@ pub(super) fn keys(command: &Command) -> HashSet<Key> {
     let mut keys = HashSet::new();
     match command {
         Command::CreateVolume { name: given, .. } => keys.extend(name(given)),
-        Command::GrowVolume { volume, name: given, .. } => {
+        Command::GrowVolume {
+            volume,
+            name: given,
+            ..
+        } => {
             keys.insert(Key::Volume(volume.clone()));
             keys.extend(name(given));
         }
@@ -39,8 +43,14 @@ pub(super) fn keys(command: &Command) -> HashSet<Key> {
         }
         // A volume that joins a group must not be deleted meanwhile. One that is in a group
         // already cannot be, so nothing else needs its lock.
-        Command::CreateGroup { members: Members::Volumes(volumes), .. }
-        | Command::AddMembers { members: Members::Volumes(volumes), .. } => {
+        Command::CreateGroup {
+            members: Members::Volumes(volumes),
+            ..
+        }
+        | Command::AddMembers {
+            members: Members::Volumes(volumes),
+            ..
+        } => {
             keys.insert(Key::Masking);
             keys.extend(volumes.iter().cloned().map(Key::Volume));
         }
@@ -77,7 +87,11 @@ impl Locks {
         let mut held = self.held();
         while !held.is_disjoint(&keys) {
             let left = end.checked_duration_since(Instant::now())?;
-            held = self.freed.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+            held = self
+                .freed
+                .wait_timeout(held, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         held.extend(keys.iter().cloned());
         drop(held);

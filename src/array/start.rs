@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Store, Table};
 
@@ -33,7 +33,7 @@ pub(super) fn start(
     system: SystemName,
 ) -> Result<Inventory, Error> {
     let (system, fresh) = system_record(store, system)?;
-    let mut inventory = Inventory { system: system.into(), version: 1, ..Inventory::default() };
+    let mut inventory = Inventory::new(system);
     for (_, initiator) in load::<Initiator>(store, Table::Initiators)? {
         inventory.take_change(&Change::PutInitiator(initiator));
     }
@@ -43,15 +43,18 @@ pub(super) fn start(
     for (_, view) in load::<View>(store, Table::Views)? {
         inventory.take_change(&Change::PutView(view));
     }
-    let mut jobs: BTreeMap<_, _> =
-        load::<Job>(store, Table::Jobs)?.into_iter().map(|(_, job)| (job.id, job)).collect();
+    let mut jobs: BTreeMap<_, _> = load::<Job>(store, Table::Jobs)?
+        .into_iter()
+        .map(|(_, job)| (job.id, job))
+        .collect();
     let mut warnings = Vec::new();
     for (_, begun) in load::<Begun>(store, Table::Journal)? {
         let job = jobs.remove(&begun.job);
         let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
         jobs.insert(ended.id, ended);
     }
-    jobs.into_values().for_each(|job| inventory.put_job(job.into()));
+    jobs.into_values()
+        .for_each(|job| inventory.put_job(job.into()));
     let facts = engine.scan()?;
     if fresh {
         adopt(store, &mut inventory, &facts.maps, &mut warnings)?;
@@ -59,10 +62,14 @@ pub(super) fn start(
     inventory.take_facts(facts);
     let maps = showable(&inventory, &mut warnings);
     if let Err(error) = engine.converge(&maps) {
-        warnings.push(format!("not everything that should be shown to hosts is: {error}"));
+        warnings.push(format!(
+            "not everything that should be shown to hosts is: {error}"
+        ));
     }
     inventory.take_facts(engine.scan()?);
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
     Ok(inventory)
 }
@@ -70,7 +77,9 @@ pub(super) fn start(
 /// The maps of volumes that are there and are this array's; the others are warned about.
 fn showable(inventory: &Inventory, warnings: &mut Vec<String>) -> Vec<Map> {
     let (good, bad): (Vec<_>, Vec<_>) = inventory.all_maps().into_iter().partition(|map| {
-        inventory.volume(&map.volume).is_some_and(|volume| volume.job.is_none())
+        inventory
+            .volume(&map.volume)
+            .is_some_and(|volume| volume.job.is_none())
     });
     for map in bad {
         warnings.push(format!(
@@ -100,13 +109,24 @@ fn system_record(store: &Store, system: SystemName) -> Result<(SystemName, bool)
                 record.format
             )));
         }
-        return Ok((SystemName { name: record.name, label: system.label }, false));
+        return Ok((
+            SystemName {
+                name: record.name,
+                label: system.label,
+            },
+            false,
+        ));
     }
     let mut batch = Batch::new();
-    let record =
-        SystemRecord { format: FORMAT, name: system.name.clone(), label: system.label.clone() };
+    let record = SystemRecord {
+        format: FORMAT,
+        name: system.name.clone(),
+        label: system.label.clone(),
+    };
     batch.put(Table::System, "system", &record);
-    store.write(&batch).map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+    store
+        .write(&batch)
+        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
     Ok((system, true))
 }
 
@@ -120,12 +140,21 @@ fn end_begun(
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
     let mut job = job.unwrap_or_else(|| {
-        Job::start(begun.job, begun.plan.title.clone(), super::job::Area::Storage, String::new())
+        Job::start(
+            begun.job,
+            begun.plan.title.clone(),
+            super::job::Area::Storage,
+            String::new(),
+        )
     });
     let (mut ended, reached, clean) = match recover(&begun.plan, engine) {
         Recovered::Finished(reached) => {
             job.note = Some("a restart interrupted it; it was finished afterwards".into());
-            begun.plan.changes.iter().for_each(|change| inventory.take_change(change));
+            begun
+                .plan
+                .changes
+                .iter()
+                .for_each(|change| inventory.take_change(change));
             (job.ended(&Ok(reached.affected())), true, true)
         }
         Recovered::RolledBack => {
@@ -134,7 +163,10 @@ fn end_begun(
             (job.ended(&Err(error)), false, true)
         }
         Recovered::Stuck(error) => {
-            warnings.push(format!("'{}' was interrupted and is unfinished: {error}", job.title));
+            warnings.push(format!(
+                "'{}' was interrupted and is unfinished: {error}",
+                job.title
+            ));
             job.note = Some("a restart interrupted it; the next start tries to end it".into());
             (job.ended(&Err(error)), false, false)
         }
@@ -179,11 +211,19 @@ fn adopt(
         };
         let name = format!("adopted {initiator} {}", port.tag);
         let host = *hosts.entry(initiator).or_insert_with(|| {
-            group(format!("adopted {initiator}"), Members::Initiators([initiator.clone()].into()))
+            group(
+                format!("adopted {initiator}"),
+                Members::Initiators([initiator.clone()].into()),
+            )
         });
         let ports = group(name.clone(), Members::Ports([port.clone()].into()));
-        let volumes = group(name.clone(), Members::Volumes(luns.keys().cloned().collect()));
-        changes.push(Change::PutInitiator(Initiator { name: initiator.clone() }));
+        let volumes = group(
+            name.clone(),
+            Members::Volumes(luns.keys().cloned().collect()),
+        );
+        changes.push(Change::PutInitiator(Initiator {
+            name: initiator.clone(),
+        }));
         changes.push(Change::PutView(View {
             id: ViewId::new(),
             name,
@@ -194,9 +234,15 @@ fn adopt(
         }));
     }
     let mut batch = Batch::new();
-    changes.iter().for_each(|change| change.write_to(&mut batch));
-    store.write(&batch).map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
-    changes.iter().for_each(|change| inventory.take_change(change));
+    changes
+        .iter()
+        .for_each(|change| change.write_to(&mut batch));
+    store
+        .write(&batch)
+        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+    changes
+        .iter()
+        .for_each(|change| inventory.take_change(change));
     warnings.push(
         "the stored state was missing; what is shown to hosts was adopted as masking views".into(),
     );

@@ -69,7 +69,12 @@ pub(super) fn carry_out(
 
 /// Takes the undos of the first `taken` steps, last first; goes on after a failure.
 fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Result<(), Error> {
-    let undos = plan.steps.iter().take(taken).rev().filter_map(|planned| planned.undo.as_ref());
+    let undos = plan
+        .steps
+        .iter()
+        .take(taken)
+        .rev()
+        .filter_map(|planned| planned.undo.as_ref());
     let mut first = Ok(());
     for undo in undos {
         if let Err(error) = engine.apply(undo, &Unwatched) {
@@ -100,7 +105,9 @@ pub(super) fn recover(plan: &Plan, engine: &dyn Engine) -> Recovered {
         AfterCrash::Forward => match carry_out(plan, engine, &Unwatched) {
             Ok(reached) => Recovered::Finished(reached),
             Err(Setback { left: None, .. }) => Recovered::RolledBack,
-            Err(Setback { left: Some(error), .. }) => Recovered::Stuck(error),
+            Err(Setback {
+                left: Some(error), ..
+            }) => Recovered::Stuck(error),
         },
         AfterCrash::Back => match take_back(plan, plan.steps.len(), engine) {
             Ok(()) => Recovered::RolledBack,
@@ -115,30 +122,51 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     match &plan.goal {
         Goal::Made { pool, device, size } => {
             let facts = engine.scan_pool(pool)?;
-            let made = facts.volumes.iter().find(|v| v.device == *device && v.job.is_none());
+            let made = facts
+                .volumes
+                .iter()
+                .find(|v| v.device == *device && v.job.is_none());
             match made.filter(|v| v.size == *size) {
-                Some(volume) => {
-                    Ok(Reached { effect: Effect::Volume(volume.id.clone()), pool: Some(facts) })
-                }
-                None => Err(unlike(format!("the new volume is not there with {size} bytes"))),
+                Some(volume) => Ok(Reached {
+                    effect: Effect::Volume(volume.id.clone()),
+                    pool: Some(facts),
+                }),
+                None => Err(unlike(format!(
+                    "the new volume is not there with {size} bytes"
+                ))),
             }
         }
-        Goal::Changed { pool, volume, size, name } => {
+        Goal::Changed {
+            pool,
+            volume,
+            size,
+            name,
+        } => {
             let facts = engine.scan_pool(pool)?;
             match find(&facts, volume).filter(|v| v.size == *size && v.name == *name) {
-                Some(_) => Ok(Reached { effect: Effect::Volume(volume.clone()), pool: Some(facts) }),
+                Some(_) => Ok(Reached {
+                    effect: Effect::Volume(volume.clone()),
+                    pool: Some(facts),
+                }),
                 None => Err(unlike(format!("the volume does not have {size} bytes"))),
             }
         }
         Goal::Removed { pool, volume } => {
             let facts = engine.scan_pool(pool)?;
             match find(&facts, volume) {
-                None => Ok(Reached { effect: Effect::Gone, pool: Some(facts) }),
+                None => Ok(Reached {
+                    effect: Effect::Gone,
+                    pool: Some(facts),
+                }),
                 Some(_) => Err(unlike("the volume is still there".to_owned())),
             }
         }
         Goal::Shown { effect } => {
-            for (map, shown) in plan.steps.iter().filter_map(|planned| map_of(&planned.step)) {
+            for (map, shown) in plan
+                .steps
+                .iter()
+                .filter_map(|planned| map_of(&planned.step))
+            {
                 if engine.is_mapped(map)? != shown {
                     let state = if shown { "not shown" } else { "still shown" };
                     return Err(unlike(format!(
@@ -147,7 +175,10 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
                     )));
                 }
             }
-            Ok(Reached { effect: effect.clone(), pool: None })
+            Ok(Reached {
+                effect: effect.clone(),
+                pool: None,
+            })
         }
     }
 }
@@ -177,7 +208,9 @@ pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
 pub(super) fn closing(plan: &Plan, job: &Job, reached: bool, clean: bool) -> Batch {
     let mut batch = Batch::new();
     if reached {
-        plan.changes.iter().for_each(|change| change.write_to(&mut batch));
+        plan.changes
+            .iter()
+            .for_each(|change| change.write_to(&mut batch));
     }
     batch.put(Table::Jobs, job.id.to_string(), job);
     if clean {

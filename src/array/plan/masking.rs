@@ -13,9 +13,7 @@ use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
 use crate::array::inventory::{self, Inventory};
-use crate::array::model::{
-    FIRST_LUN, Group, GroupKind, Initiator, MAX_LUN, Map, Members, View,
-};
+use crate::array::model::{FIRST_LUN, Group, GroupKind, Initiator, MAX_LUN, Map, Members, View};
 
 /// Plans a masking command.
 pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Error> {
@@ -23,10 +21,16 @@ pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Err
     let (title, effect) = draft.edit(command)?;
     let steps = draft.steps()?;
     // What is shown only at the end of a crash would surprise; what is hidden stays hidden.
-    let hides_only = steps.iter().all(|planned| matches!(planned.step, Step::Unmap(_)));
+    let hides_only = steps
+        .iter()
+        .all(|planned| matches!(planned.step, Step::Unmap(_)));
     Ok(Plan {
         title,
-        after_crash: if hides_only { AfterCrash::Forward } else { AfterCrash::Back },
+        after_crash: if hides_only {
+            AfterCrash::Forward
+        } else {
+            AfterCrash::Back
+        },
         steps,
         changes: draft.into_changes(),
         goal: Goal::Shown { effect },
@@ -56,22 +60,34 @@ impl<'a> Draft<'a> {
 
     fn group(&self, id: GroupId) -> Result<Group, Error> {
         let drafted = self.groups.get(&id).cloned();
-        drafted.unwrap_or_else(|| self.now.group(&id).map(|g| (**g).clone())).ok_or_else(|| {
-            Error::not_found(format!("there is no masking group {id}; it may have been deleted"))
-        })
+        drafted
+            .unwrap_or_else(|| self.now.group(&id).map(|g| (**g).clone()))
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "there is no masking group {id}; it may have been deleted"
+                ))
+            })
     }
 
     fn view(&self, id: ViewId) -> Result<View, Error> {
         let drafted = self.views.get(&id).cloned();
-        drafted.unwrap_or_else(|| self.now.view(&id).map(|v| (**v).clone())).ok_or_else(|| {
-            Error::not_found(format!("there is no masking view {id}; it may have been deleted"))
-        })
+        drafted
+            .unwrap_or_else(|| self.now.view(&id).map(|v| (**v).clone()))
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "there is no masking view {id}; it may have been deleted"
+                ))
+            })
     }
 
     /// The views that use a group, as they will be.
     fn views_with(&self, group: GroupId) -> Vec<View> {
-        let ids: BTreeSet<ViewId> =
-            self.now.views_with(group).map(|v| v.id).chain(self.views.keys().copied()).collect();
+        let ids: BTreeSet<ViewId> = self
+            .now
+            .views_with(group)
+            .map(|v| v.id)
+            .chain(self.views.keys().copied())
+            .collect();
         ids.into_iter()
             .filter_map(|id| self.view(id).ok())
             .filter(|view| view.groups().any(|g| g == group))
@@ -87,27 +103,46 @@ impl<'a> Draft<'a> {
         match command {
             Command::CreateInitiator { name } => self.create_initiator(name),
             Command::DeleteInitiator { name } => self.delete_initiator(name),
-            Command::CreateGroup { name, members, delete_on_empty, delete_when_unassociated } => {
-                self.create_group(
-                    name.as_deref(),
-                    members,
-                    *delete_on_empty,
-                    *delete_when_unassociated,
-                )
-            }
+            Command::CreateGroup {
+                name,
+                members,
+                delete_on_empty,
+                delete_when_unassociated,
+            } => self.create_group(
+                name.as_deref(),
+                members,
+                *delete_on_empty,
+                *delete_when_unassociated,
+            ),
             Command::DeleteGroup { group, force } => self.delete_group(*group, *force),
-            Command::AddMembers { group, members, luns } => self.add_members(*group, members, luns),
-            Command::RemoveMembers { group, members, delete_on_empty } => {
-                self.remove_members(*group, members, *delete_on_empty)
-            }
-            Command::ModifyGroup { group, name, delete_on_empty, delete_when_unassociated } => self
-                .modify_group(*group, name.as_deref(), *delete_on_empty, *delete_when_unassociated),
+            Command::AddMembers {
+                group,
+                members,
+                luns,
+            } => self.add_members(*group, members, luns),
+            Command::RemoveMembers {
+                group,
+                members,
+                delete_on_empty,
+            } => self.remove_members(*group, members, *delete_on_empty),
+            Command::ModifyGroup {
+                group,
+                name,
+                delete_on_empty,
+                delete_when_unassociated,
+            } => self.modify_group(
+                *group,
+                name.as_deref(),
+                *delete_on_empty,
+                *delete_when_unassociated,
+            ),
             Command::CreateView { name, groups, luns } => {
                 self.create_view(name.as_deref(), groups, luns)
             }
-            Command::DeleteView { view, delete_unassociated } => {
-                self.delete_view(*view, *delete_unassociated)
-            }
+            Command::DeleteView {
+                view,
+                delete_unassociated,
+            } => self.delete_view(*view, *delete_unassociated),
             Command::AddGroup { view, group, luns } => self.add_group(*view, *group, luns),
             Command::RemoveGroup { view, group } => self.remove_group(*view, *group),
             Command::CreateVolume { .. }
@@ -124,9 +159,13 @@ impl<'a> Draft<'a> {
         let known = self.now.initiator(name).map(|i| i.name.clone());
         let name = known.clone().unwrap_or_else(|| name.clone());
         if known.is_none() {
-            self.initiators.insert(name.clone(), Some(Initiator { name: name.clone() }));
+            self.initiators
+                .insert(name.clone(), Some(Initiator { name: name.clone() }));
         }
-        Ok((format!("Introduce initiator {name}"), Effect::Initiator(name)))
+        Ok((
+            format!("Introduce initiator {name}"),
+            Effect::Initiator(name),
+        ))
     }
 
     fn delete_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
@@ -173,7 +212,11 @@ impl<'a> Draft<'a> {
             None => Ok(()),
             Some(_) => Err(Error::already_exists(format!(
                 "there is already {} {} group named '{name}'; choose another name",
-                if kind == GroupKind::Initiators { "an" } else { "a" },
+                if kind == GroupKind::Initiators {
+                    "an"
+                } else {
+                    "a"
+                },
                 kind.noun()
             ))),
         }
@@ -182,7 +225,10 @@ impl<'a> Draft<'a> {
     /// Adds members to a group that is being edited, after checking each of them.
     fn join(&self, group: &mut Group, more: &Members) -> Result<(), Error> {
         let twice = |what: &dyn std::fmt::Display| {
-            Error::already_exists(format!("{what} is already a member of group '{}'", group.name))
+            Error::already_exists(format!(
+                "{what} is already a member of group '{}'",
+                group.name
+            ))
         };
         match (&mut group.members, more) {
             (Members::Initiators(have), Members::Initiators(more)) => {
@@ -240,7 +286,11 @@ impl<'a> Draft<'a> {
                 "initiator {name} is not known; introduce it first"
             )));
         };
-        match self.now.groups_with_initiator(name).find(|other| other.id != group) {
+        match self
+            .now
+            .groups_with_initiator(name)
+            .find(|other| other.id != group)
+        {
             None => Ok(known.name.clone()),
             Some(other) => Err(Error::already_exists(format!(
                 "initiator {name} is already a member of group '{}'; an initiator belongs to one \
@@ -262,7 +312,14 @@ impl<'a> Draft<'a> {
             self.drop_view(&view, false)?;
         }
         self.groups.insert(id, None);
-        Ok((format!("Delete {} group '{}'", group.members.kind().noun(), group.name), Effect::Gone))
+        Ok((
+            format!(
+                "Delete {} group '{}'",
+                group.members.kind().noun(),
+                group.name
+            ),
+            Effect::Gone,
+        ))
     }
 
     fn add_members(
@@ -277,7 +334,9 @@ impl<'a> Draft<'a> {
         if let Members::Volumes(volumes) = members {
             self.want(volumes, luns)?;
         } else if !luns.is_empty() {
-            return Err(Error::invalid("device numbers belong to devices, not to other members"));
+            return Err(Error::invalid(
+                "device numbers belong to devices, not to other members",
+            ));
         }
         if !luns.is_empty() && self.views_with(id).is_empty() {
             return Err(Error::invalid(format!(
@@ -323,7 +382,11 @@ impl<'a> Draft<'a> {
         let mut group = self.group(id)?;
         let kind = group.members.kind();
         leave(&mut group, members)?;
-        let title = format!("Remove {} member(s) from group '{}'", members.len(), group.name);
+        let title = format!(
+            "Remove {} member(s) from group '{}'",
+            members.len(),
+            group.name
+        );
         let goes = group.members.is_empty() && delete_on_empty.unwrap_or(group.delete_on_empty);
         if goes && self.views_with(id).is_empty() {
             self.groups.insert(id, None);
@@ -434,7 +497,10 @@ impl<'a> Draft<'a> {
     }
 
     fn put_view(&mut self, view: View, doing: &str) -> (String, Effect) {
-        let told = (format!("{doing} masking view '{}'", view.name), Effect::View(view.id));
+        let told = (
+            format!("{doing} masking view '{}'", view.name),
+            Effect::View(view.id),
+        );
         self.views.insert(view.id, Some(view));
         told
     }
@@ -471,14 +537,17 @@ fn leave(group: &mut Group, going: &Members) -> Result<(), Error> {
         Error::not_found(format!("{what} is not a member of group '{name}'"))
     };
     match (&mut group.members, going) {
-        (Members::Initiators(have), Members::Initiators(going)) => {
-            going.iter().try_for_each(|n| have.remove(n).then_some(()).ok_or_else(|| missing(n)))
-        }
-        (Members::Ports(have), Members::Ports(going)) => {
-            going.iter().try_for_each(|p| have.remove(p).then_some(()).ok_or_else(|| missing(p)))
-        }
+        (Members::Initiators(have), Members::Initiators(going)) => going
+            .iter()
+            .try_for_each(|n| have.remove(n).then_some(()).ok_or_else(|| missing(n))),
+        (Members::Ports(have), Members::Ports(going)) => going
+            .iter()
+            .try_for_each(|p| have.remove(p).then_some(()).ok_or_else(|| missing(p))),
         (Members::Volumes(have), Members::Volumes(going)) => going.iter().try_for_each(|id| {
-            let place = have.iter().position(|v| v == id).ok_or_else(|| missing(id))?;
+            let place = have
+                .iter()
+                .position(|v| v == id)
+                .ok_or_else(|| missing(id))?;
             have.remove(place);
             Ok(())
         }),
@@ -515,7 +584,8 @@ impl Draft<'_> {
 
     /// The initiators and ports of a view, as they will be.
     fn paths(&self, view: &View) -> Result<(BTreeSet<InitiatorName>, BTreeSet<PortId>), Error> {
-        let members = |id: Option<GroupId>| id.map(|id| self.group(id).map(|g| g.members)).transpose();
+        let members =
+            |id: Option<GroupId>| id.map(|id| self.group(id).map(|g| g.members)).transpose();
         let initiators = match members(view.initiators)? {
             Some(Members::Initiators(set)) => set,
             _ => BTreeSet::new(),
@@ -537,7 +607,12 @@ impl Draft<'_> {
     fn settle(&self, mut view: View) -> Result<View, Error> {
         let (initiators, ports) = self.paths(&view)?;
         self.check_paths(&view, &initiators, &ports)?;
-        let volumes = match view.volumes.map(|id| self.group(id)).transpose()?.map(|g| g.members) {
+        let volumes = match view
+            .volumes
+            .map(|id| self.group(id))
+            .transpose()?
+            .map(|g| g.members)
+        {
             Some(Members::Volumes(list)) => list,
             _ => Vec::new(),
         };
@@ -551,10 +626,14 @@ impl Draft<'_> {
             .collect();
         self.check_kept_numbers(&view, &foreign)?;
         let mut taken: BTreeSet<u16> = view.luns.values().copied().chain(foreign).collect();
-        let fresh: Vec<_> = volumes.iter().filter(|v| !view.luns.contains_key(*v)).collect();
+        let fresh: Vec<_> = volumes
+            .iter()
+            .filter(|v| !view.luns.contains_key(*v))
+            .collect();
         // Wishes first, so that no number that the array chooses stands in their way.
-        let (wished, free): (Vec<_>, Vec<_>) =
-            fresh.into_iter().partition(|v| self.wanted.contains_key(*v));
+        let (wished, free): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .partition(|v| self.wanted.contains_key(*v));
         for volume in wished {
             let lun = self.wanted[volume];
             if !taken.insert(lun) {
@@ -597,8 +676,14 @@ impl Draft<'_> {
         initiators: &BTreeSet<InitiatorName>,
         ports: &BTreeSet<PortId>,
     ) -> Result<(), Error> {
-        let Some(group) = view.initiators else { return Ok(()) };
-        for other in self.views_with(group).iter().filter(|other| other.id != view.id) {
+        let Some(group) = view.initiators else {
+            return Ok(());
+        };
+        for other in self
+            .views_with(group)
+            .iter()
+            .filter(|other| other.id != view.id)
+        {
             let (theirs, other_ports) = self.paths(other)?;
             if let Some(port) = other_ports.intersection(ports).next()
                 && let Some(initiator) = theirs.intersection(initiators).next()
@@ -614,10 +699,13 @@ impl Draft<'_> {
     }
 
     fn into_changes(self) -> Vec<Change> {
-        let initiators = self.initiators.into_iter().map(|(name, record)| match record {
-            Some(initiator) => Change::PutInitiator(initiator),
-            None => Change::RemoveInitiator(name),
-        });
+        let initiators = self
+            .initiators
+            .into_iter()
+            .map(|(name, record)| match record {
+                Some(initiator) => Change::PutInitiator(initiator),
+                None => Change::RemoveInitiator(name),
+            });
         let groups = self.groups.into_iter().map(|(id, record)| match record {
             Some(group) => Change::PutGroup(group),
             None => Change::RemoveGroup(id),
@@ -632,5 +720,7 @@ impl Draft<'_> {
 
 /// The lowest number that is not taken; 0 comes last.
 fn lowest_free(taken: &BTreeSet<u16>) -> Option<u16> {
-    (FIRST_LUN..=MAX_LUN).chain(0..FIRST_LUN).find(|lun| !taken.contains(lun))
+    (FIRST_LUN..=MAX_LUN)
+        .chain(0..FIRST_LUN)
+        .find(|lun| !taken.contains(lun))
 }

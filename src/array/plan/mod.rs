@@ -59,9 +59,18 @@ pub(super) enum AfterCrash {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Goal {
     /// The finished volume of that device name is there.
-    Made { pool: PoolId, device: String, size: u64 },
+    Made {
+        pool: PoolId,
+        device: String,
+        size: u64,
+    },
     /// The volume has that size and name.
-    Changed { pool: PoolId, volume: VolumeId, size: u64, name: String },
+    Changed {
+        pool: PoolId,
+        volume: VolumeId,
+        size: u64,
+        name: String,
+    },
     /// The volume is gone.
     Removed { pool: PoolId, volume: VolumeId },
     /// Every map that the steps make is there, every other one gone.
@@ -70,7 +79,10 @@ pub(super) enum Goal {
 
 impl Planned {
     fn with_undo(step: Step, undo: Step) -> Self {
-        Self { step, undo: Some(undo) }
+        Self {
+            step,
+            undo: Some(undo),
+        }
     }
 
     fn lasting(step: Step) -> Self {
@@ -96,7 +108,9 @@ pub(super) fn plan(command: &Command, inventory: &Inventory, job: JobId) -> Resu
 /// Checks a name for people: not empty, not too long, no control characters.
 fn check_name(noun: &str, name: &str) -> Result<(), Error> {
     if name.trim().is_empty() {
-        return Err(Error::invalid(format!("a {noun} name must not be empty; give it a name")));
+        return Err(Error::invalid(format!(
+            "a {noun} name must not be empty; give it a name"
+        )));
     }
     if name.len() > MAX_NAME {
         return Err(Error::invalid(format!(
@@ -104,8 +118,13 @@ fn check_name(noun: &str, name: &str) -> Result<(), Error> {
             name.len()
         )));
     }
-    if name.chars().any(|c| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}')) {
-        return Err(Error::invalid(format!("a {noun} name must not hold control characters")));
+    if name
+        .chars()
+        .any(|c| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+    {
+        return Err(Error::invalid(format!(
+            "a {noun} name must not hold control characters"
+        )));
     }
     Ok(())
 }

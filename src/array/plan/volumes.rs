@@ -23,13 +23,21 @@ pub struct SizeRange {
 /// The sizes that a new volume of `pool` can have now.
 pub fn size_range(pool: &Pool) -> SizeRange {
     let extent = pool.extent.max(1);
-    SizeRange { min: extent, max: pool.available / extent * extent, divisor: extent }
+    SizeRange {
+        min: extent,
+        max: pool.available / extent * extent,
+        divisor: extent,
+    }
 }
 
 /// Bytes for people: exact where whole MiB, GiB or TiB.
 fn human(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] =
-        [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    const UNITS: [(u64, &str); 4] = [
+        (1 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
     for (unit, name) in UNITS {
         if bytes >= unit {
             let tenths = u128::from(bytes) * 10 / u128::from(unit);
@@ -44,7 +52,9 @@ fn human(bytes: u64) -> String {
 
 fn pool<'a>(inventory: &'a Inventory, id: &PoolId) -> Result<&'a Arc<Pool>, Error> {
     inventory.pool(id).ok_or_else(|| {
-        Error::not_found(format!("there is no pool {id}; list the pools and choose one"))
+        Error::not_found(format!(
+            "there is no pool {id}; list the pools and choose one"
+        ))
     })
 }
 
@@ -112,24 +122,44 @@ pub(super) fn create(
 ) -> Result<Plan, Error> {
     let pool = pool(inventory, pool_id)?;
     if size == 0 {
-        return Err(Error::invalid("a volume of size 0 cannot be made; give a size in bytes"));
+        return Err(Error::invalid(
+            "a volume of size 0 cannot be made; give a size in bytes",
+        ));
     }
     let device = format!("standpipe-{}", job.hex());
     let name = name.map_or_else(|| format!("volume-{}", &job.hex()[..12]), str::to_owned);
     check_name_is_free(inventory, &name)?;
     let size = fit(pool, size, 0)?;
     let made = Subject::Made(pool_id.clone(), device.clone());
-    let create =
-        Step::Create { pool: pool_id.clone(), device: device.clone(), name: name.clone(), size, job };
+    let create = Step::Create {
+        pool: pool_id.clone(),
+        device: device.clone(),
+        name: name.clone(),
+        size,
+        job,
+    };
     Ok(Plan {
         title: format!("Create volume '{name}'"),
         steps: vec![
-            Planned::with_undo(create, Step::Remove { volume: made.clone(), job }),
-            Planned::lasting(Step::Zero { volume: made.clone(), job }),
+            Planned::with_undo(
+                create,
+                Step::Remove {
+                    volume: made.clone(),
+                    job,
+                },
+            ),
+            Planned::lasting(Step::Zero {
+                volume: made.clone(),
+                job,
+            }),
             Planned::lasting(Step::Unmark { volume: made, job }),
         ],
         changes: Vec::new(),
-        goal: Goal::Made { pool: pool_id.clone(), device, size },
+        goal: Goal::Made {
+            pool: pool_id.clone(),
+            device,
+            size,
+        },
         after_crash: AfterCrash::Back,
     })
 }
@@ -154,7 +184,11 @@ pub(super) fn grow(
     if let Some(name) = rename {
         check_name_is_free(inventory, name)?;
     }
-    let size = if size == volume.size { size } else { fit(pool, size, volume.size)? };
+    let size = if size == volume.size {
+        size
+    } else {
+        fit(pool, size, volume.size)?
+    };
     let mut steps = Vec::new();
     if size > volume.size {
         steps = growth(volume, size, job);
@@ -189,16 +223,36 @@ fn growth(volume: &Volume, size: u64, job: JobId) -> Vec<Planned> {
         job,
     };
     vec![
-        Planned::with_undo(create, Step::Remove { volume: reserve.clone(), job }),
-        Planned::lasting(Step::Zero { volume: reserve.clone(), job }),
-        Planned::lasting(Step::Absorb { volume: volume.id.clone(), reserve, size, job }),
+        Planned::with_undo(
+            create,
+            Step::Remove {
+                volume: reserve.clone(),
+                job,
+            },
+        ),
+        Planned::lasting(Step::Zero {
+            volume: reserve.clone(),
+            job,
+        }),
+        Planned::lasting(Step::Absorb {
+            volume: volume.id.clone(),
+            reserve,
+            size,
+            job,
+        }),
     ]
 }
 
 fn renaming(volume: &Volume, name: &str) -> Planned {
     Planned::with_undo(
-        Step::Rename { volume: volume.id.clone(), name: name.to_owned() },
-        Step::Rename { volume: volume.id.clone(), name: volume.name.clone() },
+        Step::Rename {
+            volume: volume.id.clone(),
+            name: name.to_owned(),
+        },
+        Step::Rename {
+            volume: volume.id.clone(),
+            name: volume.name.clone(),
+        },
     )
 }
 
@@ -243,13 +297,25 @@ pub(super) fn delete(inventory: &Inventory, id: &VolumeId, job: JobId) -> Result
         title: format!("Delete volume '{}'", volume.name),
         steps: vec![
             Planned::with_undo(
-                Step::Mark { volume: subject.clone(), job },
-                Step::Unmark { volume: subject.clone(), job },
+                Step::Mark {
+                    volume: subject.clone(),
+                    job,
+                },
+                Step::Unmark {
+                    volume: subject.clone(),
+                    job,
+                },
             ),
-            Planned::lasting(Step::Remove { volume: subject, job }),
+            Planned::lasting(Step::Remove {
+                volume: subject,
+                job,
+            }),
         ],
         changes: Vec::new(),
-        goal: Goal::Removed { pool: volume.pool.clone(), volume: id.clone() },
+        goal: Goal::Removed {
+            pool: volume.pool.clone(),
+            volume: id.clone(),
+        },
         after_crash: AfterCrash::Forward,
     })
 }
