@@ -4,3 +4,5 @@
 //! holds the same table and fails on any other path between rooms.
 
 pub mod cim;
+pub mod mof;
+pub mod schema;
