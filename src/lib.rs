@@ -6,4 +6,6 @@
 pub mod array;
 pub mod cim;
 pub mod identity;
+pub mod mof;
+pub mod schema;
 pub mod store;
