@@ -6,3 +6,7 @@
 pub mod array;
 pub mod cim;
 pub mod engine;
+pub mod identity;
+pub mod mof;
+pub mod schema;
+pub mod store;
