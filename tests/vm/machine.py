@@ -34,7 +34,6 @@ PROGRAMS = {
     "udevadm": "udev",
     "lvm": "lvm2",
     "thin_check": "thin-provisioning-tools",
-    "ip": "iproute2",
     "setpriv": "util-linux",
 }
 

@@ -128,3 +128,6 @@ impl Engine for LinuxEngine {
         first.and(swept).and(opened)
     }
 }
+
+#[cfg(test)]
+mod kernel_tests;
