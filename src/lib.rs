@@ -4,3 +4,4 @@
 //! holds the same table and fails on any other path between rooms.
 
 pub mod cim;
+pub mod cimxml;
