@@ -5,3 +5,5 @@
 
 pub mod array;
 pub mod cim;
+pub mod cimxml;
+pub mod identity;
