@@ -8,4 +8,6 @@ pub mod broker;
 pub mod cim;
 pub mod cimxml;
 pub mod identity;
+pub mod mof;
 pub mod schema;
+pub mod store;
