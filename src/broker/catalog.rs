@@ -1,56 +1,193 @@
-//! The tables of a model, with the indexes that operations look things up in.
+//! The kinds and relations of a model, with the indexes that operations look things up in.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use crate::cim::{CimError, Keys, Name, ObjectPath, Text, Type, Value};
-use crate::schema::{self, ClassDecl};
+use crate::cim::{CimError, Instance, Keys, Name, ObjectPath, Text, Type, Value};
+use crate::schema::{self, Builder, ClassDecl, PathBuilder, PropertyFilter, TypedClass};
 
 use super::model::{Kind, Namespace, Relation, Snapshot, Subject};
 
-/// The namespaces, kinds and relations of a model, indexed by class and by kind.
+/// Everything that a model declares.
+///
+/// ```ignore
+/// static CATALOG: LazyLock<Catalog<Shelf>> = LazyLock::new(|| {
+///     Catalog::new(&[INTEROP, ARRAY])
+///         .kind(Kind { tag: Tag::Volume, class: Standpipe_StorageVolume, … })
+///         .relation(Relation { class: CIM_SystemDevice, … })
+/// });
+/// ```
 pub struct Catalog<S: Snapshot> {
     namespaces: &'static [Namespace],
-    kinds: &'static [Kind<S>],
-    relations: &'static [Relation<S>],
-    by_tag: HashMap<S::Tag, Place<S>>,
-    kinds_by_class: HashMap<&'static str, Vec<&'static Kind<S>>>,
-    relations_by_class: HashMap<&'static str, Vec<&'static Relation<S>>>,
+    kinds: Vec<AnyKind<S>>,
+    relations: Vec<AnyRelation<S>>,
+    by_tag: HashMap<S::Tag, usize>,
+    /// Where a kind stands: which relation, which end.
+    ends: HashMap<S::Tag, Vec<(usize, usize)>>,
+    kinds_by_class: HashMap<&'static str, Vec<usize>>,
+    relations_by_class: HashMap<&'static str, Vec<usize>>,
 }
 
-/// A kind, and where it stands in relations: at which end of which.
-struct Place<S: Snapshot> {
-    kind: &'static Kind<S>,
-    ends: Vec<(&'static Relation<S>, usize)>,
+/// Makes the keys and the instance of an element, with the properties that a request asks for.
+pub(super) type RenderElement<S> =
+    Box<dyn Fn(&S, &<S as Snapshot>::Id) -> (Keys, Instance) + Send + Sync>;
+
+/// Makes the instance of an association that has those keys.
+pub(super) type RenderLink<S> =
+    Box<dyn Fn(&S, &[<S as Snapshot>::Id; 2], &Keys) -> Instance + Send + Sync>;
+
+/// A kind of any class.
+pub(super) struct AnyKind<S: Snapshot> {
+    pub(super) tag: S::Tag,
+    pub(super) class: &'static ClassDecl,
+    pub(super) namespace: Namespace,
+    pub(super) list: fn(&S) -> Vec<S::Id>,
+    find: fn(&S, &Keys) -> Option<S::Id>,
+    keys: Box<dyn Fn(&S, &S::Id) -> Keys + Send + Sync>,
+    renderer: Box<dyn Fn(&PropertyFilter) -> RenderElement<S> + Send + Sync>,
+}
+
+/// A relation of any class.
+pub(super) struct AnyRelation<S: Snapshot> {
+    pub(super) class: &'static ClassDecl,
+    pub(super) namespace: Namespace,
+    pub(super) ends: [AnyEnd<S>; 2],
+    renderer: Box<dyn Fn(&PropertyFilter) -> RenderLink<S> + Send + Sync>,
+}
+
+/// An end of a relation of any class.
+pub(super) struct AnyEnd<S: Snapshot> {
+    pub(super) role: &'static str,
+    pub(super) kinds: &'static [S::Tag],
+    pub(super) step: fn(&S, &S::Id) -> Vec<S::Id>,
+}
+
+/// An instance of a relation.
+pub struct Link<S: Snapshot> {
+    pub(super) relation: &'static AnyRelation<S>,
+    /// The two elements in the order of the relation's ends.
+    pub ends: [S::Id; 2],
+}
+
+impl<S: Snapshot, C: TypedClass> From<Kind<S, C>> for AnyKind<S> {
+    fn from(kind: Kind<S, C>) -> Self {
+        let Kind {
+            class, keys, fill, ..
+        } = kind;
+        let keys = move |snapshot: &S, id: &S::Id| {
+            let path = keys(snapshot, id, PathBuilder::new(class)).build();
+            path.keys.unwrap_or_default()
+        };
+        Self {
+            tag: kind.tag,
+            class: C::decl(),
+            namespace: kind.namespace,
+            list: kind.list,
+            find: kind.find,
+            keys: Box::new(keys),
+            renderer: Box::new(move |filter| {
+                let wanted = filter.wanted::<C>();
+                Box::new(move |snapshot, id| {
+                    let keys = keys(snapshot, id);
+                    let builder = Builder::filtered(wanted).keys(&keys);
+                    let instance = fill(snapshot, id, builder).build();
+                    (keys, instance)
+                })
+            }),
+        }
+    }
+}
+
+impl<S: Snapshot, A: TypedClass> From<Relation<S, A>> for AnyRelation<S> {
+    fn from(relation: Relation<S, A>) -> Self {
+        let fill = relation.fill;
+        Self {
+            class: A::decl(),
+            namespace: relation.namespace,
+            ends: relation.ends.map(|end| AnyEnd {
+                role: end.role.name(),
+                kinds: end.kinds,
+                step: end.step,
+            }),
+            renderer: Box::new(move |filter| {
+                let wanted = filter.wanted::<A>();
+                Box::new(move |snapshot, [first, second], keys| {
+                    let builder = Builder::filtered(wanted).keys(keys);
+                    fill(snapshot, first, second, builder).build()
+                })
+            }),
+        }
+    }
+}
+
+impl<S: Snapshot> AnyKind<S> {
+    pub(super) fn renderer(&self, filter: &PropertyFilter) -> RenderElement<S> {
+        (self.renderer)(filter)
+    }
+
+    pub(super) fn path(&self, keys: Keys) -> ObjectPath {
+        ObjectPath::instance(Name::from_static(self.class.name), keys)
+            .in_namespace(Name::from_static(self.namespace.name))
+    }
+}
+
+impl<S: Snapshot> AnyRelation<S> {
+    pub(super) fn renderer(&self, filter: &PropertyFilter) -> RenderLink<S> {
+        (self.renderer)(filter)
+    }
+
+    /// The keys of an association: its references, in the order of its ends.
+    pub(super) fn keys(&self, snapshot: &S, ends: &[S::Id; 2]) -> Keys {
+        let bindings = self.ends.iter().zip(ends);
+        bindings
+            .map(|(end, id)| (Name::from_static(end.role), snapshot.path(id)))
+            .collect()
+    }
+
+    pub(super) fn path(&self, keys: Keys) -> ObjectPath {
+        ObjectPath::instance(Name::from_static(self.class.name), keys)
+            .in_namespace(Name::from_static(self.namespace.name))
+    }
 }
 
 impl<S: Snapshot> Catalog<S> {
-    /// Indexes the tables. [`Catalog::faults`] tells what is wrong with them.
-    pub fn new(
-        namespaces: &'static [Namespace],
-        kinds: &'static [Kind<S>],
-        relations: &'static [Relation<S>],
-    ) -> Self {
-        let mut by_tag = HashMap::new();
-        let mut kinds_by_class: HashMap<_, Vec<_>> = HashMap::new();
-        let mut relations_by_class: HashMap<_, Vec<_>> = HashMap::new();
-        for kind in kinds {
-            let ends = ends_of(relations, kind.tag);
-            by_tag.entry(kind.tag).or_insert(Place { kind, ends });
-            let same_class = kinds_by_class.entry(kind.class.name);
-            same_class.or_default().push(kind);
-        }
-        for relation in relations {
-            let same_class = relations_by_class.entry(relation.class.name);
-            same_class.or_default().push(relation);
-        }
+    /// A catalog of nothing, in those namespaces.
+    pub fn new(namespaces: &'static [Namespace]) -> Self {
         Self {
             namespaces,
-            kinds,
-            relations,
-            by_tag,
-            kinds_by_class,
-            relations_by_class,
+            kinds: Vec::new(),
+            relations: Vec::new(),
+            by_tag: HashMap::new(),
+            ends: HashMap::new(),
+            kinds_by_class: HashMap::new(),
+            relations_by_class: HashMap::new(),
         }
+    }
+
+    /// Adds a kind. Elements are listed in the order in which their kinds were added.
+    #[must_use]
+    pub fn kind<C: TypedClass>(mut self, kind: Kind<S, C>) -> Self {
+        let at = self.kinds.len();
+        self.by_tag.insert(kind.tag, at);
+        let same_class = self.kinds_by_class.entry(C::decl().name);
+        same_class.or_default().push(at);
+        self.kinds.push(kind.into());
+        self
+    }
+
+    /// Adds a relation.
+    #[must_use]
+    pub fn relation<A: TypedClass>(mut self, relation: Relation<S, A>) -> Self {
+        let at = self.relations.len();
+        for (number, end) in relation.ends.iter().enumerate() {
+            for &tag in end.kinds {
+                self.ends.entry(tag).or_default().push((at, number));
+            }
+        }
+        let same_class = self.relations_by_class.entry(A::decl().name);
+        same_class.or_default().push(at);
+        self.relations.push(relation.into());
+        self
     }
 
     /// The namespaces.
@@ -58,29 +195,29 @@ impl<S: Snapshot> Catalog<S> {
         self.namespaces
     }
 
-    /// The kinds in their order.
-    pub fn kinds(&self) -> &'static [Kind<S>] {
-        self.kinds
+    /// The class of a kind.
+    pub fn class(&self, tag: S::Tag) -> &'static ClassDecl {
+        self.kind_of(tag).class
     }
 
-    /// The relations in their order.
-    pub fn relations(&self) -> &'static [Relation<S>] {
-        self.relations
+    pub(super) fn kinds(&self) -> &[AnyKind<S>] {
+        &self.kinds
     }
 
-    /// The kind of that name. Every tag has one: see [`Catalog::faults`].
-    pub fn kind(&self, tag: S::Tag) -> &'static Kind<S> {
-        self.place(tag).kind
+    pub(super) fn relations(&self) -> &[AnyRelation<S>] {
+        &self.relations
     }
 
-    fn place(&self, tag: S::Tag) -> &Place<S> {
-        let place = self.by_tag.get(&tag);
-        place.expect("every tag has a kind: Catalog::faults")
+    /// The kind of that name. [`Catalog::faults`] tells a model's test whether every tag has one.
+    pub(super) fn kind_of(&self, tag: S::Tag) -> &AnyKind<S> {
+        let kind = self.by_tag.get(&tag).and_then(|&at| self.kinds.get(at));
+        kind.expect("every tag has a kind")
     }
 
-    /// The relations that a kind takes part in, each with the end at which it stands.
-    pub(super) fn ends(&self, tag: S::Tag) -> &[(&'static Relation<S>, usize)] {
-        &self.place(tag).ends
+    /// The relations that a kind takes part in, each with the number of the end where it stands.
+    pub(super) fn ends(&self, tag: S::Tag) -> impl Iterator<Item = (&AnyRelation<S>, usize)> {
+        let ends = self.ends.get(&tag).into_iter().flatten();
+        ends.filter_map(|&(relation, end)| Some((self.relations.get(relation)?, end)))
     }
 
     /// The namespace of that name or alias, in any case, with or without slashes around it.
@@ -91,38 +228,32 @@ impl<S: Snapshot> Catalog<S> {
             .iter()
             .find(|n| named(n.name) || n.aliases.iter().any(|alias| named(alias)))
             .copied()
-            .ok_or_else(|| CimError::invalid_namespace(format!("there is no namespace {name}")))
+            .ok_or_else(|| CimError::invalid_namespace(format!("there is no namespace {name:?}")))
     }
 
     /// The path of an element, with its namespace and without a host.
     pub fn path(&self, snapshot: &S, id: &S::Id) -> ObjectPath {
-        let kind = self.kind(S::tag(id));
-        ObjectPath::instance(
-            Name::from_static(kind.class.name),
-            (kind.keys)(snapshot, id),
-        )
-        .in_namespace(Name::from_static(kind.namespace.name))
+        let kind = self.kind_of(S::tag(id));
+        kind.path((kind.keys)(snapshot, id))
     }
 
     /// A path as answers would spell it: the namespace by its proper name, or `default` where the
     /// path says none, in the references among its keys too. Unknown namespaces stay as they are.
     pub fn canonical(&self, path: &ObjectPath, default: Namespace) -> ObjectPath {
-        let namespace = match &path.namespace {
-            None => Name::from_static(default.name),
+        let (namespace, inner) = match &path.namespace {
+            None => (Name::from_static(default.name), default),
             Some(name) => match self.namespace(name.as_str()) {
-                Ok(known) => Name::from_static(known.name),
-                Err(_) => name.clone(),
+                Ok(known) => (Name::from_static(known.name), known),
+                Err(_) => (name.clone(), default),
             },
         };
-        let keys = path.keys.as_ref().map(|keys| {
-            let inner = self.namespace(namespace.as_str()).unwrap_or(default);
-            self.canonical_keys(schema::class(path.class.as_str()), keys, inner)
-        });
+        let class = schema::class(path.class.as_str());
+        let keys = path.keys.as_ref();
         ObjectPath {
             host: None,
             namespace: Some(namespace),
             class: path.class.clone(),
-            keys,
+            keys: keys.map(|keys| self.canonical_keys(class, keys, inner)),
         }
     }
 
@@ -133,17 +264,15 @@ impl<S: Snapshot> Catalog<S> {
         namespace: Namespace,
     ) -> Keys {
         let declared = |name: &Name| {
-            let mut properties = class?.properties.iter().filter(|p| p.key);
-            match name.as_str() {
-                // A single key may come without a name (DSP0201 KEYVALUE in INSTANCENAME).
-                "" => properties.next(),
-                given => properties.find(|p| p.name.eq_ignore_ascii_case(given)),
-            }
+            let mut keys = class?.keys();
+            // A single key may come without a name (DSP0201: KEYVALUE within INSTANCENAME).
+            let unnamed = name.as_str().is_empty();
+            keys.find(|key| unnamed || *name == *key.name)
         };
         let canonical = keys.iter().map(|(name, value)| {
             let property = declared(name);
             let name = property.map_or_else(|| name.clone(), |p| Name::from_static(p.name));
-            let value = match (value, property.map(|p| p.ty)) {
+            let value = match (value, property.map(|p| p.shape.ty)) {
                 (Value::Reference(path), _) => self.canonical(path, namespace).into(),
                 (Value::String(text), Some(ty)) => retyped(text, ty),
                 _ => value.clone(),
@@ -153,35 +282,19 @@ impl<S: Snapshot> Catalog<S> {
         canonical.collect()
     }
 
-    /// The path of an association: its keys are the references, in the class's order.
-    pub(super) fn link_path(
-        &self,
-        snapshot: &S,
-        relation: &'static Relation<S>,
-        ends: [&S::Id; 2],
-    ) -> ObjectPath {
-        let mut keys = Keys::new();
-        for (end, id) in relation.ends.iter().zip(ends) {
-            let role = Name::from_static(end.role);
-            let _roles_differ = keys.insert(role, self.path(snapshot, id));
-        }
-        ObjectPath::instance(Name::from_static(relation.class.name), keys)
-            .in_namespace(Name::from_static(relation.namespace.name))
-    }
-
-    /// The element that a path names. The path has a namespace and its class is the creation
-    /// class, not a superclass of it; key names and the class compare without regard to case.
+    /// The element that a path names. The path has a namespace, and its class is the creation
+    /// class, not a superclass of it.
     ///
-    /// Refused with 3 (no such namespace), 4 (no instance path), 5 (no such class) or 6.
-    pub fn resolve(&self, snapshot: &S, path: &ObjectPath) -> Result<S::Id, CimError> {
+    /// Refused with 3 (no such namespace), 4 (not the path of an instance), 5 (no such class) or 6.
+    pub fn resolve(&'static self, snapshot: &S, path: &ObjectPath) -> Result<S::Id, CimError> {
         match self.locate(snapshot, path)? {
             Subject::Element(id) => Ok(id),
-            Subject::Link(..) => Err(not_found(path)),
+            Subject::Link(_) => Err(not_found(path)),
         }
     }
 
-    /// The element or association that a path names; refusals as in [`Catalog::resolve`].
-    pub fn locate(&self, snapshot: &S, path: &ObjectPath) -> Result<Subject<S>, CimError> {
+    /// The element or association that a path names; refused as in [`Catalog::resolve`].
+    pub fn locate(&'static self, snapshot: &S, path: &ObjectPath) -> Result<Subject<S>, CimError> {
         let namespace = path.namespace.as_ref().map_or("", Name::as_str);
         let namespace = self.namespace(namespace)?;
         let class = schema::class(path.class.as_str())
@@ -190,9 +303,14 @@ impl<S: Snapshot> Catalog<S> {
             CimError::invalid_parameter(format!("{path} is not the path of an instance"))
         })?;
         let keys = self.canonical_keys(Some(class), keys, namespace);
-        let element = || self.element(snapshot, namespace, class, &keys);
-        let link = || self.link(snapshot, namespace, class, &keys);
-        element().or_else(link).ok_or_else(|| not_found(path))
+        let element = self.element(snapshot, namespace, class, &keys);
+        element
+            .map(Subject::Element)
+            .or_else(|| {
+                self.link(snapshot, namespace, class, &keys)
+                    .map(Subject::Link)
+            })
+            .ok_or_else(|| not_found(path))
     }
 
     fn element(
@@ -201,40 +319,67 @@ impl<S: Snapshot> Catalog<S> {
         namespace: Namespace,
         class: &ClassDecl,
         keys: &Keys,
-    ) -> Option<Subject<S>> {
+    ) -> Option<S::Id> {
         let kinds = self.kinds_by_class.get(class.name)?;
-        kinds.iter().find_map(|kind| {
-            let id = (kind.namespace == namespace).then(|| (kind.find)(snapshot, keys))??;
-            ((kind.keys)(snapshot, &id) == *keys).then_some(Subject::Element(id))
+        let mut kinds = kinds.iter().filter_map(|&at| self.kinds.get(at));
+        kinds.find_map(|kind| {
+            let here = kind.namespace == namespace;
+            let id = here.then(|| (kind.find)(snapshot, keys))??;
+            ((kind.keys)(snapshot, &id) == *keys).then_some(id)
         })
     }
 
     fn link(
-        &self,
+        &'static self,
         snapshot: &S,
         namespace: Namespace,
         class: &ClassDecl,
         keys: &Keys,
-    ) -> Option<Subject<S>> {
+    ) -> Option<Link<S>> {
         let relations = self.relations_by_class.get(class.name)?;
-        if keys.len() != 2 {
-            return None;
-        }
-        relations.iter().find_map(|relation| {
-            if relation.namespace != namespace {
+        let mut relations = relations.iter().filter_map(|&at| self.relations.get(at));
+        relations.find_map(|relation| {
+            if relation.namespace != namespace || keys.len() != relation.ends.len() {
                 return None;
             }
-            let end = |at: usize| {
-                let end = &relation.ends[at];
-                let id = self
-                    .resolve(snapshot, keys.find(end.role)?.as_reference()?)
-                    .ok()?;
+            let id = |end: &AnyEnd<S>| {
+                let path = keys.find(end.role)?.as_reference()?;
+                let id = self.resolve(snapshot, path).ok()?;
                 end.kinds.contains(&S::tag(&id)).then_some(id)
             };
-            let (first, second) = (end(0)?, end(1)?);
-            let related = (relation.ends[1].step)(snapshot, &second).contains(&first);
-            related.then_some(Subject::Link(relation, first, second))
+            let [first, second] = &relation.ends;
+            let ends = [id(first)?, id(second)?];
+            let related = (second.step)(snapshot, &ends[1]).contains(&ends[0]);
+            related.then_some(Link { relation, ends })
         })
+    }
+}
+
+impl<S: Snapshot> Link<S> {
+    /// The association class.
+    pub fn class(&self) -> &'static ClassDecl {
+        self.relation.class
+    }
+}
+
+impl<S: Snapshot> Clone for Link<S> {
+    fn clone(&self) -> Self {
+        Self {
+            relation: self.relation,
+            ends: self.ends.clone(),
+        }
+    }
+}
+
+impl<S: Snapshot> PartialEq for Link<S> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.relation, other.relation) && self.ends == other.ends
+    }
+}
+
+impl<S: Snapshot> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.class().name, self.ends)
     }
 }
 
@@ -253,13 +398,4 @@ fn retyped(text: &Text, ty: Type) -> Value {
 
 fn not_found(path: &ObjectPath) -> CimError {
     CimError::not_found(format!("there is no instance {path}"))
-}
-
-fn ends_of<S: Snapshot>(
-    relations: &'static [Relation<S>],
-    tag: S::Tag,
-) -> Vec<(&'static Relation<S>, usize)> {
-    let ends = relations.iter().flat_map(|r| [(r, 0), (r, 1)]);
-    ends.filter(|(r, end)| r.ends[*end].kinds.contains(&tag))
-        .collect()
 }

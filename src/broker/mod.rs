@@ -4,10 +4,10 @@
 //! associations with all their filters, pull sessions, class operations and method calls follow
 //! from that here. This room knows no XML, no HTTP, no profile and no storage.
 
-mod arguments;
 mod catalog;
+mod invocation;
 mod model;
 
-pub use arguments::{Arguments, Returned};
-pub use catalog::Catalog;
-pub use model::{End, Invocation, Kind, Model, Namespace, Relation, Snapshot, Subject, Target};
+pub use catalog::{Catalog, Link};
+pub use invocation::Invocation;
+pub use model::{End, Kind, Model, Namespace, Relation, Snapshot, Subject, Target};

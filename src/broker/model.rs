@@ -11,10 +11,10 @@ use std::hash::Hash;
 
 use crate::cim::{CimError, Instance, Keys, ObjectPath, Property};
 use crate::identity::Identity;
-use crate::schema::{Builder, ClassDecl, MethodDecl};
+use crate::schema::{Builder, ClassDecl, Key, MethodDecl, Outcome, PathBuilder};
 
-use super::arguments::{Arguments, Returned};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Link};
+use super::invocation::Invocation;
 
 /// A namespace: the name that answers carry, and other names that requests may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +57,12 @@ pub trait Snapshot: Clone + Send + Sync + 'static {
     }
 }
 
-/// One class of elements in one namespace. Several kinds may share a class.
-pub struct Kind<S: Snapshot> {
+/// Elements that are instances of one class `C` in one namespace. Several kinds may share a class.
+pub struct Kind<S: Snapshot, C> {
     /// Its name in the program.
     pub tag: S::Tag,
     /// The class that its instances are created from; never an abstract one.
-    pub class: &'static ClassDecl,
+    pub class: C,
     /// Where its instances live.
     pub namespace: Namespace,
     /// All of them, always in the same order.
@@ -71,32 +71,33 @@ pub struct Kind<S: Snapshot> {
     /// compares all of them with [`Kind::keys`] afterwards.
     pub find: fn(&S, &Keys) -> Option<S::Id>,
     /// Its key bindings, in the class's order.
-    pub keys: fn(&S, &S::Id) -> Keys,
-    /// Sets its properties; the keys are set already. What is not set is left out of the instance.
-    pub fill: fn(&S, &S::Id, &mut Builder),
+    pub keys: fn(&S, &S::Id, PathBuilder<C>) -> PathBuilder<C>,
+    /// Its properties other than the keys, which are set already. What is not set is left out of
+    /// the instance.
+    pub fill: fn(&S, &S::Id, Builder<C>) -> Builder<C>,
 }
 
-/// An association class between some kinds and some others, in one namespace. Its ends may live
-/// elsewhere. Several relations may share a class.
+/// An association class `A` between some kinds and some others, in one namespace. Its ends may
+/// live elsewhere. Several relations may share a class.
 ///
 /// The first end should be the one with fewer elements: the instances are listed by stepping
 /// from each element of the first end, and whether two elements are related is found out by one
 /// step from the second.
-pub struct Relation<S: Snapshot> {
+pub struct Relation<S: Snapshot, A> {
     /// The association class.
-    pub class: &'static ClassDecl,
+    pub class: A,
     /// Where its instances live.
     pub namespace: Namespace,
     /// What it associates.
-    pub ends: [End<S>; 2],
-    /// Sets properties other than the two references, given both elements in the order of `ends`.
-    pub properties: fn(&S, &S::Id, &S::Id, &mut Builder),
+    pub ends: [End<S, A>; 2],
+    /// Its properties other than the references, given both elements in the order of `ends`.
+    pub fill: fn(&S, &S::Id, &S::Id, Builder<A>) -> Builder<A>,
 }
 
-/// One end of a relation.
-pub struct End<S: Snapshot> {
-    /// The name of the reference property, as the class declares it.
-    pub role: &'static str,
+/// One end of a relation of class `A`.
+pub struct End<S: Snapshot, A> {
+    /// The reference property.
+    pub role: Key<A, ObjectPath>,
     /// The kinds that can stand here.
     pub kinds: &'static [S::Tag],
     /// From an element at this end to those at the other end: each once, all of kinds of the
@@ -108,38 +109,17 @@ pub struct End<S: Snapshot> {
 pub enum Subject<S: Snapshot> {
     /// An instance of a kind.
     Element(S::Id),
-    /// An instance of a relation, its elements in the order of [`Relation::ends`].
-    Link(&'static Relation<S>, S::Id, S::Id),
+    /// An instance of a relation.
+    Link(Link<S>),
 }
 
 /// What a method is called on.
+#[derive(Clone, Debug)]
 pub enum Target<S: Snapshot> {
     /// An instance.
     Instance(Subject<S>),
     /// A class in a namespace: a static method.
     Class(&'static ClassDecl, Namespace),
-}
-
-/// A method call whose target exists and whose arguments fit the declaration.
-pub struct Invocation<S: Snapshot> {
-    /// The view in which the target and the arguments were checked.
-    pub snapshot: S,
-    /// What it is called on.
-    pub target: Target<S>,
-    /// The method.
-    pub method: &'static MethodDecl,
-    /// Its arguments. References in them name a namespace, in its proper spelling.
-    pub arguments: Arguments,
-}
-
-impl<S: Snapshot> Invocation<S> {
-    /// The refusal of a method that the class declares and nobody implements.
-    pub fn not_available(&self) -> CimError {
-        CimError::method_not_available(format!(
-            "method {} is not implemented for this object",
-            self.method.name
-        ))
-    }
 }
 
 /// What is brokered. Reading goes through snapshots; only changes wait.
@@ -162,9 +142,10 @@ pub trait Model: Send + Sync + 'static {
         &self,
         who: &Identity,
         call: Invocation<Self::Snapshot>,
-    ) -> impl Future<Output = Result<Returned, CimError>> + Send;
+    ) -> impl Future<Output = Result<Outcome, CimError>> + Send;
 
-    /// Creates an instance of a class in a namespace and returns its path.
+    /// Creates an instance of a class in a namespace and returns its path. Every property is
+    /// declared and of the declared type; references in it name their namespace.
     fn create(
         &self,
         _who: &Identity,
@@ -197,9 +178,9 @@ pub trait Model: Send + Sync + 'static {
 }
 
 fn unsupported(what: &str, class: &ClassDecl) -> CimError {
+    let class = class.name;
     CimError::not_supported(format!(
-        "instances of {} cannot be {what} by this operation",
-        class.name
+        "instances of {class} cannot be {what} by this operation"
     ))
 }
 
@@ -207,8 +188,16 @@ impl<S: Snapshot> Subject<S> {
     /// The class that it was created from.
     pub fn class(&self) -> &'static ClassDecl {
         match self {
-            Self::Element(id) => S::catalog().kind(S::tag(id)).class,
-            Self::Link(relation, ..) => relation.class,
+            Self::Element(id) => S::catalog().class(S::tag(id)),
+            Self::Link(link) => link.class(),
+        }
+    }
+
+    /// The element, unless this is an association.
+    pub fn element(&self) -> Option<&S::Id> {
+        match self {
+            Self::Element(id) => Some(id),
+            Self::Link(_) => None,
         }
     }
 }
@@ -217,7 +206,7 @@ impl<S: Snapshot> Clone for Subject<S> {
     fn clone(&self) -> Self {
         match self {
             Self::Element(id) => Self::Element(id.clone()),
-            Self::Link(relation, a, b) => Self::Link(relation, a.clone(), b.clone()),
+            Self::Link(link) => Self::Link(link.clone()),
         }
     }
 }
@@ -226,7 +215,7 @@ impl<S: Snapshot> PartialEq for Subject<S> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Element(a), Self::Element(b)) => a == b,
-            (Self::Link(r, a, b), Self::Link(s, c, d)) => std::ptr::eq(*r, *s) && a == c && b == d,
+            (Self::Link(a), Self::Link(b)) => a == b,
             _ => false,
         }
     }
@@ -236,7 +225,7 @@ impl<S: Snapshot> fmt::Debug for Subject<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Element(id) => fmt::Debug::fmt(id, f),
-            Self::Link(relation, a, b) => write!(f, "{}({a:?}, {b:?})", relation.class.name),
+            Self::Link(link) => fmt::Debug::fmt(link, f),
         }
     }
 }
