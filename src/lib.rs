@@ -10,4 +10,5 @@ pub mod cimxml;
 pub mod identity;
 pub mod mof;
 pub mod schema;
+pub mod smis;
 pub mod store;
