@@ -84,7 +84,7 @@ fn methods(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
             .iter()
             .filter(|index| ours.contains(index))
             .partition(|&&index| schema.methods[index].origin == entry.class.name);
-        if own.is_empty() && !(is_ours(entry) && !inherited.is_empty()) {
+        if own.is_empty() && (inherited.is_empty() || !is_ours(entry)) {
             continue;
         }
         writeln!(
