@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::cim::{Method, Type};
-use crate::tables::{Entry, Schema};
+use crate::tables::{Entry, Schema, flag};
 
 /// Classes outside `Standpipe_*` and the associations that the program makes instances of.
 const ALSO: [&str; 2] = ["CIM_Error", "CIM_InstMethodCall"];
@@ -24,7 +24,7 @@ fn is_ours(entry: &Entry<'_>) -> bool {
 
 fn has_handles(entry: &Entry<'_>) -> bool {
     let name = entry.class.name.as_str();
-    let concrete = entry.class.qualifier("Abstract").is_none();
+    let concrete = !flag(entry.class, "Abstract");
     is_ours(entry) || ALSO.contains(&name) || (concrete && entry.class.is_association())
 }
 

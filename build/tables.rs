@@ -198,12 +198,14 @@ fn table<T>(
     out.push_str("];\n");
 }
 
+/// Whether a boolean class qualifier is there and true.
+pub(crate) fn flag(class: &Class, name: &str) -> bool {
+    let qualifier = class.qualifier(name);
+    qualifier.is_some_and(|q| q.value == Some(Value::Boolean(true)))
+}
+
 fn class(out: &mut String, schema: &Schema<'_>, index: usize, entry: &Entry<'_>) {
     let class = entry.class;
-    let flag = |name: &str| {
-        let qualifier = class.qualifier(name);
-        qualifier.is_some_and(|q| q.value == Some(Value::Boolean(true)))
-    };
     put(
         out,
         format_args!(
@@ -212,9 +214,9 @@ fn class(out: &mut String, schema: &Schema<'_>, index: usize, entry: &Entry<'_>)
             class.name.as_str(),
             entry.superclass,
             entry.end,
-            flag("Association"),
-            flag("Abstract"),
-            flag("Indication"),
+            flag(class, "Association"),
+            flag(class, "Abstract"),
+            flag(class, "Indication"),
             entry.properties,
             entry.methods,
         ),

@@ -15,10 +15,13 @@ pub(super) fn declarations(
     text: &str,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<Declaration> {
+    let before = problems.len();
+    let tokens = lexer::tokens(file, text, problems);
     let mut parser = Parser {
-        tokens: lexer::tokens(file, text, problems),
+        tokens,
         at: 0,
         text,
+        malformed: problems[before..].iter().map(|p| p.span.start).collect(),
         problems,
     };
     let mut declarations = Vec::new();
@@ -27,7 +30,7 @@ pub(super) fn declarations(
         match parser.declaration() {
             Ok(declaration) => declarations.push(declaration),
             Err(problem) => {
-                parser.problems.push(problem);
+                parser.report(problem, start);
                 parser.skip_declaration(start);
             }
         }
@@ -40,6 +43,8 @@ struct Parser<'a> {
     tokens: Vec<Spanned<Token>>,
     at: usize,
     text: &'a str,
+    /// Where the lexer found something malformed.
+    malformed: Vec<usize>,
     problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -143,6 +148,16 @@ impl Parser<'_> {
 
 /// Recovery.
 impl Parser<'_> {
+    /// Reports a problem of what began at token `start`, unless the lexer has found something
+    /// malformed in it, which is the likely reason.
+    fn report(&mut self, problem: Diagnostic, start: usize) {
+        let from = self.tokens.get(start).map_or(0, |token| token.span.start);
+        let mut malformed = self.malformed.iter();
+        if !malformed.any(|at| (from..=problem.span.end).contains(at)) {
+            self.problems.push(problem);
+        }
+    }
+
     /// Moves behind the declaration that began at token `start`: behind a `;` outside braces, or
     /// to what looks like the start of another one.
     fn skip_declaration(&mut self, start: usize) {
@@ -216,7 +231,7 @@ impl Parser<'_> {
         while !self.at_mark('}') {
             let start = self.at;
             if let Err(problem) = member(self) {
-                self.problems.push(problem);
+                self.report(problem, start);
                 self.skip_member(start);
             }
             if self.peek() == &Token::End || (self.at > start && self.looks_like_start()) {
@@ -571,6 +586,7 @@ impl Parser<'_> {
             Token::Real(number) => Literal::Real(*number),
             Token::Char(unit) => Literal::Char(*unit),
             Token::Alias(name) => Literal::Alias(name.clone()),
+            Token::Bad => Literal::Null,
             Token::Word(word) => match word.to_ascii_lowercase().as_str() {
                 "true" => Literal::Boolean(true),
                 "false" => Literal::Boolean(false),

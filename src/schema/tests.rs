@@ -127,7 +127,8 @@ fn wrong_arguments_are_refused_by_kind() {
         parameter,
         mismatch,
     };
-    let cases: Vec<(Vec<(Name, Option<Value>)>, ArgumentError)> = vec![
+    type Given = Vec<(Name, Option<Value>)>;
+    let cases: Vec<(Given, ArgumentError)> = vec![
         (
             vec![("Job".into(), None)],
             ArgumentError::Unknown("Job".into()),
