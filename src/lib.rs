@@ -4,7 +4,9 @@
 //! holds the same table and fails on any other path between rooms.
 
 pub mod array;
+pub mod broker;
 pub mod cim;
+pub mod cimxml;
 pub mod identity;
 pub mod mof;
 pub mod schema;

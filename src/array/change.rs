@@ -11,7 +11,7 @@ use super::model::{Group, Initiator, View};
 /// One record added, replaced or removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub enum Change {
+pub(super) enum Change {
     PutInitiator(Initiator),
     RemoveInitiator(InitiatorName),
     PutGroup(Group),

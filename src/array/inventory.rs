@@ -20,9 +20,9 @@ use super::model::{
 
 /// Who is related to whom, one way.
 #[derive(Clone, Debug)]
-struct Index<K, V>(HashMap<K, OrdSet<V>>);
+struct Index<K, V: Ord>(HashMap<K, OrdSet<V>>);
 
-impl<K, V> Default for Index<K, V> {
+impl<K, V: Ord> Default for Index<K, V> {
     fn default() -> Self {
         Self(HashMap::new())
     }
@@ -39,6 +39,15 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
             if values.is_empty() {
                 self.0.remove(key);
             }
+        }
+    }
+
+    /// Adds or removes a relation.
+    fn set(&mut self, key: K, value: V, related: bool) {
+        if related {
+            self.link(key, value)
+        } else {
+            self.unlink(&key, &value)
         }
     }
 
@@ -253,29 +262,38 @@ pub(super) fn maps<'a>(
 
 /// Putting a new picture together.
 impl Inventory {
+    /// An empty array of that name.
+    pub(super) fn new(system: SystemName) -> Self {
+        Self {
+            system: system.into(),
+            version: 1,
+            ..Self::default()
+        }
+    }
+
     /// Takes over what an engine saw of everything.
     pub(super) fn take_facts(&mut self, facts: Facts) {
         self.pools = facts
             .pools
             .into_iter()
-            .map(|p| (p.id.clone(), p.into()))
+            .map(|p| (p.id.clone(), Arc::new(p)))
             .collect();
         self.disks = facts
             .disks
             .into_iter()
-            .map(|d| (d.id.clone(), d.into()))
+            .map(|d| (d.id.clone(), Arc::new(d)))
             .collect();
         self.nics = facts
             .nics
             .into_iter()
-            .map(|n| (n.name.clone(), n.into()))
+            .map(|n| (n.name.clone(), Arc::new(n)))
             .collect();
         let ports = facts.targets.iter().flat_map(|t| &t.ports);
         self.ports = ports.map(|p| (p.id.clone(), Arc::new(p.clone()))).collect();
         self.targets = facts
             .targets
             .into_iter()
-            .map(|t| (t.iqn.clone(), t.into()))
+            .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
         self.foreign_maps = facts.foreign_maps.into();
         let gone = self.volumes.keys().cloned().collect();
@@ -332,7 +350,7 @@ impl Inventory {
             }
             Change::PutGroup(group) => {
                 self.remove_group(group.id);
-                self.link_members(group, Index::link, Index::link, Index::link);
+                self.relate_members(group, true);
                 self.name_groups
                     .link((group.members.kind(), group.name.clone()), group.id);
                 self.groups.insert(group.id, Arc::new(group.clone()));
@@ -354,36 +372,28 @@ impl Inventory {
         if let Some(group) = self.groups.remove(&id) {
             self.name_groups
                 .unlink(&(group.members.kind(), group.name.clone()), &id);
-            self.link_members(
-                &group,
-                |index, key, value| index.unlink(&key, &value),
-                |index, key, value| index.unlink(&key, &value),
-                |index, key, value| index.unlink(&key, &value),
-            );
+            self.relate_members(&group, false);
         }
     }
 
-    /// Does the same to the index entry of every member of a group.
-    fn link_members(
-        &mut self,
-        group: &Group,
-        initiator: fn(&mut Index<InitiatorName, GroupId>, InitiatorName, GroupId),
-        port: fn(&mut Index<PortId, GroupId>, PortId, GroupId),
-        volume: fn(&mut Index<VolumeId, GroupId>, VolumeId, GroupId),
-    ) {
+    /// Adds or removes the relation of every member to its group.
+    fn relate_members(&mut self, group: &Group, related: bool) {
+        let id = group.id;
         match &group.members {
             Members::Initiators(names) => {
                 names
                     .iter()
-                    .for_each(|n| initiator(&mut self.initiator_groups, n.clone(), group.id));
+                    .for_each(|n| self.initiator_groups.set(n.clone(), id, related));
             }
-            Members::Ports(ids) => {
-                ids.iter()
-                    .for_each(|p| port(&mut self.port_groups, p.clone(), group.id));
+            Members::Ports(ports) => {
+                ports
+                    .iter()
+                    .for_each(|p| self.port_groups.set(p.clone(), id, related));
             }
-            Members::Volumes(ids) => {
-                ids.iter()
-                    .for_each(|v| volume(&mut self.volume_groups, v.clone(), group.id));
+            Members::Volumes(volumes) => {
+                volumes
+                    .iter()
+                    .for_each(|v| self.volume_groups.set(v.clone(), id, related));
             }
         }
     }

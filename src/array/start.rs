@@ -33,11 +33,7 @@ pub(super) fn start(
     system: SystemName,
 ) -> Result<Inventory, Error> {
     let (system, fresh) = system_record(store, system)?;
-    let mut inventory = Inventory {
-        system: system.into(),
-        version: 1,
-        ..Inventory::default()
-    };
+    let mut inventory = Inventory::new(system);
     for (_, initiator) in load::<Initiator>(store, Table::Initiators)? {
         inventory.take_change(&Change::PutInitiator(initiator));
     }

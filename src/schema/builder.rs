@@ -56,6 +56,16 @@ impl<C: TypedClass> Builder<C> {
         self
     }
 
+    /// Sets those of the class's key properties that `keys` binds.
+    pub fn keys(mut self, keys: &Keys) -> Self {
+        for (slot, property) in C::decl().properties().enumerate() {
+            if property.key && self.wanted.has_slot(slot) {
+                self.put(property, keys.find(property.name).cloned());
+            }
+        }
+        self
+    }
+
     /// Whether the request asks for that property.
     pub fn wants<T, K>(&self, property: Prop<C, T, K>) -> bool {
         self.wanted.has(property)

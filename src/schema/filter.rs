@@ -106,6 +106,11 @@ impl<C: TypedClass> Wanted<C> {
         self.slots.contains(property.slot)
     }
 
+    /// Whether the property at that place among those of the class is wanted.
+    pub(super) fn has_slot(&self, slot: usize) -> bool {
+        u16::try_from(slot).is_ok_and(|slot| self.slots.contains(slot))
+    }
+
     /// How many properties are wanted.
     pub fn count(&self) -> usize {
         self.slots.count().min(C::decl().properties().len())
