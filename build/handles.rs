@@ -47,7 +47,7 @@ fn classes(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
              impl {name} {{"
         )?;
         for (slot, &property) in entry.properties.iter().enumerate() {
-            let declared = schema.properties[property];
+            let declared = schema.properties[property].element;
             let kind = if declared.is_key() { "Key" } else { "Prop" };
             let ty = rust_type(declared.ty, declared.array, declared.embedded.is_some());
             writeln!(
@@ -77,13 +77,13 @@ fn methods(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
         .filter(|entry| is_ours(entry))
         .flat_map(|entry| entry.methods.iter().copied())
         .collect();
-    for entry in &schema.classes {
+    for (owner, entry) in schema.classes.iter().enumerate() {
         let class = entry.class.name.as_str();
         let (own, inherited): (Vec<usize>, Vec<usize>) = entry
             .methods
             .iter()
             .filter(|index| ours.contains(index))
-            .partition(|&&index| schema.methods[index].origin == entry.class.name);
+            .partition(|&&index| schema.methods[index].owner == owner);
         if own.is_empty() && (inherited.is_empty() || !is_ours(entry)) {
             continue;
         }
@@ -93,11 +93,12 @@ fn methods(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
              use super::super::{{DateTime, In, InOut, Instance, ObjectPath, Out, Param, Text, TypedMethod}};"
         )?;
         for index in own {
-            method(out, index, schema.methods[index])?;
+            method(out, index, schema.methods[index].element)?;
         }
         for index in inherited.into_iter().filter(|_| is_ours(entry)) {
-            let method = schema.methods[index];
-            writeln!(out, "pub use super::{}::{};", method.origin, method.name)?;
+            let method = &schema.methods[index];
+            let owner = &schema.classes[method.owner].class.name;
+            writeln!(out, "pub use super::{owner}::{};", method.element.name)?;
         }
         out.push_str("}\n");
     }
