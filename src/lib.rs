@@ -4,4 +4,6 @@
 //! holds the same table and fails on any other path between rooms.
 
 pub mod cim;
+pub mod cimxml;
+pub mod http;
 pub mod identity;
