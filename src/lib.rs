@@ -5,5 +5,7 @@
 
 pub mod cim;
 pub mod cimxml;
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod identity;

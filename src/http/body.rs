@@ -106,7 +106,9 @@ impl Content {
             (Some(first), false) => {
                 let mut whole = BytesMut::with_capacity(length);
                 whole.extend_from_slice(&first);
-                ahead.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+                ahead
+                    .iter()
+                    .for_each(|chunk| whole.extend_from_slice(chunk));
                 Self::Whole(whole.freeze())
             }
         }
@@ -205,7 +207,16 @@ mod tests {
 
     #[test]
     fn a_panic_while_encoding_breaks_the_reply_off() {
-        let broken = (0..9).map(|i| if i < 5 { chunk(40 << 10) } else { panic!("test: bug") });
-        assert_eq!(sent(Content::begin(Reply::new(broken))), (5 * (40 << 10), false));
+        let broken = (0..9).map(|i| {
+            if i < 5 {
+                chunk(40 << 10)
+            } else {
+                panic!("test: bug")
+            }
+        });
+        assert_eq!(
+            sent(Content::begin(Reply::new(broken))),
+            (5 * (40 << 10), false)
+        );
     }
 }

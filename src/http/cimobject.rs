@@ -40,9 +40,7 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn names(header: &str, call: &Call) -> bool {
     match call {
-        Call::Intrinsic { namespace, .. } => {
-            eq_fold(header.trim_matches('/'), namespace.as_str())
-        }
+        Call::Intrinsic { namespace, .. } => eq_fold(header.trim_matches('/'), namespace.as_str()),
         Call::Extrinsic { path, .. } => {
             ObjectPath::parse(header).is_some_and(|named| same_object(&named, path))
         }
@@ -107,7 +105,10 @@ mod tests {
             "root%2fstandpipe:CIM_Volume.SystemName=%22a%5c%22b%22,N=7",
         ] {
             assert!(names_target(header.as_bytes(), &volume("a\"b")), "{header}");
-            assert!(!names_target(header.as_bytes(), &volume("A\"b")), "{header}");
+            assert!(
+                !names_target(header.as_bytes(), &volume("A\"b")),
+                "{header}"
+            );
         }
     }
 
@@ -135,10 +136,7 @@ mod tests {
 
     #[test]
     fn references_in_keys_are_compared_as_paths() {
-        let inner = ObjectPath::instance(
-            "CIM_A",
-            [("K", "x"), ("L", "y")].into_iter().collect(),
-        );
+        let inner = ObjectPath::instance("CIM_A", [("K", "x"), ("L", "y")].into_iter().collect());
         let keys = [("Antecedent", Value::from(inner.in_namespace("ns")))];
         let path = ObjectPath::instance("CIM_B", keys.into_iter().collect());
         let call = extrinsic(path.in_namespace("ns"));
@@ -146,9 +144,14 @@ mod tests {
         assert!(names_target(header, &call));
         let lookalike = ObjectPath::instance(
             "CIM_B",
-            [("Antecedent", r#"ns:CIM_A.K="x",L="y""#)].into_iter().collect(),
+            [("Antecedent", r#"ns:CIM_A.K="x",L="y""#)]
+                .into_iter()
+                .collect(),
         );
-        assert!(names_target(header, &extrinsic(lookalike.in_namespace("ns"))));
+        assert!(names_target(
+            header,
+            &extrinsic(lookalike.in_namespace("ns"))
+        ));
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl<S: Service> Gateway<S> {
         let requests = AtomicU64::new(0);
         let service = service_fn(|request| {
             phase.work();
-            let last = requests.fetch_add(1, Ordering::Relaxed) + 1
-                >= self.limits.requests_per_connection;
+            let last =
+                requests.fetch_add(1, Ordering::Relaxed) + 1 >= self.limits.requests_per_connection;
             let gateway = Arc::clone(&self);
             let exchange = Exchange {
                 phase: Arc::clone(&phase),

@@ -84,9 +84,7 @@ impl Fault {
             }
             Self::UnsupportedCimVersion => (S::NOT_IMPLEMENTED, Some("unsupported-cim-version")),
             Self::UnsupportedDtdVersion => (S::NOT_IMPLEMENTED, Some("unsupported-dtd-version")),
-            Self::MultipleRequests => {
-                (S::NOT_IMPLEMENTED, Some("multiple-requests-unsupported"))
-            }
+            Self::MultipleRequests => (S::NOT_IMPLEMENTED, Some("multiple-requests-unsupported")),
             Self::HeaderMismatch(_) => (S::BAD_REQUEST, Some("header-mismatch")),
             Self::NotWellFormed(_) => (S::BAD_REQUEST, Some("request-not-well-formed")),
             Self::NotValid(_) => (S::BAD_REQUEST, Some("request-not-valid")),
@@ -179,13 +177,33 @@ mod tests {
     #[test]
     fn every_decode_error_is_a_client_fault_with_the_documented_word() {
         for (error, status, word) in [
-            (DecodeError::NotWellFormed("x".into()), 400, Some("request-not-well-formed")),
-            (DecodeError::NotValid("x".into()), 400, Some("request-not-valid")),
+            (
+                DecodeError::NotWellFormed("x".into()),
+                400,
+                Some("request-not-well-formed"),
+            ),
+            (
+                DecodeError::NotValid("x".into()),
+                400,
+                Some("request-not-valid"),
+            ),
             (DecodeError::Doctype, 400, Some("request-not-valid")),
-            (DecodeError::TooManyElements, 400, Some("request-with-too-many-elements")),
+            (
+                DecodeError::TooManyElements,
+                400,
+                Some("request-with-too-many-elements"),
+            ),
             (DecodeError::TooLarge("x"), 413, None),
-            (DecodeError::UnsupportedCimVersion("3.0".into()), 501, Some("unsupported-cim-version")),
-            (DecodeError::UnsupportedDtdVersion("3.0".into()), 501, Some("unsupported-dtd-version")),
+            (
+                DecodeError::UnsupportedCimVersion("3.0".into()),
+                501,
+                Some("unsupported-cim-version"),
+            ),
+            (
+                DecodeError::UnsupportedDtdVersion("3.0".into()),
+                501,
+                Some("unsupported-dtd-version"),
+            ),
             (
                 DecodeError::UnsupportedProtocolVersion("2.0".into()),
                 501,

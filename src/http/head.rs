@@ -223,7 +223,9 @@ fn content(headers: &HeaderMap) -> Result<(), Fault> {
     let mut parts = value.ok_or(Fault::ContentType)?.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
     let xml = ["application/xml", "text/xml"];
-    let is_xml = xml.iter().any(|known| media_type.eq_ignore_ascii_case(known));
+    let is_xml = xml
+        .iter()
+        .any(|known| media_type.eq_ignore_ascii_case(known));
     let is_utf8 = parts
         .filter_map(|part| part.split_once('='))
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))

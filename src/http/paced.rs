@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +19,9 @@ use super::Limits;
 
 /// What a stalled peer has to take before its time starts anew, in bytes.
 const PROGRESS: usize = 4096;
+/// How long and how much a closed connection is still read.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 8 << 20;
 
 /// Where a connection is: between requests, within a request head, or at work on a request.
 pub(super) struct Phase(AtomicU8);
@@ -45,7 +48,9 @@ impl Phase {
 
     /// Bytes came in: between requests, they start a head.
     fn bytes_arrived(&self) {
-        let begun = self.0.compare_exchange(BETWEEN, IN_HEAD, Ordering::Relaxed, Ordering::Relaxed);
+        let begun = self
+            .0
+            .compare_exchange(BETWEEN, IN_HEAD, Ordering::Relaxed, Ordering::Relaxed);
         let _other_phases_go_on = begun;
     }
 
@@ -62,6 +67,10 @@ pub(super) struct Paced {
     write: Clock,
     /// Bytes that the peer took since the write clock started.
     taken: usize,
+    half_closed: bool,
+    farewell: Clock,
+    /// Bytes that are still read away after our side is closed.
+    linger: usize,
 }
 
 impl Paced {
@@ -69,9 +78,15 @@ impl Paced {
         Self {
             stream,
             phase,
-            head: Clock::new(limits.header_timeout, "the request head did not arrive in time"),
+            head: Clock::new(
+                limits.header_timeout,
+                "the request head did not arrive in time",
+            ),
             write: Clock::new(limits.write_timeout, "the peer does not take its response"),
             taken: 0,
+            half_closed: false,
+            farewell: Clock::new(LINGER_TIME, "the peer does not end its side"),
+            linger: LINGER_BYTES,
         }
     }
 
@@ -144,8 +159,25 @@ impl AsyncWrite for Paced {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Ends our side, then reads away what the peer still sends until it ends its side: closing
+    /// with unread bytes resets the connection and can destroy the response on its way.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.half_closed {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.half_closed = true;
+        }
+        let mut scrap = [0; 4096];
+        while self.linger > 0 {
+            let mut buf = ReadBuf::new(&mut scrap);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.linger = self.linger.saturating_sub(buf.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => return self.farewell.check(cx).map(|_| Ok(())),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

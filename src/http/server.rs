@@ -104,13 +104,19 @@ impl Server {
         closing.cancelled().await;
         connections.close();
         if timeout(drain_timeout, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "closing connections that are in use");
+            tracing::warn!(
+                connections = connections.len(),
+                "closing connections that are in use"
+            );
             abandon.cancel();
             connections.wait().await;
         }
         gateway.calls.close();
         if timeout(drain_timeout, gateway.calls.wait()).await.is_err() {
-            tracing::error!(calls = gateway.calls.len(), "stopping while requests still run");
+            tracing::error!(
+                calls = gateway.calls.len(),
+                "stopping while requests still run"
+            );
         }
     }
 }
@@ -212,7 +218,11 @@ impl Door {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let mut guests = self.door.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guests = self
+            .door
+            .guests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         guests.all = guests.all.saturating_sub(1);
         let left = guests.by_peer.get(&self.address).map_or(0, |here| here - 1);
         if left == 0 {

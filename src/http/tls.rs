@@ -26,6 +26,12 @@ fn provider() -> Arc<CryptoProvider> {
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
+/// Where a pair came from, for messages.
+struct Origin<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+}
+
 /// Why there is no usable certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -68,28 +74,8 @@ pub enum TlsError {
 impl Tls {
     /// A certificate chain and its key from PEM files; both may be in one file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
-            .map_err(|source| TlsError::Pem {
-                path: certificate.into(),
-                wanted: "certificate",
-                source,
-            })?;
-        let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|source| TlsError::Pem {
-            path: key.into(),
-            wanted: "private key",
-            source,
-        })?;
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-            .map_err(|source| TlsError::Pair {
-                certificate: certificate.into(),
-                key: key.into(),
-                source,
-            })?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        let origin = Origin { certificate, key };
+        Self::from_pem(&read(certificate)?, &read(key)?, &origin)
     }
 
     /// A self-signed certificate for `names` (host names and IP addresses), made on first use and
@@ -99,9 +85,53 @@ impl Tls {
         if let Ok(kept) = Self::load(&path, &path) {
             return Ok(kept);
         }
-        write_private(&path, &make(names).map_err(TlsError::SelfSigned)?)
-            .map_err(|source| TlsError::File { path: path.clone(), source })?;
+        let pair = make(names).map_err(TlsError::SelfSigned)?;
+        write_private(&path, &pair).map_err(|source| TlsError::File {
+            path: path.clone(),
+            source,
+        })?;
         Self::load(&path, &path)
+    }
+
+    /// A self-signed certificate for `names` that is forgotten with the process.
+    pub fn ephemeral(names: &[String]) -> Result<Self, TlsError> {
+        let pair = make(names).map_err(TlsError::SelfSigned)?;
+        let memory = Path::new("(memory)");
+        let origin = Origin {
+            certificate: memory,
+            key: memory,
+        };
+        Self::from_pem(pair.as_bytes(), pair.as_bytes(), &origin)
+    }
+
+    fn from_pem(certificate: &[u8], key: &[u8], origin: &Origin<'_>) -> Result<Self, TlsError> {
+        let pem = |path: &Path, wanted, source| TlsError::Pem {
+            path: path.into(),
+            wanted,
+            source,
+        };
+        let chain = CertificateDer::pem_slice_iter(certificate)
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|chain| match chain.is_empty() {
+                true => Err(pem::Error::NoItemsFound),
+                false => Ok(chain),
+            })
+            .map_err(|source| pem(origin.certificate, "certificate", source))?;
+        let private = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|source| pem(origin.key, "private key", source))?;
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+            .and_then(|builder| {
+                builder
+                    .with_no_client_auth()
+                    .with_single_cert(chain, private)
+            })
+            .map_err(|source| TlsError::Pair {
+                certificate: origin.certificate.into(),
+                key: origin.key.into(),
+                source,
+            })?;
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -142,7 +172,11 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let unfinished = path.with_extension("new");
     let _leftover_of_a_crash = fs::remove_file(&unfinished);
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path)
@@ -160,7 +194,10 @@ mod tests {
         Tls::self_signed(state.path(), &names).expect("made");
         let path = state.path().join(SELF_SIGNED);
         let first = fs::read(&path).expect("kept");
-        assert_eq!(fs::metadata(&path).expect("kept").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).expect("kept").permissions().mode() & 0o777,
+            0o600
+        );
         Tls::self_signed(state.path(), &names).expect("reused");
         assert_eq!(fs::read(&path).expect("kept"), first);
         fs::write(&path, "damaged").expect("writable");
@@ -172,7 +209,8 @@ mod tests {
         let state = tempfile::tempdir().expect("temporary directory");
         let path = |name: &str| state.path().join(name);
         let pair = |name: &str| {
-            fs::write(path(name), make(&["localhost".to_owned()]).expect("made")).expect("writable");
+            fs::write(path(name), make(&["localhost".to_owned()]).expect("made"))
+                .expect("writable");
         };
         pair("a");
         pair("b");
@@ -183,7 +221,9 @@ mod tests {
             ("a", "empty", "empty holds no private key"),
             ("a", "b", "cannot be used together"),
         ] {
-            let refused = Tls::load(&path(certificate), &path(key)).err().expect(message);
+            let refused = Tls::load(&path(certificate), &path(key))
+                .err()
+                .expect(message);
             assert!(refused.to_string().contains(message), "{refused}");
         }
     }
