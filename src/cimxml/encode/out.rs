@@ -149,9 +149,10 @@ impl XmlOut {
         if negative {
             self.buffer.push('-');
         }
-        // Twenty decimal digits hold every u64.
+        // Twenty decimal digits hold every u64, and digits are UTF-8.
         let digits = digits.get(first..).unwrap_or_default();
-        self.buffer.extend(digits.iter().map(|&d| char::from(d)));
+        self.buffer
+            .push_str(std::str::from_utf8(digits).unwrap_or_default());
     }
 
     /// How many bytes are waiting.

@@ -4,8 +4,8 @@ mod decoding;
 mod encoding;
 mod hostile;
 mod literals;
+mod objects;
 mod round_trip;
-mod samples;
 
 use super::{Call, DecodeError, Limits, ParamValue, Request, decode};
 

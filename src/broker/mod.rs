@@ -1,0 +1,13 @@
+//! The CIM object manager: every operation of DSP0200 over a generic [`Model`].
+//!
+//! A model declares kinds of elements and relations between them, once each; instances, paths,
+//! associations with all their filters, pull sessions, class operations and method calls follow
+//! from that here. This room knows no XML, no HTTP, no profile and no storage.
+
+mod catalog;
+mod invocation;
+mod model;
+
+pub use catalog::{Catalog, Link};
+pub use invocation::Invocation;
+pub use model::{End, Kind, Model, Namespace, Relation, Snapshot, Subject, Target};
