@@ -10,7 +10,7 @@ mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::{fmt, str};
+use std::fmt;
 
 pub use password::{PasswordHash, PasswordHashError};
 pub use users::{Credential, Refusal, User, Users, UsersError};
