@@ -13,4 +13,5 @@ pub mod http;
 pub mod identity;
 pub mod mof;
 pub mod schema;
+pub mod smis;
 pub mod store;
