@@ -5,3 +5,4 @@
 
 pub mod array;
 pub mod cim;
+pub mod engine;
