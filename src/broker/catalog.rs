@@ -49,6 +49,8 @@ pub(super) struct AnyKind<S: Snapshot> {
 
 /// A relation of any class.
 pub(super) struct AnyRelation<S: Snapshot> {
+    /// Its place in the table.
+    pub(super) at: usize,
     pub(super) class: &'static ClassDecl,
     pub(super) namespace: Namespace,
     pub(super) ends: [AnyEnd<S>; 2],
@@ -98,10 +100,11 @@ impl<S: Snapshot, C: TypedClass> From<Kind<S, C>> for AnyKind<S> {
     }
 }
 
-impl<S: Snapshot, A: TypedClass> From<Relation<S, A>> for AnyRelation<S> {
-    fn from(relation: Relation<S, A>) -> Self {
+impl<S: Snapshot> AnyRelation<S> {
+    fn new<A: TypedClass>(at: usize, relation: Relation<S, A>) -> Self {
         let fill = relation.fill;
         Self {
+            at,
             class: A::decl(),
             namespace: relation.namespace,
             ends: relation.ends.map(|end| AnyEnd {
@@ -186,7 +189,7 @@ impl<S: Snapshot> Catalog<S> {
         }
         let same_class = self.relations_by_class.entry(A::decl().name);
         same_class.or_default().push(at);
-        self.relations.push(relation.into());
+        self.relations.push(AnyRelation::new(at, relation));
         self
     }
 
@@ -210,8 +213,14 @@ impl<S: Snapshot> Catalog<S> {
 
     /// The kind of that name. [`Catalog::faults`] tells a model's test whether every tag has one.
     pub(super) fn kind_of(&self, tag: S::Tag) -> &AnyKind<S> {
-        let kind = self.by_tag.get(&tag).and_then(|&at| self.kinds.get(at));
-        kind.expect("every tag has a kind")
+        self.indexed_kind(tag).1
+    }
+
+    /// The kind of that name and its place in the table.
+    pub(super) fn indexed_kind(&self, tag: S::Tag) -> (usize, &AnyKind<S>) {
+        let at = self.by_tag.get(&tag).copied();
+        let found = at.and_then(|at| Some((at, self.kinds.get(at)?)));
+        found.expect("every tag has a kind")
     }
 
     /// The relations that a kind takes part in, each with the number of the end where it stands.
@@ -359,6 +368,12 @@ impl<S: Snapshot> Link<S> {
     /// The association class.
     pub fn class(&self) -> &'static ClassDecl {
         self.relation.class
+    }
+
+    /// Its path, with its namespace and without a host.
+    pub fn path(&self, snapshot: &S) -> ObjectPath {
+        let keys = self.relation.keys(snapshot, &self.ends);
+        self.relation.path(keys)
     }
 }
 

@@ -3,10 +3,12 @@
 //! A request is checked in a fixed order, cheapest and least trusting first: HTTP framing, Host,
 //! credentials, the CIM headers, Content-Type, and only then is the body read and decoded. What
 //! passes goes to a [`Service`], on a task of its own that outlives the connection. Every refusal
-//! is a row of one table, [`Fault`]. This room knows nothing about operations, classes or storage.
+//! is a row of one table, [`Fault`]. Behind it, [`Cimom`] takes decoded requests to the broker. This
+//! room knows nothing about classes or storage.
 
 mod body;
 mod cimobject;
+mod cimom;
 mod connection;
 mod fault;
 mod head;
@@ -27,6 +29,7 @@ use bytes::Bytes;
 use crate::cimxml;
 use crate::identity::Identity;
 
+pub use cimom::Cimom;
 pub use fault::Fault;
 pub use limits::Limits;
 pub use listen::{ListenUrl, ListenUrlError, Scheme};

@@ -5,11 +5,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::array::{GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId};
+use crate::array::{
+    GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
+};
 
 /// What capabilities belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Scope {
+pub enum Scope {
     /// The array as a whole.
     Array,
     /// One pool.
@@ -18,7 +20,7 @@ pub(super) enum Scope {
 
 /// One thing that is an instance of one class in one namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Element {
+pub enum Element {
     /// The program as an object manager.
     ObjectManager,
     /// The machine that the object manager runs on.
@@ -78,7 +80,7 @@ pub(super) enum Element {
 /// The kind of an element: one class in one namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub(super) enum Tag {
+pub enum Tag {
     ObjectManager,
     ManagementSystem,
     Namespace,

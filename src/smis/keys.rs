@@ -1,35 +1,31 @@
 //! The key patterns that most classes share.
 
-use crate::cim::Keys;
-
-use super::view::View;
-
 /// The class of the array's system.
 pub(super) const SYSTEM_CLASS: &str = "Standpipe_ComputerSystem";
 
-/// `InstanceID` alone.
-pub(super) fn instance_id(id: impl Into<String>) -> Keys {
-    [("InstanceID", id.into())].into_iter().collect()
+/// Sets the four keys of something that lives in a system: the system's class and name, the class
+/// itself, and the key that tells it from its like.
+macro_rules! scoped_keys {
+    ($path:ident, $class:ident . $key:ident, $system_class:expr, $system:expr, $id:expr) => {
+        $path
+            .key(class::$class::SystemCreationClassName, $system_class)
+            .key(class::$class::SystemName, $system)
+            .key(class::$class::CreationClassName, stringify!($class))
+            .key(class::$class::$key, $id)
+    };
 }
 
-/// System, class and `DeviceID`: devices of the array.
-pub(super) fn device(view: &View, class: &str, id: &str) -> Keys {
-    scoped(SYSTEM_CLASS, &view.inventory.system.name, class, "DeviceID", id)
+/// The same for something that lives in the array.
+macro_rules! array_keys {
+    ($path:ident, $view:ident, $class:ident . $key:ident, $id:expr) => {
+        $crate::smis::keys::scoped_keys!(
+            $path,
+            $class.$key,
+            $crate::smis::keys::SYSTEM_CLASS,
+            $view.inventory.system.name.as_str(),
+            $id
+        )
+    };
 }
 
-/// System, class and `Name`: services and access points of the array.
-pub(super) fn named(view: &View, class: &str, name: &str) -> Keys {
-    scoped(SYSTEM_CLASS, &view.inventory.system.name, class, "Name", name)
-}
-
-/// System, class and one more key.
-pub(super) fn scoped(system_class: &str, system: &str, class: &str, key: &str, id: &str) -> Keys {
-    [
-        ("SystemCreationClassName", system_class),
-        ("SystemName", system),
-        ("CreationClassName", class),
-        (key, id),
-    ]
-    .into_iter()
-    .collect()
-}
+pub(super) use {array_keys, scoped_keys};

@@ -1,30 +1,26 @@
 //! The services of the array and what they say they can do.
 
-use crate::cim::Keys;
-use crate::schema::{Builder, class};
+use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
-use super::keys;
+use super::keys::array_keys;
 use super::view::View;
 
 const MASKING_CAPABILITIES: &str = "Standpipe:GroupMaskingMappingCapabilities:array";
 const ISCSI_CAPABILITIES: &str = "Standpipe:iSCSICapabilities:array";
 
-pub(super) fn service_keys(view: &View, element: &Element) -> Keys {
-    let (class, name) = match element {
-        Element::StorageService => ("Standpipe_StorageConfigurationService", "storage"),
-        Element::HardwareIdService => {
-            ("Standpipe_StorageHardwareIDManagementService", "initiators")
-        }
-        _ => ("Standpipe_GroupMaskingMappingService", "masking"),
-    };
-    keys::named(view, class, name)
-}
-
-/// The properties of a service that is always there: the same for each.
+/// The keys and properties of a service that is always there: the same for each.
 macro_rules! service {
-    ($name:ident, $class:ident, $label:literal) => {
-        pub(super) fn $name(
+    ($keys:ident, $fill:ident, $class:ident, $name:literal, $label:literal) => {
+        pub(super) fn $keys(
+            view: &View,
+            _element: &Element,
+            path: PathBuilder<class::$class>,
+        ) -> PathBuilder<class::$class> {
+            array_keys!(path, view, $class.Name, $name)
+        }
+
+        pub(super) fn $fill(
             _view: &View,
             _element: &Element,
             out: Builder<class::$class>,
@@ -40,15 +36,48 @@ macro_rules! service {
     };
 }
 
-service!(fill_storage, Standpipe_StorageConfigurationService, "Storage configuration");
-service!(fill_initiators, Standpipe_StorageHardwareIDManagementService, "Initiator management");
-service!(fill_masking, Standpipe_GroupMaskingMappingService, "Masking and mapping");
+service!(
+    storage_keys,
+    fill_storage,
+    Standpipe_StorageConfigurationService,
+    "storage",
+    "Storage configuration"
+);
+service!(
+    initiators_keys,
+    fill_initiators,
+    Standpipe_StorageHardwareIDManagementService,
+    "initiators",
+    "Initiator management"
+);
+service!(
+    masking_keys,
+    fill_masking,
+    Standpipe_GroupMaskingMappingService,
+    "masking",
+    "Masking and mapping"
+);
 
-pub(super) fn capabilities_keys(_view: &View, element: &Element) -> Keys {
-    keys::instance_id(match element {
-        Element::MaskingCapabilities => MASKING_CAPABILITIES,
-        _ => ISCSI_CAPABILITIES,
-    })
+pub(super) fn masking_capabilities_keys(
+    _view: &View,
+    _element: &Element,
+    path: PathBuilder<class::Standpipe_GroupMaskingMappingCapabilities>,
+) -> PathBuilder<class::Standpipe_GroupMaskingMappingCapabilities> {
+    path.key(
+        class::Standpipe_GroupMaskingMappingCapabilities::InstanceID,
+        MASKING_CAPABILITIES,
+    )
+}
+
+pub(super) fn iscsi_capabilities_keys(
+    _view: &View,
+    _element: &Element,
+    path: PathBuilder<class::Standpipe_iSCSICapabilities>,
+) -> PathBuilder<class::Standpipe_iSCSICapabilities> {
+    path.key(
+        class::Standpipe_iSCSICapabilities::InstanceID,
+        ISCSI_CAPABILITIES,
+    )
 }
 
 /// The group methods, as clients number them: 19 CreateGroup, 20 DeleteGroup, 21 AddMembers,

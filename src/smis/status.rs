@@ -30,5 +30,8 @@ pub(super) fn worst<'a>(all: impl IntoIterator<Item = &'a Health>) -> Health {
         Health::Degraded(_) => 2,
         Health::Failed(_) => 3,
     };
-    all.into_iter().max_by_key(|health| rank(health)).cloned().unwrap_or_default()
+    all.into_iter()
+        .max_by_key(|health| rank(health))
+        .cloned()
+        .unwrap_or_default()
 }
