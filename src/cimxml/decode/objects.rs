@@ -127,10 +127,12 @@ impl Tokens<'_, '_> {
                     qualifiers.add(self, qualifier.name.clone(), qualifier)?;
                 }
                 "VALUE" if value.is_none() && shape.ty != Type::Reference && !shape.array => {
-                    value = Some(self.scalar(shape.ty, shape.embedded)?);
+                    let embedded = shape.embedded.or_else(|| embedding(&qualifiers.items));
+                    value = Some(self.scalar(shape.ty, embedded)?);
                 }
                 "VALUE.ARRAY" if value.is_none() && shape.ty != Type::Reference && shape.array => {
-                    value = Some(self.value_array(&child, shape.ty, shape.embedded)?);
+                    let embedded = shape.embedded.or_else(|| embedding(&qualifiers.items));
+                    value = Some(self.value_array(&child, shape.ty, embedded)?);
                 }
                 "VALUE.REFERENCE" if value.is_none() && shape.ty == Type::Reference => {
                     value = Some(Value::from(self.reference(&child)?));
