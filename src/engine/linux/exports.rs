@@ -81,7 +81,10 @@ impl Exports {
 
     /// Hides a volume.
     pub(super) fn hide(&self, map: &Map, deadline: Deadline) -> Result<(), Error> {
-        let row = self.row(map)?;
+        // Through a port that is not ours nothing is shown.
+        let Ok(row) = self.row(map) else {
+            return Ok(());
+        };
         let uuid = map.volume.as_str().to_owned();
         self.change("hiding the volume", deadline, move |configfs| {
             export::hide(configfs, &uuid, &row)

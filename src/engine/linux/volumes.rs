@@ -16,14 +16,16 @@ use super::lvm::names::{self, LvName, LvmUuid, Tag};
 use super::lvm::report::{LvRow, VgRow};
 use super::lvm::tags::{self, Marks};
 use super::watch::Deadline;
-use crate::array::{Error, JobId, Map, Naa, PoolId, Progress, Subject, VolumeId};
+use crate::array::{Error, JobId, Kind, MAX_LUN, Map, Naa, PoolId, Progress, Subject, VolumeId};
 
 /// How long zeroing may go without a sign of progress.
 const STANDSTILL: Duration = Duration::from_secs(20);
-/// How long a removal waits for udev to close a device that it looks at.
+/// How long udev may look at a device before it counts as open.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Time between two tries of such a removal.
+/// Time between two looks at such a device.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often a removal is tried that LVM refuses.
+const REMOVALS: usize = 5;
 
 /// A volume as a step names it, checked.
 enum Name {
@@ -55,8 +57,8 @@ impl LinuxEngine {
         let tags = [tags::owner(), name_tag(name)?, job_tag(job)];
         let mut session = group.enter(deadline)?;
         if let Some(row) = session.find(Which::Name(&device))? {
-            let marks = Marks::read(&row.lv_tags);
-            return match is_of(&marks, job) {
+            let is_ours = is_of(&Marks::read(&row.lv_tags), job);
+            return match is_ours && row.lv_size == Some(size) {
                 true => Ok(()),
                 false => Err(Error::already_exists(format!(
                     "volume group {} has a logical volume {device} already",
@@ -87,9 +89,9 @@ impl LinuxEngine {
         let mut session = group.enter(deadline)?;
         let row = owned(&mut session, &name, volume)?;
         marked(&row, job)?;
-        let uuid = identity(&row)?;
         self.refuse_exported(&row, deadline)?;
-        let device = self.active(&mut session, &uuid)?;
+        self.refuse_held(&mut session, &row)?;
+        let device = self.active(&mut session, &identity(&row)?)?;
         drop(session);
         let size = row
             .lv_size
@@ -107,12 +109,11 @@ impl LinuxEngine {
         let mut session = group.enter(deadline)?;
         let row = owned(&mut session, &name, volume)?;
         match Marks::read(&row.lv_tags).job {
-            Some(other) if other != job.to_string() => Err(Error::in_use(format!(
-                "another job works on volume {}; wait for it",
-                row.lv_name
-            ))),
+            Some(other) if other != job.to_string() => Err(busy(&row)),
             Some(_) => Ok(()),
             None => {
+                self.refuse_exported(&row, deadline)?;
+                self.refuse_held(&mut session, &row)?;
                 let done = session.retag(&identity(&row)?, &[], &[job_tag(job)]);
                 verify(
                     done,
@@ -131,8 +132,9 @@ impl LinuxEngine {
         let (group, name) = self.locate(volume, deadline)?;
         let mut session = group.enter(deadline)?;
         let row = owned(&mut session, &name, volume)?;
-        if Marks::read(&row.lv_tags).job != Some(job.to_string()) {
-            return Ok(());
+        match Marks::read(&row.lv_tags).job {
+            None => return Ok(()),
+            Some(_) => marked(&row, job)?,
         }
         let done = session.retag(&identity(&row)?, &[job_tag(job)], &[]);
         verify(done, || {
@@ -146,9 +148,10 @@ impl LinuxEngine {
         job: &JobId,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let (group, name) = match self.locate(volume, deadline) {
-            Err(error) if error.kind == crate::array::Kind::NotFound => return Ok(()),
-            other => other?,
+        let (group, name) = match (self.locate(volume, deadline), volume) {
+            // A pool that is away is no proof that what was in it is gone.
+            (Err(error), Subject::Known(_)) if error.kind == Kind::NotFound => return Ok(()),
+            (located, _) => located?,
         };
         let mut session = group.enter(deadline)?;
         if session.find(name.which())?.is_none() {
@@ -173,23 +176,34 @@ impl LinuxEngine {
         let reserve = self.locate_in(group, reserve)?;
         let mut session = group.enter(deadline)?;
         let row = owned(&mut session, &name, &subject)?;
-        self.refuse_held(group, &row)?;
+        if Marks::read(&row.lv_tags)
+            .job
+            .is_some_and(|other| other != job.to_string())
+        {
+            return Err(busy(&row));
+        }
         let old = row.lv_size.unwrap_or_default();
         let Some(spare) = session.find(reserve.which())? else {
-            return match old >= size {
+            return match old == size {
                 true => Ok(()),
-                false => Err(Error::unavailable(
+                false => Err(Error::not_found(
                     "the extents that were set aside are gone; try to grow the volume again",
                 )),
             };
         };
+        if !Marks::read(&spare.lv_tags).owned {
+            return Err(not_ours(&spare));
+        }
         marked(&spare, job)?;
-        self.refuse_held(group, &spare)?;
-        self.refuse_exported(&spare, deadline)?;
-        if old.checked_add(spare.lv_size.unwrap_or_default()) != Some(size) {
-            return Err(Error::bug(
-                "the extents set aside do not add up to the new size",
+        let sum = old.checked_add(spare.lv_size.unwrap_or_default());
+        if sum != Some(size) || spare.lv_uuid == row.lv_uuid {
+            return Err(Error::invalid(
+                "the extents that were set aside do not add up to the new size",
             ));
+        }
+        self.refuse_exported(&spare, deadline)?;
+        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+            self.refuse_held(&mut session, &row)?;
         }
         self.take_over(&mut session, &row, &spare, size)
     }
@@ -257,18 +271,22 @@ impl LinuxEngine {
     }
 
     pub(super) fn map(&self, map: &Map, deadline: Deadline) -> Result<(), Error> {
+        if map.lun > MAX_LUN {
+            return Err(Error::invalid(format!(
+                "LUN numbers end at {MAX_LUN}; choose a lower one"
+            )));
+        }
         let subject = Subject::Known(map.volume.clone());
         let (group, name) = self.locate(&subject, deadline)?;
         let mut session = group.enter(deadline)?;
         let row = owned(&mut session, &name, &subject)?;
         let marks = Marks::read(&row.lv_tags);
         if marks.job.is_some() {
-            return Err(Error::in_use(format!(
-                "a job works on volume {}; wait for it",
-                row.lv_name
-            )));
+            return Err(busy(&row));
         }
-        self.refuse_held(group, &row)?;
+        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+            self.refuse_held(&mut session, &row)?;
+        }
         let uuid = identity(&row)?;
         let device = self.active(&mut session, &uuid)?;
         drop(session);
@@ -283,8 +301,7 @@ impl LinuxEngine {
         self.exports.show(exported, map, deadline)
     }
 
-    /// Removes a volume that was found to be ours to remove. A device that udev looks at for a
-    /// moment, as it does after each writer, is waited for.
+    /// Removes a volume that was found to be ours to remove.
     fn remove_row(&self, session: &mut Session<'_>, row: &LvRow) -> Result<(), Error> {
         if !row.lv_descendants.is_empty() {
             return Err(Error::in_use(format!(
@@ -293,31 +310,18 @@ impl LinuxEngine {
             )));
         }
         let uuid = identity(row)?;
-        let settled = Deadline::after(SETTLE);
+        let mut tries = 0;
         loop {
-            self.refuse_held(session.group, row)?;
+            self.refuse_held(session, row)?;
             let done = session.remove(&uuid);
-            let Some(now) = session.find(Which::Uuid(&uuid))? else {
-                return Ok(());
-            };
-            if !Marks::read(&now.lv_tags).owned {
-                return Err(not_ours(&now));
+            tries += 1;
+            // udev may have opened it in between.
+            if tries < REMOVALS
+                && matches!(&done, Err(LvmError::Shell(e)) if !e.outcome_is_unknown())
+            {
+                continue;
             }
-            match done {
-                Err(error) if settled.left().is_zero() => {
-                    return Err(Error::in_use(format!(
-                        "volume {} is open; close it first",
-                        row.lv_name
-                    ))
-                    .caused_by(error));
-                }
-                Err(_) => thread::sleep(PAUSE),
-                Ok(()) => {
-                    return Err(Error::unavailable(
-                        "LVM did not remove the volume; try again",
-                    ));
-                }
-            }
+            return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
         }
     }
 
@@ -341,13 +345,29 @@ impl LinuxEngine {
         Ok(devices.remove(&names::dm_uuid(vg, lv)))
     }
 
-    fn refuse_held(&self, group: &Group, row: &LvRow) -> Result<(), Error> {
-        let Some(device) = self.device(&group.uuid, &identity(row)?)? else {
-            return Ok(());
-        };
-        match self.places.users().map_err(unreadable)?.of(&device) {
-            Some(user) => Err(Error::in_use(format!("volume {} is {user}", row.lv_name))),
-            None => Ok(()),
+    /// Refuses a volume whose device somebody has open. udev opens each device for a moment after
+    /// a writer closed it; that is waited for.
+    fn refuse_held(&self, session: &mut Session<'_>, row: &LvRow) -> Result<(), Error> {
+        let uuid = identity(row)?;
+        let settled = Deadline::after(SETTLE);
+        loop {
+            let Some(device) = self.device(&session.group.uuid, &uuid)? else {
+                return Ok(());
+            };
+            if let Some(user) = self.places.users().map_err(unreadable)?.of(&device) {
+                return Err(Error::in_use(format!("volume {} is {user}", row.lv_name)));
+            }
+            match session.find(Which::Uuid(&uuid))? {
+                Some(now) if now.lv_device_open.is_empty() => return Ok(()),
+                None => return Err(Error::not_found(format!("volume {} is gone", row.lv_name))),
+                Some(_) if settled.left().is_zero() => {
+                    let name = &row.lv_name;
+                    return Err(Error::in_use(format!(
+                        "volume {name} is open; close it first"
+                    )));
+                }
+                Some(_) => thread::sleep(PAUSE),
+            }
         }
     }
 
@@ -507,6 +527,10 @@ fn room_for(group: &VgRow, size: u64) -> Result<u64, Error> {
             "{size} bytes are no multiple of the pool's extent"
         )));
     }
+    if !group.vg_partial.is_empty() {
+        let message = format!("pool {} lacks a disk; connect it again", group.vg_name);
+        return Err(Error::unavailable(message));
+    }
     let available = super::scan::available(group);
     if size > available {
         let free = group.vg_free.unwrap_or_default();
@@ -550,6 +574,13 @@ fn no_volume(volume: &Subject) -> Error {
         Subject::Known(id) => Error::not_found(format!("this array has no volume {id}")),
         Subject::Made(_, device) => Error::not_found(format!("this array has no volume {device}")),
     }
+}
+
+fn busy(row: &LvRow) -> Error {
+    Error::in_use(format!(
+        "another job works on volume {}; wait for it",
+        row.lv_name
+    ))
 }
 
 fn not_ours(row: &LvRow) -> Error {

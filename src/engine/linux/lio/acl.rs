@@ -76,6 +76,16 @@ pub fn unmap(
         configfs.unlink(&format!("{path}/{alias}"))?;
     }
     configfs.remove(&path)?;
+    remove_if_empty(configfs, iqn, initiator)
+}
+
+/// Removes an ACL of ours that has no map left.
+pub fn remove_if_empty(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+) -> Result<(), ConfigfsError> {
+    let acl = folder(iqn, initiator);
     let left = configfs.folders(&acl)?;
     let is_empty = !left.iter().any(|name| name.starts_with("lun_"));
     if is_empty

@@ -126,6 +126,8 @@ pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportErro
     if mapped(configfs, row)?.is_some_and(|mapped| mapped.alias == alias(uuid)) {
         acl::unmap(configfs, &row.iqn, &row.initiator, row.number)?;
     }
+    // Somebody may have removed the row and left the rest.
+    acl::remove_if_empty(configfs, &row.iqn, &row.initiator)?;
     release(configfs, uuid, &row.iqn)
 }
 

@@ -224,9 +224,11 @@ impl Session<'_> {
             .find(|row| row.vg_uuid == pinned.uuid.as_str() && row.vg_name == pinned.name.as_str()))
     }
 
-    /// The visible volumes.
+    /// The visible volumes, and whether their devices are open.
     pub fn volumes(&mut self) -> Result<Vec<LvRow>, LvmError> {
-        let rows = self.run(&list("lvs", LV_COLUMNS))?.volumes();
+        let rows = self
+            .run(&list("lvs", LV_COLUMNS).with("-o +lv_device_open"))?
+            .volumes();
         Ok(rows
             .into_iter()
             .filter(|row| row.vg_uuid == self.group.uuid.as_str())

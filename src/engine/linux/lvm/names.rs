@@ -10,6 +10,17 @@ use std::fmt;
 /// Longest name that LVM accepts for a volume group or a logical volume, in bytes (lvm(8)).
 const NAME_LIMIT: usize = 127;
 
+/// Longest name of a logical volume of ours, in bytes: beside the group's name and what LVM appends
+/// for hidden parts it must fit into a device-mapper name of 127.
+const VOLUME_NAME_LIMIT: usize = 63;
+
+/// What names of visible volumes may not begin with, and not contain (lvm(8), "Reserved names").
+const RESERVED_STARTS: &[&str] = &["snapshot", "pvmove"];
+const RESERVED_PARTS: &[&str] = &[
+    "_cdata", "_cmeta", "_corig", "_cpool", "_cvol", "_iorig", "_imeta", "_mimage", "_mlog",
+    "_pmspare", "_rimage", "_rmeta", "_tdata", "_tmeta", "_vdata", "_vorigin", "_wcorig",
+];
+
 /// Longest tag that the manual promises, in bytes (lvm(8), "TAGS").
 const TAG_LIMIT: usize = 1024;
 
@@ -66,10 +77,15 @@ checked!(
     is_name
 );
 checked!(
-    /// A logical volume's name, hidden volumes' bracketed names excluded.
+    /// The name of a logical volume that can be created: no reserved one.
     LvName,
     "a logical volume name",
-    is_name
+    |text| {
+        is_name(text)
+            && text.len() <= VOLUME_NAME_LIMIT
+            && !RESERVED_STARTS.iter().any(|start| text.starts_with(start))
+            && !RESERVED_PARTS.iter().any(|part| text.contains(part))
+    }
 );
 checked!(
     /// An LVM UUID with its dashes, 6-4-4-4-4-4-6 characters of base 62.
@@ -150,6 +166,15 @@ mod tests {
         ] {
             assert!(VgName::new(bad).is_err(), "{bad:?} as a group name");
             assert!(LvName::new(bad).is_err(), "{bad:?} as a volume name");
+        }
+        for bad in [
+            "snapshot0",
+            "pvmove1",
+            "a_rimage_0",
+            "x_tmeta",
+            &"a".repeat(64),
+        ] {
+            assert!(LvName::new(bad).is_err(), "{bad:?} is reserved or too long");
         }
         for bad in ["", "a b", "a'b", "a,b", "a@b", "a%b", "ä", "a{b}"] {
             assert!(Tag::new(bad).is_err(), "{bad:?} as a tag");

@@ -159,6 +159,8 @@ pub struct LvRow {
     pub lv_time: Option<u64>,
     #[serde(default)]
     pub lv_health_status: String,
+    #[serde(default)]
+    pub lv_device_open: String,
     #[serde(default, deserialize_with = "number")]
     pub origin_size: Option<u64>,
     #[serde(default, deserialize_with = "number")]
