@@ -157,8 +157,18 @@ def contains(paths, path):
     return any(same(getattr(item, "path", None) or item, path) for item in paths)
 
 
+_associations = {}
+
+
 def association_classes(connection, namespace):
-    """The association classes of a namespace that derive from no other association."""
+    """The association classes of a namespace that derive from no other association; asked once."""
+    key = (connection.url, namespace)
+    if key not in _associations:
+        _associations[key] = _ask_association_classes(connection, namespace)
+    return _associations[key]
+
+
+def _ask_association_classes(connection, namespace):
     classes = connection.EnumerateClasses(
         namespace=namespace, DeepInheritance=True, LocalOnly=False, IncludeQualifiers=True
     )
