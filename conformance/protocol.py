@@ -346,8 +346,8 @@ def oversize(checks, server):
         checks.equal(status, 413, "200 MB in chunks are refused before their end")
 
 
-def slow(checks, server, found):
-    """Requests that never end; run beside the rest, because waiting is all that it does."""
+def slow(server, found):
+    """Requests that never end, waited for beside the rest; `found` collects what became of them."""
     request = server.request(GOOD)
     starts = {
         "nothing": b"",
@@ -385,23 +385,25 @@ def slow(checks, server, found):
 def main():
     chosen = options(__doc__, several_urls=True)
     checks = Checks("protocol", chosen.verbose)
-    for url in chosen.urls:
-        checks.section(url)
-        server = wire.Server(url, chosen.user, chosen.password)
-        late = []
-        threads = slow(checks, server, late)
+    servers = [wire.Server(url, chosen.user, chosen.password) for url in chosen.urls]
+    late = []
+    threads = [thread for server in servers for thread in slow(server, late)]
+    for server in servers:
+        checks.section(server.url)
         for part in (spellings, echoes, refusals, credentials, extension_framework, connections,
                      oversize):
             checks.step(part, checks, server)
-        connection = connect(chosen, url)
+        connection = connect(chosen, server.url)
         checks.step(operation_rules.run, checks, connection, server)
         checks.valid_replies(connection)
-        for thread in threads:
-            thread.join(PATIENCE + 5)
-        checks.equal(len(late), len(threads), "all unfinished requests were ended")
-        for what, good, status, seconds in late:
-            checks.that(good, f"a request with {what} is ended",
-                        f"status {status} after {seconds:.0f} s")
+    checks.section("requests that never end")
+    for thread in threads:
+        thread.join(PATIENCE + 5)
+    checks.equal(len(late), len(threads), "all unfinished requests were ended")
+    for what, good, status, seconds in late:
+        checks.that(good, f"a request with {what} is ended",
+                    f"status {status} after {seconds:.0f} s")
+        if checks.verbose:
             print(f"  {what}: ended after {seconds:.1f} s with {status or 'no status'}")
     return checks.finish()
 
