@@ -147,27 +147,22 @@ class Clients:
         login = f"{quote(self.chosen.user, safe='')}:{quote(self.chosen.password, safe='')}"
         address = f"{parts.scheme}://{login}@{parts.hostname}:{parts.port}/{target}"
         noverify = ["-noverify"] if parts.scheme == "https" else []
-        environment = dict(os.environ, LC_ALL="C")
-
-        def call(*more):
-            return subprocess.run(
-                ["wbemcli", operation, *noverify, *more, *flags, address, *arguments],
-                env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
-
-        done = call("-nl") if operation in ("gi", "ei", "ai", "ri") else call()
-        output = (done.stdout + done.stderr).decode("utf-8", "replace")
-        missing = [text for text in expect if not re.search(text, output, re.MULTILINE)]
+        done = subprocess.run(
+            ["wbemcli", operation, *noverify, "-dx", *flags, address, *arguments],
+            env=dict(os.environ, LC_ALL="C"), capture_output=True, stdin=subprocess.DEVNULL,
+            timeout=120)
+        output = done.stdout.decode("utf-8", "replace")
+        diagnosis = "\n".join(re.findall(r"^\* .*$", done.stderr.decode("utf-8", "replace"), re.M))
+        missing = [text for text in expect
+                   if not re.search(text, f"{output}\n{diagnosis}", re.MULTILINE)]
         title = f"wbemcli {operation} {target} {' '.join([*flags, *arguments])}"[:100]
         self.checks.that(done.returncode == status and not missing, title,
-                         f"status {done.returncode}, missing {missing}: {output[-700:]}")
-        if operation not in ("cm", "sp", "di"):  # reading twice changes nothing
-            dump = call("-dx")
-            answers = dump.stdout + dump.stderr
-            answers = answers[max(answers.find(b"From server"), 0):]
-            messages = dtd.messages_in_dump(answers)
-            wrong = [fault for message in messages for fault in dtd.faults(message)]
-            self.checks.that(messages and not wrong, f"{title}: valid",
-                             "; ".join(wrong[:5]) or "no reply in the dump")
+                         f"status {done.returncode}, missing {missing}: "
+                         f"{output[-500:]} {diagnosis[-300:]}")
+        messages = dtd.messages_in_dump(done.stderr)
+        wrong = [fault for message in messages for fault in dtd.faults(message)]
+        self.checks.that(messages and not wrong, f"{title}: valid",
+                         "; ".join(wrong[:5]) or "no reply in the dump")
         return output
 
     def read_with_wbemcli(self):
@@ -207,23 +202,58 @@ class Clients:
         cli("ein", "root/nil:CIM_StoragePool", status=16, expect=["INVALID_NAMESPACE"])
 
     def provision_with_wbemcli(self):
-        """What the strict client can change: methods with plain values, and references."""
-        cli, array = self.wbemcli, self.array
-        name = f"iqn.2024-01.example.wbemcli:{self.tag}"
+        """A volume from creation to a masking view and back, all by the strict client."""
+        array = self.array
 
-        def target(path):
-            keys = ",".join(f'{key}="{value}"' for key, value in path.keybindings.items())
-            return f"{path.namespace}:{path.classname}.{keys}"
+        def keys(path):
+            pairs = ",".join(f'{key}="{value}"' for key, value in path.keybindings.items())
+            return f"{path.classname}.{pairs}"
 
-        cli("cm", target(array.hardware_ids),
-            f'CreateStorageHardwareID.StorageID="{name}",IDType=5',
-            expect=["CreateStorageHardwareID: 0"])
-        stored = [item["StorageID"] for item in array.enumerate("CIM_StorageHardwareID")]
-        self.checks.that(name in stored, "wbemcli made a hardware id", str(stored))
-        volume = self.volume.path
-        cli("gi", target(volume), expect=[f"Name=\"{self.volume['Name']}\"",
-                                          "OperationalStatus=2"])
-        cli("ri", target(volume), expect=["SpaceConsumed=\\d+"])
+        def call(service, method, expect=(), **parameters):
+            pairs = ",".join(f"{name}={value}" for name, value in parameters.items())
+            return self.wbemcli("cm", f"{array.namespace}:{keys(service)}", f"{method}.{pairs}",
+                                expect=[f"{method}: 0", *expect])
+
+        def named(classname, prop, value):
+            return next(item for item in array.enumerate(classname) if item[prop] == value)
+
+        def quoted(text):
+            return f'"{text}"'
+
+        tag, initiator = f"wbemcli-{self.tag}", f"iqn.2024-01.example.wbemcli:{self.tag}"
+        call(array.configuration, "CreateOrModifyElementFromStoragePool", ElementName=quoted(tag),
+             ElementType=2, Size=64 * MIB, InPool=keys(self.pool),
+             expect=[f"Size \\(uint64\\): {64 * MIB}", "TheElement \\(reference\\)"])
+        volume = named("CIM_StorageVolume", "ElementName", tag)
+        path = volume.path
+        here = f"{array.namespace}:{keys(path)}"
+        self.wbemcli("gi", here, flags=["-nl"], expect=[
+            f"^-Name=\"{volume['Name']}\"", "^-OperationalStatus=2"])
+        self.wbemcli("ri", here, expect=["SpaceConsumed=\\d+"])
+        self.wbemcli("gp", here, "Name", expect=[volume["Name"]])
+
+        call(array.hardware_ids, "CreateStorageHardwareID", StorageID=quoted(initiator), IDType=5)
+        identifier = named("CIM_StorageHardwareID", "StorageID", initiator).path
+        groups = {}
+        for kind, classname, role, member in (
+                (2, "CIM_InitiatorMaskingGroup", "InitiatorMaskingGroup", identifier),
+                (3, "CIM_TargetMaskingGroup", "TargetMaskingGroup", array.target_endpoints()[0]),
+                (4, "CIM_DeviceMaskingGroup", "DeviceMaskingGroup", path)):
+            call(array.masking, "CreateGroup", GroupName=quoted(tag), Type=kind,
+                 Members=keys(member))
+            groups[role] = named(classname, "ElementName", tag).path
+        call(array.masking, "CreateMaskingView", ElementName=quoted(tag),
+             **{role: keys(group) for role, group in groups.items()},
+             expect=["ProtocolController \\(reference\\)"])
+        self.wbemcli("ri", here, flags=["-arc", "CIM_ProtocolControllerForUnit"],
+                     expect=["DeviceNumber=\"[0-9A-Fa-f]+\""])
+        view = array.connection.AssociatorNames(
+            path, AssocClass="CIM_ProtocolControllerForUnit")[0]
+        call(array.masking, "DeleteMaskingView", ProtocolController=keys(view))
+        for group in groups.values():
+            call(array.masking, "DeleteGroup", MaskingGroup=keys(group), Force="true")
+        call(array.configuration, "ReturnToStoragePool", TheElement=keys(path))
+        self.wbemcli("gi", here, status=16, expect=["CIM_ERR_NOT_FOUND"])
 
     def finish(self):
         """Remove the volume and see it gone."""
@@ -243,8 +273,7 @@ class Clients:
             step(part)
         if shutil.which("wbemcli"):
             step(self.read_with_wbemcli)
-            if self.volume is not None:
-                step(self.provision_with_wbemcli)
+            step(self.provision_with_wbemcli)
         else:
             self.checks.that(False, "wbemcli is installed (Debian package sblim-wbemcli)")
         step(self.finish)
