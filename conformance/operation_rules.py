@@ -36,8 +36,8 @@ PARAMETERS = [
     ("IncludeQualifiers on Open", "OpenEnumerateInstances",
      classname("CIM_Namespace") + value("IncludeQualifiers", "FALSE"), {4}),
     ("optional parameters that are NULL", "EnumerateInstances",
-     classname("CIM_Namespace") + '<IPARAMVALUE NAME="LocalOnly"/><IPARAMVALUE NAME="PropertyList"/>',
-     {0}),
+     classname("CIM_Namespace") + '<IPARAMVALUE NAME="LocalOnly"/>'
+     '<IPARAMVALUE NAME="PropertyList"/>', {0}),
     ("LocalOnly and IncludeQualifiers on instances", "EnumerateInstances",
      classname("CIM_Namespace") + value("LocalOnly", "TRUE") + value("IncludeQualifiers", "true"),
      {0}),
@@ -202,8 +202,8 @@ def extrinsic(checks, connection, server):
     local = f"<LOCALNAMESPACEPATH>{local}</LOCALNAMESPACEPATH>"
     uri = pool.to_wbem_uri(format="cimobject")
 
-    def ask(parameter, header=uri, method="GetSupportedSizeRange", verbatim=None):
-        target = verbatim or f"<LOCALINSTANCEPATH>{local}{wire.instance_name(pool)}</LOCALINSTANCEPATH>"
+    def ask(parameter, header=uri, method="GetSupportedSizeRange"):
+        target = f"<LOCALINSTANCEPATH>{local}{wire.instance_name(pool)}</LOCALINSTANCEPATH>"
         body = wire.envelope(
             f'<SIMPLEREQ><METHODCALL NAME="{method}">{target}{parameter}</METHODCALL></SIMPLEREQ>')
         return server.ask(body, method=method, target=header)

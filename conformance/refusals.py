@@ -20,6 +20,9 @@ ABSENT = (NOT_FOUND, INVALID_PARAMETER)
 TAKEN = (ALREADY_EXISTS, INVALID_PARAMETER, FAILED)
 IN_USE = 6  # the return code that the block services methods list
 
+# Values of SupportedFeatures that say which groups a view cannot do without.
+REQUIRED_FOR_VIEWS = {6: "InitiatorMaskingGroup", 7: "TargetMaskingGroup", 8: "DeviceMaskingGroup"}
+
 U16, U64 = pywbem.Uint16, pywbem.Uint64
 
 
@@ -201,9 +204,15 @@ def views(checks, connection, day):
                "DeviceMaskingGroup": day.groups[2]})
     refused(ABSENT, "a view of a group that does not exist", "CreateMaskingView",
             **{**good, "DeviceMaskingGroup": altered(day.groups[4], InstanceID="none")})
-    for missing in ("InitiatorMaskingGroup", "TargetMaskingGroup", "DeviceMaskingGroup"):
-        refused(BAD_VALUE, f"a view without {missing}", "CreateMaskingView",
-                **{name: value for name, value in good.items() if name != missing})
+    abilities = connection.Associators(
+        day.array.system, AssocClass="CIM_ElementCapabilities",
+        ResultClass="CIM_GroupMaskingMappingCapabilities")[0]
+    for feature, missing in REQUIRED_FOR_VIEWS.items():
+        if feature in abilities["SupportedFeatures"]:
+            refused(BAD_VALUE, f"a view without {missing}", "CreateMaskingView",
+                    **{name: value for name, value in good.items() if name != missing})
+    refused((*TAKEN, *BAD_VALUE), "a second view for the same initiators and ports",
+            "CreateMaskingView", **good)
     refused((*TAKEN, *BAD_VALUE), "the same view a second time", "CreateMaskingView",
             **{**good, "ElementName": f"host-{day.tag}"})
     refused(ABSENT, "deleting a view that does not exist", "DeleteMaskingView",
@@ -266,8 +275,8 @@ def intrinsic(checks, connection, day):
                    connection.GetClass, "CIM_NoSuchClass", namespace=namespace)
     checks.refuses((INVALID_PARAMETER, NOT_FOUND, INVALID_CLASS), "a filter by an unknown class",
                    connection.Associators, volume, AssocClass="CIM_NoSuchClass")
-    checks.that(
-        connection.AssociatorNames(volume, Role="NoSuchRole") == [], "an unknown role finds nothing")
+    checks.equal(connection.AssociatorNames(volume, Role="NoSuchRole"), [],
+                 "an unknown role finds nothing")
 
     instance = connection.GetInstance(volume)
     instance["ElementName"] = "changed"

@@ -158,10 +158,8 @@ class Scenario:
         self._volume_facts(volume, self.whole(asked), f"day-{self.tag}")
         after = connection.GetInstance(self.pool)["RemainingManagedSpace"]
         checks.equal(before - after, self.whole(asked), "the pool gave exactly that space")
-        shares = [
-            reference for reference in connection.References(
-                self.volume, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")
-        ]
+        shares = connection.References(
+            self.volume, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")
         checks.equal(len(shares), 1, "the volume comes from one pool")
         checks.that(same(shares[0]["Antecedent"], self.pool), "from the pool that was asked for")
         checks.equal(shares[0]["SpaceConsumed"], self.whole(asked), "SpaceConsumed is its size")

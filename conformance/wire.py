@@ -1,6 +1,7 @@
 """A raw HTTP/1.1 client for CIM-XML: it sends exactly the bytes that a test asks for."""
 
 import base64
+import contextlib
 import re
 import socket
 import ssl
@@ -64,10 +65,8 @@ class Connection:
 
     def send(self, data):
         """Send bytes; a server that has already answered and closed is not an error here."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def _more(self):
         try:
