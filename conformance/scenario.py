@@ -411,7 +411,7 @@ class Scenario:
         if self.array is None:
             return
         namespaces = ["interop", self.array.namespace]
-        before = everything(connection, namespaces)
+        before = checks.step(everything, connection, namespaces)
         for part in (self.pools, self.create, self.grow, self.initiators, self.make_groups,
                      self.make_view, self.walk, self.operations_agree):
             checks.step(part)
@@ -419,7 +419,7 @@ class Scenario:
             checks.step(refusals.run, checks, connection, self, namespaces)
         for part in (self.jobs, self.unmask, self.delete):
             checks.step(part)
-        left = differences(before, everything(connection, namespaces))
+        left = differences(before or {}, everything(connection, namespaces))
         checks.that(not left, "the server is as it was found", "; ".join(left[:5]))
 
 
