@@ -91,7 +91,7 @@ class Clients:
             cli("instance", "enumerate", "CIM_StoragePool", "--pl", "InstanceID,Primordial",
                 general=["--use-pull", pull, "--pull-max-cnt", "1"], expect=[identifier])
         cli("instance", "get", uri(pool), expect=[identifier, "RemainingManagedSpace"])
-        cli("instance", "count", "CIM_StoragePool", expect=["StoragePool"])
+        cli("instance", "count", "*StoragePool", expect=["StoragePool +\\d"])
         cli("instance", "associators", uri(pool), "--ac", "CIM_HostedStoragePool", "--no",
             expect=[self.array.system["Name"]])
         cli("instance", "references", uri(pool), "--rc", "CIM_HostedStoragePool", "--no",

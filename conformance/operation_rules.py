@@ -15,7 +15,7 @@ LIMITS_EXCEEDED = 27
 # (what, operation, parameters as XML, error codes; 0 is success)
 PARAMETERS = [
     ("an unknown operation", "Dance", "", {7}),
-    ("an operation of schema changes", "DeleteClass", classname("CIM_Namespace"), {7}),
+    ("an operation of schema changes", "DeleteClass", classname("CIM_Nothing"), {7}),
     ("a missing required parameter", "EnumerateInstances", "", {4}),
     ("a required parameter that is NULL", "EnumerateInstances", '<IPARAMVALUE NAME="ClassName"/>',
      {4}),
@@ -160,8 +160,8 @@ def classes(checks, connection, server):
                 "IncludeQualifiers=false drops them at every level")
     one = connection.GetClass("CIM_StorageVolume", PropertyList=["Name"], LocalOnly=False)
     checks.equal(list(one.properties), ["Name"], "a property list selects")
-    names = connection.EnumerateClassNames("CIM_StorageExtent")
-    deep = connection.EnumerateClassNames("CIM_StorageExtent", DeepInheritance=True)
+    names = connection.EnumerateClassNames(ClassName="CIM_StorageExtent")
+    deep = connection.EnumerateClassNames(ClassName="CIM_StorageExtent", DeepInheritance=True)
     checks.that("CIM_StorageVolume" in names and set(names) < set(deep), "subclasses, then theirs")
     qualifiers = {item.name for item in connection.EnumerateQualifiers()}
     used = {name for item in connection.EnumerateClasses(DeepInheritance=True, LocalOnly=False)

@@ -314,6 +314,8 @@ def connections(checks, server):
             try:
                 status = connection.read().status
                 ended = connection.closed()
+            except TimeoutError:
+                status, ended = None, False
             except (EOFError, ValueError):
                 status, ended = None, True
             checks.that(ended and (status is None or 400 <= status < 600),

@@ -292,7 +292,7 @@ def intrinsic(checks, connection, day):
                        connection.DeleteInstance, path)
     checks.refuses(NOT_SUPPORTED, "CreateClass", connection.CreateClass,
                    pywbem.CIMClass("X_New", superclass="CIM_ManagedElement"), namespace=namespace)
-    checks.refuses(NOT_SUPPORTED, "DeleteClass", connection.DeleteClass, "CIM_StorageVolume",
+    checks.refuses(NOT_SUPPORTED, "DeleteClass", connection.DeleteClass, "CIM_Nothing",
                    namespace=namespace)
     checks.refuses(NOT_SUPPORTED, "DeleteQualifier", connection.DeleteQualifier, "Key",
                    namespace=namespace)

@@ -71,7 +71,7 @@ class Connection:
     def _more(self):
         try:
             data = self.socket.recv(65536)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             data = b""
         if not data:
             raise EOFError("the connection ended")
@@ -121,10 +121,10 @@ class Connection:
         """Whether the server has closed; waits up to the timeout of the socket."""
         try:
             return self.socket.recv(1) == b""
-        except ConnectionResetError:
-            return True
-        except (TimeoutError, ssl.SSLError):
+        except TimeoutError:
             return False
+        except OSError:
+            return True
 
 
 class Server:
@@ -230,7 +230,7 @@ def faults(reply):
         f"{name} is written self-closed, which wbemcli does not read"
         for name in sorted({
             match.decode() for match in re.findall(
-                rb"<(IMETHODRESPONSE|METHODRESPONSE|IRETURNVALUE|PROPERTY|VALUE|VALUE\.ARRAY"
-                rb"|KEYVALUE)(?:\s[^>]*)?/>", reply.body)
+                rb"<(IMETHODRESPONSE|METHODRESPONSE|IRETURNVALUE|VALUE|VALUE\.ARRAY|KEYVALUE"
+                rb"|PROPERTY(?:\.\w+)?|PARAMETER(?:\.\w+)?|METHOD)(?:\s[^>]*)?/>", reply.body)
         })
     ]
