@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::cim::{Method, Type};
-use crate::tables::{Entry, Schema};
+use crate::tables::{Entry, Schema, flag};
 
 /// Classes outside `Standpipe_*` and the associations that the program makes instances of.
 const ALSO: [&str; 2] = ["CIM_Error", "CIM_InstMethodCall"];
@@ -24,7 +24,7 @@ fn is_ours(entry: &Entry<'_>) -> bool {
 
 fn has_handles(entry: &Entry<'_>) -> bool {
     let name = entry.class.name.as_str();
-    let concrete = entry.class.qualifier("Abstract").is_none();
+    let concrete = !flag(entry.class, "Abstract");
     is_ours(entry) || ALSO.contains(&name) || (concrete && entry.class.is_association())
 }
 
@@ -47,7 +47,7 @@ fn classes(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
              impl {name} {{"
         )?;
         for (slot, &property) in entry.properties.iter().enumerate() {
-            let declared = schema.properties[property];
+            let declared = schema.properties[property].element;
             let kind = if declared.is_key() { "Key" } else { "Prop" };
             let ty = rust_type(declared.ty, declared.array, declared.embedded.is_some());
             writeln!(
@@ -77,14 +77,14 @@ fn methods(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
         .filter(|entry| is_ours(entry))
         .flat_map(|entry| entry.methods.iter().copied())
         .collect();
-    for entry in &schema.classes {
+    for (owner, entry) in schema.classes.iter().enumerate() {
         let class = entry.class.name.as_str();
         let (own, inherited): (Vec<usize>, Vec<usize>) = entry
             .methods
             .iter()
             .filter(|index| ours.contains(index))
-            .partition(|&&index| schema.methods[index].origin == entry.class.name);
-        if own.is_empty() && !(is_ours(entry) && !inherited.is_empty()) {
+            .partition(|&&index| schema.methods[index].owner == owner);
+        if own.is_empty() && (inherited.is_empty() || !is_ours(entry)) {
             continue;
         }
         writeln!(
@@ -93,11 +93,12 @@ fn methods(out: &mut String, schema: &Schema<'_>) -> std::fmt::Result {
              use super::super::{{DateTime, In, InOut, Instance, ObjectPath, Out, Param, Text, TypedMethod}};"
         )?;
         for index in own {
-            method(out, index, schema.methods[index])?;
+            method(out, index, schema.methods[index].element)?;
         }
         for index in inherited.into_iter().filter(|_| is_ours(entry)) {
-            let method = schema.methods[index];
-            writeln!(out, "pub use super::{}::{};", method.origin, method.name)?;
+            let method = &schema.methods[index];
+            let owner = &schema.classes[method.owner].class.name;
+            writeln!(out, "pub use super::{owner}::{};", method.element.name)?;
         }
         out.push_str("}\n");
     }

@@ -18,8 +18,15 @@ const MAX_PROPERTIES: usize = 256;
 pub(crate) struct Schema<'a> {
     pub(crate) qualifiers: &'a [QualifierDeclaration],
     pub(crate) classes: Vec<Entry<'a>>,
-    pub(crate) properties: Vec<&'a PropertyDeclaration>,
-    pub(crate) methods: Vec<&'a Method>,
+    pub(crate) properties: Vec<Row<&'a PropertyDeclaration>>,
+    pub(crate) methods: Vec<Row<&'a Method>>,
+}
+
+/// An element in the tables.
+pub(crate) struct Row<T> {
+    /// The class that declares or last overrides it.
+    pub(crate) owner: usize,
+    pub(crate) element: T,
 }
 
 /// A class in the tables. Elements are indices into the tables of their kind.
@@ -79,10 +86,13 @@ impl<'a> Schema<'a> {
             for property in &class.properties {
                 let inherited = parent.filter(|_| property.propagated).and_then(|parent| {
                     let mut all = parent.properties.iter();
-                    find(all.find(|&&i| self.properties[i].name == property.name))
+                    find(all.find(|&&i| self.properties[i].element.name == property.name))
                 });
                 properties.push(inherited.unwrap_or_else(|| {
-                    self.properties.push(property);
+                    self.properties.push(Row {
+                        owner: index,
+                        element: property,
+                    });
                     self.properties.len() - 1
                 }));
             }
@@ -90,10 +100,13 @@ impl<'a> Schema<'a> {
             for method in &class.methods {
                 let inherited = parent.filter(|_| method.propagated).and_then(|parent| {
                     let mut all = parent.methods.iter();
-                    find(all.find(|&&i| self.methods[i].name == method.name))
+                    find(all.find(|&&i| self.methods[i].element.name == method.name))
                 });
                 methods.push(inherited.unwrap_or_else(|| {
-                    self.methods.push(method);
+                    self.methods.push(Row {
+                        owner: index,
+                        element: method,
+                    });
                     self.methods.len() - 1
                 }));
             }
@@ -164,11 +177,10 @@ pub(crate) fn generate(schema: &Schema<'_>) -> String {
         },
     );
     let mut by_name: Vec<usize> = (0..schema.classes.len()).collect();
-    by_name.sort_by(|&a, &b| {
-        schema.classes[a]
-            .class
-            .name
-            .cmp(&schema.classes[b].class.name)
+    // By length first: most comparisons of a search then look at no character.
+    by_name.sort_by_key(|&index| {
+        let name = schema.classes[index].class.name.as_str();
+        (name.len(), name.to_ascii_lowercase())
     });
     table(&mut out, "BY_NAME", "u16", &by_name, |out, _, index| {
         put(out, format_args!("{index}"));
@@ -198,12 +210,14 @@ fn table<T>(
     out.push_str("];\n");
 }
 
+/// Whether a boolean class qualifier is there and true.
+pub(crate) fn flag(class: &Class, name: &str) -> bool {
+    let qualifier = class.qualifier(name);
+    qualifier.is_some_and(|q| q.value == Some(Value::Boolean(true)))
+}
+
 fn class(out: &mut String, schema: &Schema<'_>, index: usize, entry: &Entry<'_>) {
     let class = entry.class;
-    let flag = |name: &str| {
-        let qualifier = class.qualifier(name);
-        qualifier.is_some_and(|q| q.value == Some(Value::Boolean(true)))
-    };
     put(
         out,
         format_args!(
@@ -212,9 +226,9 @@ fn class(out: &mut String, schema: &Schema<'_>, index: usize, entry: &Entry<'_>)
             class.name.as_str(),
             entry.superclass,
             entry.end,
-            flag("Association"),
-            flag("Abstract"),
-            flag("Indication"),
+            flag(class, "Association"),
+            flag(class, "Abstract"),
+            flag(class, "Indication"),
             entry.properties,
             entry.methods,
         ),
@@ -223,15 +237,17 @@ fn class(out: &mut String, schema: &Schema<'_>, index: usize, entry: &Entry<'_>)
     out.push('}');
 }
 
-fn property(out: &mut String, schema: &Schema<'_>, property: &PropertyDeclaration) {
+fn property(out: &mut String, schema: &Schema<'_>, row: &Row<&PropertyDeclaration>) {
+    let property = row.element;
     let origin = schema.class_index(&property.origin);
     put(
         out,
         format_args!(
-            "PropertyDecl{{name:{:?},key:{},origin:{origin},shape:Shape{{ty:Type::{:?},array:{},\
+            "PropertyDecl{{name:{:?},key:{},owner:{},origin:{origin},shape:Shape{{ty:Type::{:?},array:{},\
              array_size:{:?},reference_class:{:?},embedded:{}}},default:",
             property.name.as_str(),
             property.is_key(),
+            row.owner,
             property.ty,
             property.array,
             property.array_size,
@@ -249,7 +265,8 @@ fn embedded(embedded: Option<crate::cim::Embedded>) -> String {
     embedded.map_or("None".into(), |e| format!("Some(Embedded::{e:?})"))
 }
 
-fn method(out: &mut String, schema: &Schema<'_>, method: &Method) {
+fn method(out: &mut String, schema: &Schema<'_>, row: &Row<&Method>) {
+    let method = row.element;
     let origin = schema.class_index(&method.origin);
     let returns = method
         .returns
@@ -257,8 +274,9 @@ fn method(out: &mut String, schema: &Schema<'_>, method: &Method) {
     put(
         out,
         format_args!(
-            "MethodDecl{{name:{:?},origin:{origin},returns:{returns},parameters:&[",
-            method.name.as_str()
+            "MethodDecl{{name:{:?},owner:{},origin:{origin},returns:{returns},parameters:&[",
+            method.name.as_str(),
+            row.owner
         ),
     );
     for p in &method.parameters {

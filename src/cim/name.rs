@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn texts_keep_case() {
-        assert_ne!(Text::from("a"), Text::from("A"));
+        let [lower, upper] = ["a", "A"].map(Text::from);
+        assert_ne!(lower, upper);
     }
 
     #[test]

@@ -8,9 +8,9 @@ mod password;
 mod throttle;
 mod users;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::{fmt, str};
 
 pub use password::{PasswordHash, PasswordHashError};
 pub use users::{Credential, Refusal, User, Users, UsersError};

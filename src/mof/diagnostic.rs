@@ -13,7 +13,7 @@ pub struct Diagnostic {
     /// Where.
     pub span: Span,
     /// Another place that explains it, such as the first of two declarations.
-    pub related: Option<(Span, &'static str)>,
+    pub related: Option<Box<(Span, &'static str)>>,
 }
 
 impl Diagnostic {
@@ -26,7 +26,7 @@ impl Diagnostic {
     }
 
     pub(super) fn with_related(mut self, span: Span, label: &'static str) -> Self {
-        self.related = Some((span, label));
+        self.related = Some(Box::new((span, label)));
         self
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Token {
     Pragma,
     /// One of `[ ] { } ( ) , ; : =`.
     Mark(char),
+    /// A value that could not be read and has been reported.
+    Bad,
     End,
 }
 
@@ -34,6 +36,7 @@ impl Token {
             Self::String(_) => "a string".into(),
             Self::Pragma => "`#pragma`".into(),
             Self::Mark(mark) => format!("`{mark}`"),
+            Self::Bad => "a malformed value".into(),
             Self::End => "the end of the file".into(),
         }
     }
@@ -144,7 +147,7 @@ impl Lexer<'_> {
                 Some(Token::Mark(first))
             }
             '"' => Some(self.string()),
-            '\'' => self.character(),
+            '\'' => Some(self.character()),
             '#' => {
                 self.bump();
                 let word = self.take_while(is_word);
@@ -158,7 +161,7 @@ impl Lexer<'_> {
                 self.bump();
                 Some(Token::Alias(self.take_while(is_word).to_owned()))
             }
-            '0'..='9' | '+' | '-' | '.' => self.number(),
+            '0'..='9' | '+' | '-' | '.' => Some(self.number()),
             c if is_word(c) => Some(Token::Word(self.take_while(is_word).to_owned())),
             c => {
                 self.bump();
@@ -196,13 +199,13 @@ impl Lexer<'_> {
         }
     }
 
-    fn character(&mut self) -> Option<Token> {
+    fn character(&mut self) -> Token {
         let start = self.at;
         self.bump();
-        let unit = match self.peek()? {
-            '\\' => self.escape(),
-            '\'' | '\n' => None,
-            c => {
+        let unit = match self.peek() {
+            Some('\\') => self.escape(),
+            None | Some('\'' | '\n') => None,
+            Some(c) => {
                 self.bump();
                 u16::try_from(c as u32).ok()
             }
@@ -210,7 +213,7 @@ impl Lexer<'_> {
         match unit {
             Some(unit) if self.peek() == Some('\'') => {
                 self.bump();
-                Some(Token::Char(unit))
+                Token::Char(unit)
             }
             _ => {
                 self.take_while(|c| c != '\'' && c != '\n');
@@ -218,7 +221,7 @@ impl Lexer<'_> {
                     self.bump();
                 }
                 self.report(Problem::BadCharacterLiteral, start);
-                None
+                Token::Bad
             }
         }
     }
@@ -247,7 +250,7 @@ impl Lexer<'_> {
         })
     }
 
-    fn number(&mut self) -> Option<Token> {
+    fn number(&mut self) -> Token {
         let start = self.at;
         if matches!(self.peek(), Some('+' | '-')) {
             self.bump();
@@ -267,16 +270,17 @@ impl Lexer<'_> {
         } else {
             integer(written).map(Token::Integer)
         };
-        if number.is_none() {
-            let too_large = written.len() > 30 && written[1..].bytes().all(|b| b.is_ascii_digit());
-            let problem = if too_large {
-                Problem::NumberTooLarge
-            } else {
-                Problem::BadNumber
-            };
-            self.report(problem, start);
+        if let Some(number) = number {
+            return number;
         }
-        number
+        let too_large = written.len() > 30 && written[1..].bytes().all(|b| b.is_ascii_digit());
+        let problem = if too_large {
+            Problem::NumberTooLarge
+        } else {
+            Problem::BadNumber
+        };
+        self.report(problem, start);
+        Token::Bad
     }
 }
 

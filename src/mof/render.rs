@@ -11,7 +11,7 @@ pub fn render(problem: &Diagnostic, sources: &Sources) -> String {
     let mut snippet = snippet(problem.span, sources)
         .annotation(AnnotationKind::Primary.span(bytes(problem.span, sources)));
     let mut elsewhere = None;
-    if let Some((span, label)) = problem.related {
+    if let Some((span, label)) = problem.related.as_deref().copied() {
         let context = AnnotationKind::Context
             .span(bytes(span, sources))
             .label(label);

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::decl::PropertyDecl;
-use super::filter::Wanted;
+use super::filter::{Slots, Wanted};
 use super::typed::{Fits, Key, Prop, TypedClass};
 use crate::cim::{Instance, Keys, Name, ObjectPath, Property, Value};
 
@@ -12,6 +12,8 @@ use crate::cim::{Instance, Keys, Name, ObjectPath, Property, Value};
 pub struct Builder<C> {
     instance: Instance,
     wanted: Wanted<C>,
+    /// The properties that have been set.
+    filled: Slots,
 }
 
 impl<C: TypedClass> Builder<C> {
@@ -24,14 +26,18 @@ impl<C: TypedClass> Builder<C> {
     pub fn filtered(wanted: Wanted<C>) -> Self {
         let mut instance = Instance::new(C::name());
         instance.properties.reserve_exact(wanted.count());
-        Self { instance, wanted }
+        Self {
+            instance,
+            wanted,
+            filled: Slots::NONE,
+        }
     }
 
     /// Sets a property; set twice, the later value stands. Values that cost something to find
     /// out go through [`Self::set_with`].
     pub fn set<T, K>(mut self, property: Prop<C, T, K>, value: impl Fits<T>) -> Self {
         if self.wanted.has(property) {
-            self.put(property.decl(), value.into_value());
+            self.put(property.slot, property.decl(), value.into_value());
         }
         self
     }
@@ -43,7 +49,7 @@ impl<C: TypedClass> Builder<C> {
         value: impl FnOnce() -> V,
     ) -> Self {
         if self.wanted.has(property) {
-            self.put(property.decl(), value().into_value());
+            self.put(property.slot, property.decl(), value().into_value());
         }
         self
     }
@@ -51,7 +57,17 @@ impl<C: TypedClass> Builder<C> {
     /// Sets a property to NULL.
     pub fn null<T, K>(mut self, property: Prop<C, T, K>) -> Self {
         if self.wanted.has(property) {
-            self.put(property.decl(), None);
+            self.put(property.slot, property.decl(), None);
+        }
+        self
+    }
+
+    /// Sets those of the class's key properties that `keys` binds.
+    pub fn keys(mut self, keys: &Keys) -> Self {
+        for (slot, property) in (0..).zip(C::decl().properties()) {
+            if property.key && self.wanted.has_slot(slot) {
+                self.put(slot, property, keys.find(property.name).cloned());
+            }
         }
         self
     }
@@ -66,12 +82,11 @@ impl<C: TypedClass> Builder<C> {
         self.instance
     }
 
-    fn put(&mut self, declared: &'static PropertyDecl, value: Option<Value>) {
+    fn put(&mut self, slot: u16, declared: &'static PropertyDecl, value: Option<Value>) {
         let properties = &mut self.instance.properties;
-        if let Some(property) = properties
-            .iter_mut()
-            .find(|p| p.name.as_str() == declared.name)
-        {
+        let again = !self.filled.insert(slot);
+        let same = |p: &&mut Property| p.name.as_str() == declared.name;
+        if again && let Some(property) = properties.iter_mut().find(same) {
             property.value = value;
             return;
         }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::decl::{ParameterDecl, PropertyDecl, Shape};
-use crate::cim::{Embedded, Type, Value};
+use super::decl::{ClassDecl, ParameterDecl, PropertyDecl, Shape};
+use crate::cim::{Embedded, Name, Property, Type, Value};
 
 /// How a value does not fit its declaration.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,63 @@ impl fmt::Display for Mismatch {
 }
 
 impl std::error::Error for Mismatch {}
+
+/// Why an instance does not fit its class.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PropertyError {
+    /// The class has no such property.
+    Unknown(Name),
+    /// A property was given twice.
+    Doubled(&'static str),
+    /// A value does not fit its declaration.
+    Mismatch {
+        /// The property.
+        property: &'static str,
+        /// How it does not fit.
+        mismatch: Mismatch,
+    },
+}
+
+impl fmt::Display for PropertyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "the class has no property {name}"),
+            Self::Doubled(name) => write!(f, "property {name} is given twice"),
+            Self::Mismatch { property, mismatch } => {
+                write!(f, "property {property} does not fit: {mismatch}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PropertyError {}
+
+impl ClassDecl {
+    /// The properties that came in, in the declared names and types.
+    ///
+    /// What was not given is not in the result; whether it may be absent is the caller's business.
+    pub fn conform(
+        &self,
+        given: impl IntoIterator<Item = (Name, Option<Value>)>,
+    ) -> Result<Vec<Property>, PropertyError> {
+        let mut properties: Vec<Property> = Vec::new();
+        for (name, value) in given {
+            let Some(declared) = self.property(name.as_str()) else {
+                return Err(PropertyError::Unknown(name));
+            };
+            if properties.iter().any(|p| p.name == name) {
+                return Err(PropertyError::Doubled(declared.name));
+            }
+            let value = declared.conform(value);
+            let value = value.map_err(|mismatch| PropertyError::Mismatch {
+                property: declared.name,
+                mismatch,
+            })?;
+            properties.push(declared.instance_property(value));
+        }
+        Ok(properties)
+    }
+}
 
 impl PropertyDecl {
     /// See [`Shape::conform`].

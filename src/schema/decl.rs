@@ -31,6 +31,8 @@ pub struct PropertyDecl {
     pub name: &'static str,
     /// Whether it is a key.
     pub key: bool,
+    /// The class that declares or last overrides it.
+    pub(super) owner: u16,
     pub(super) origin: u16,
     /// Its type.
     pub shape: Shape,
@@ -44,6 +46,8 @@ pub struct PropertyDecl {
 pub struct MethodDecl {
     /// Its name as declared.
     pub name: &'static str,
+    /// The class that declares or last overrides it.
+    pub(super) owner: u16,
     pub(super) origin: u16,
     /// The type of its return value; `None` for void.
     pub returns: Option<Type>,
@@ -247,7 +251,7 @@ impl PartialEq for ClassDecl {
 impl Eq for ClassDecl {}
 
 impl PropertyDecl {
-    /// The class that declares or last overrides it.
+    /// The class that introduces it; overriding it changes nothing.
     pub fn origin(&self) -> &'static ClassDecl {
         &CLASSES[usize::from(self.origin)]
     }
@@ -264,7 +268,7 @@ impl PropertyDecl {
 }
 
 impl MethodDecl {
-    /// The class that declares or last overrides it.
+    /// The class that introduces it; overriding it changes nothing.
     pub fn origin(&self) -> &'static ClassDecl {
         &CLASSES[usize::from(self.origin)]
     }

@@ -62,9 +62,9 @@ impl PropertyFilter {
     /// The choice among the properties of one class, made once for many instances.
     pub fn wanted<C: TypedClass>(&self) -> Wanted<C> {
         let mut slots = Slots::NONE;
-        for (slot, property) in C::decl().properties().enumerate() {
+        for (slot, property) in (0..).zip(C::decl().properties()) {
             if self.allows(property.name) {
-                slots.insert(slot);
+                let _fresh = slots.insert(slot);
             }
         }
         Wanted {
@@ -106,6 +106,11 @@ impl<C: TypedClass> Wanted<C> {
         self.slots.contains(property.slot)
     }
 
+    /// Whether the property at that place among those of the class is wanted.
+    pub(super) fn has_slot(&self, slot: u16) -> bool {
+        self.slots.contains(slot)
+    }
+
     /// How many properties are wanted.
     pub fn count(&self) -> usize {
         self.slots.count().min(C::decl().properties().len())
@@ -114,16 +119,19 @@ impl<C: TypedClass> Wanted<C> {
 
 /// A set of property slots; the build script refuses classes with more properties than this.
 #[derive(Clone, Copy, Debug)]
-struct Slots([u64; 4]);
+pub(super) struct Slots([u64; 4]);
 
 impl Slots {
-    const NONE: Self = Self([0; 4]);
+    pub(super) const NONE: Self = Self([0; 4]);
     const ALL: Self = Self([u64::MAX; 4]);
 
-    fn insert(&mut self, slot: usize) {
-        if let Some(word) = self.0.get_mut(slot / 64) {
+    /// Adds a slot; whether it was not in yet.
+    pub(super) fn insert(&mut self, slot: u16) -> bool {
+        let fresh = !self.contains(slot);
+        if let Some(word) = self.0.get_mut(usize::from(slot / 64)) {
             *word |= 1 << (slot % 64);
         }
+        fresh
     }
 
     fn contains(&self, slot: u16) -> bool {

@@ -36,6 +36,8 @@
 //! Builder::new(Volume).set(Volume::BlokSize, 512u64);
 //! ```
 
+use std::cmp::Ordering;
+
 mod arguments;
 mod builder;
 mod conform;
@@ -50,7 +52,7 @@ mod typed;
 
 pub use arguments::{ArgumentError, Arguments, Outcome, Outputs};
 pub use builder::{Builder, PathBuilder};
-pub use conform::Mismatch;
+pub use conform::{Mismatch, PropertyError};
 pub use decl::{
     ClassDecl, Constant, MethodDecl, ParameterDecl, PropertyDecl, QualifierDecl, QualifierUse,
     Shape,
@@ -64,10 +66,17 @@ pub use typed::{
 
 /// The class of that name, in any case.
 pub fn class(name: &str) -> Option<&'static ClassDecl> {
+    let folded = |s: &[u8], at: usize| s.get(at).map(u8::to_ascii_lowercase);
     let found = tables::BY_NAME.binary_search_by(|&index| {
-        let folded = |s: &'static str| s.bytes().map(|b| b.to_ascii_lowercase());
-        let declared = tables::CLASSES[usize::from(index)].name;
-        folded(declared).cmp(name.bytes().map(|b| b.to_ascii_lowercase()))
+        let declared = tables::CLASSES[usize::from(index)].name.as_bytes();
+        let name = name.as_bytes();
+        let differing = |&at: &usize| folded(declared, at) != folded(name, at);
+        declared.len().cmp(&name.len()).then_with(|| {
+            let at = (0..name.len()).find(differing);
+            at.map_or(Ordering::Equal, |at| {
+                folded(declared, at).cmp(&folded(name, at))
+            })
+        })
     });
     found
         .ok()

@@ -46,11 +46,11 @@ impl ClassFilter<'_> {
 impl ClassDecl {
     /// The class with what the filter lets through.
     pub fn to_class(&self, filter: &ClassFilter<'_>) -> Class {
-        let local = |origin: u16| !filter.local_only || origin == self.index;
+        let local = |owner: u16| !filter.local_only || owner == self.index;
         let properties = self
             .properties()
-            .filter(|p| local(p.origin) && filter.wants(p));
-        let methods = self.methods().filter(|m| local(m.origin));
+            .filter(|p| local(p.owner) && filter.wants(p));
+        let methods = self.methods().filter(|m| local(m.owner));
         Class {
             name: Name::from_static(self.name),
             superclass: self.superclass().map(|c| Name::from_static(c.name)),
@@ -63,7 +63,7 @@ impl ClassDecl {
 
 impl PropertyDecl {
     fn to_property(&self, class: &ClassDecl, filter: &ClassFilter<'_>) -> PropertyDeclaration {
-        let inherited = self.origin != class.index;
+        let inherited = self.owner != class.index;
         PropertyDeclaration {
             name: Name::from_static(self.name),
             ty: self.shape.ty,
@@ -81,7 +81,7 @@ impl PropertyDecl {
 
 impl MethodDecl {
     fn to_method(&self, class: &ClassDecl, filter: &ClassFilter<'_>) -> Method {
-        let inherited = self.origin != class.index;
+        let inherited = self.owner != class.index;
         let parameters = self.parameters.iter();
         Method {
             name: Name::from_static(self.name),

@@ -127,7 +127,8 @@ fn wrong_arguments_are_refused_by_kind() {
         parameter,
         mismatch,
     };
-    let cases: Vec<(Vec<(Name, Option<Value>)>, ArgumentError)> = vec![
+    type Given = Vec<(Name, Option<Value>)>;
+    let cases: Vec<(Given, ArgumentError)> = vec![
         (
             vec![("Job".into(), None)],
             ArgumentError::Unknown("Job".into()),
@@ -250,4 +251,97 @@ fn restricted_qualifiers_do_not_reach_subclasses() {
             .expect("declared")
             .is_abstract
     );
+}
+
+#[test]
+fn an_override_keeps_the_origin_and_is_local() {
+    let local = class("CIM_SettingData")
+        .expect("declared")
+        .to_class(&ClassFilter {
+            local_only: true,
+            ..ClassFilter::ALL
+        });
+    let key = local.property("InstanceID").expect("overridden there");
+    assert!(!key.propagated);
+    assert_eq!(key.origin, "CIM_ManagedElement");
+}
+
+#[test]
+fn properties_that_come_in_are_checked_against_the_class() {
+    let conform = |name: &str, value: Value| Volume::decl().conform([(name.into(), Some(value))]);
+    let fits = conform("blocksize", Value::Uint8(7)).expect("fits");
+    assert_eq!(fits[0].name.as_str(), "BlockSize");
+    assert_eq!(fits[0].value, Some(Value::Uint64(7)));
+    assert_eq!(
+        conform("Nonsense", true.into()),
+        Err(PropertyError::Unknown("Nonsense".into()))
+    );
+    let twice = [("Name".into(), None), ("NAME".into(), None)];
+    assert_eq!(
+        Volume::decl().conform(twice),
+        Err(PropertyError::Doubled("Name"))
+    );
+    assert_eq!(
+        conform("OperationalStatus", Value::Uint16(2)),
+        Err(PropertyError::Mismatch {
+            property: "OperationalStatus",
+            mismatch: Mismatch::NotArray
+        })
+    );
+}
+
+#[test]
+fn texts_without_type_are_read_as_the_declared_type() {
+    let read = |ty: Type, text: &str| {
+        let shape = Shape {
+            ty,
+            array: false,
+            array_size: None,
+            reference_class: None,
+            embedded: None,
+        };
+        shape.conform(Some(text.into())).ok().flatten()
+    };
+    let time = "20260101000000.000000+000";
+    let cases = [
+        (Type::Boolean, "TRUE", Some(Value::Boolean(true))),
+        (Type::Boolean, "1", None),
+        (Type::Uint8, "255", Some(Value::Uint8(255))),
+        (Type::Uint8, "256", None),
+        (Type::Uint8, "-0x1", None),
+        (Type::Sint8, "-0x80", Some(Value::Sint8(-128))),
+        (Type::Uint8, "--1", None),
+        (Type::Uint8, "", None),
+        (Type::Real64, "1.5", Some(Value::Real64(1.5))),
+        (Type::Char16, "x", Some(Value::Char16(0x78))),
+        (Type::Char16, "xy", None),
+        (Type::DateTime, time, time.parse().ok().map(Value::DateTime)),
+        (Type::String, " x ", Some(Value::from(" x "))),
+        (Type::Reference, "A.k=1", None),
+    ];
+    for (ty, text, expected) in cases {
+        assert_eq!(read(ty, text), expected, "{ty} {text}");
+    }
+}
+
+#[test]
+fn embedded_instances_and_texts_are_not_mixed_up() {
+    let shape = |embedded| Shape {
+        ty: Type::String,
+        array: true,
+        array_size: Some(1),
+        reference_class: None,
+        embedded,
+    };
+    let instance = || Value::from(crate::cim::Instance::new("CIM_Error"));
+    let one = |value: Value| Some(Value::Array(vec![Some(value)]));
+    let embedding = shape(Some(crate::cim::Embedded::Instance));
+    assert_eq!(embedding.conform(one(instance())), Ok(one(instance())));
+    assert_eq!(embedding.conform(one("x".into())), Err(Mismatch::Embedding));
+    assert_eq!(
+        shape(None).conform(one(instance())),
+        Err(Mismatch::Embedding)
+    );
+    let two = Some(Value::Array(vec![None, None]));
+    assert_eq!(shape(None).conform(two), Err(Mismatch::TooManyElements));
 }

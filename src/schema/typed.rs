@@ -6,6 +6,9 @@ use super::decl::{ClassDecl, MethodDecl, ParameterDecl, PropertyDecl};
 use super::tables::{CLASSES, METHODS, PROPERTIES};
 use crate::cim::{DateTime, Instance, Name, ObjectPath, Text, Value};
 
+/// Ties a handle to types without holding a value of them.
+type Marker<T> = PhantomData<fn() -> T>;
+
 /// A class as a Rust type; the build script writes one per class in [`super::class`].
 pub trait TypedClass: Copy + Send + Sync + 'static {
     /// Its place in the table of classes.
@@ -42,7 +45,7 @@ pub struct Prop<C, T, K = Plain> {
     /// Its place among the properties of the class.
     pub(super) slot: u16,
     property: u16,
-    marker: PhantomData<fn() -> (C, T, K)>,
+    marker: Marker<(C, T, K)>,
 }
 
 /// A property that is a key.
@@ -96,7 +99,7 @@ impl<C, T: Native, K> Prop<C, T, K> {
 pub struct Param<M, T, D> {
     /// Its place among the parameters of the method.
     pub(super) slot: u16,
-    marker: PhantomData<fn() -> (M, T, D)>,
+    marker: Marker<(M, T, D)>,
 }
 
 /// A parameter that clients send.

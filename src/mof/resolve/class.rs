@@ -106,7 +106,7 @@ impl Resolver {
             embedded,
             default,
             qualifiers,
-            origin: class.name.clone(),
+            origin: above.map_or(&class.name, |p| &p.origin).clone(),
             propagated: false,
         };
         let has_keys = class.properties.iter().any(|p| p.propagated && p.is_key());
@@ -139,7 +139,7 @@ impl Resolver {
             returns: written.returns,
             parameters: parameters.collect(),
             qualifiers,
-            origin: class.clone(),
+            origin: above.map_or(class, |m| &m.origin).clone(),
             propagated: false,
         }
     }

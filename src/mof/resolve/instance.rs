@@ -55,7 +55,8 @@ impl Resolver {
             self.report(problem, written.class.span);
             return None;
         };
-        if class.qualifier("Abstract").is_some() {
+        let is_abstract = class.qualifier("Abstract").and_then(|q| q.value.as_ref());
+        if is_abstract == Some(&Value::Boolean(true)) {
             let problem = Problem::AbstractInstance(class.name.to_string());
             self.report(problem, written.class.span);
         }

@@ -48,6 +48,8 @@ struct Resolver {
     qualifiers: Vec<QualifierDeclaration>,
     qualifier_by_name: HashMap<Name, (usize, Span)>,
     classes: Vec<Class>,
+    /// How many superclasses each of them has above it.
+    depths: Vec<usize>,
     class_by_name: HashMap<Name, usize>,
     /// Class names that were used and are checked when every class is known.
     mentions: Vec<Word>,
@@ -126,7 +128,11 @@ impl Resolver {
             .last()
             .and_then(|&last| classes[last].superclass.as_ref())
         {
-            if self.find_class(&superclass.it).is_some() {
+            if let Some(&index) = self.class_by_name.get(&Name::from(superclass.it.as_str())) {
+                if self.depths[index] + line.len() > MAX_ANCESTORS {
+                    self.report_once(Problem::SuperclassesTooDeep, superclass.span);
+                    return;
+                }
                 break;
             }
             let Some(&index) = written.get(&Name::from(superclass.it.as_str())) else {
@@ -138,7 +144,7 @@ impl Resolver {
                 self.report_once(Problem::SuperclassCycle, superclass.span);
                 break;
             }
-            if line.len() >= MAX_ANCESTORS {
+            if line.len() > MAX_ANCESTORS {
                 self.report_once(Problem::SuperclassesTooDeep, superclass.span);
                 return;
             }
@@ -149,6 +155,10 @@ impl Resolver {
             let name = Name::from(classes[index].name.it.as_str());
             if !self.class_by_name.contains_key(&name) {
                 let class = self.class(&classes[index]);
+                let above = class.superclass.as_ref();
+                let above = above.and_then(|name| self.class_by_name.get(name));
+                self.depths
+                    .push(above.map_or(0, |&index| self.depths[index] + 1));
                 self.class_by_name.insert(name, self.classes.len());
                 self.classes.push(class);
             }
