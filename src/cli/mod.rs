@@ -37,6 +37,8 @@ struct Cli {
 enum Command {
     /// Serve a simulated array.
     Demo(Demo),
+    /// Serve this machine's storage.
+    Serve(Serve),
     /// Say what the machine lacks for a configuration.
     Check(check::Check),
     /// Prepare users for the configuration.
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Demo(demo) => in_runtime(demo.run(assemble::demo)),
+        Command::Serve(serve) => in_runtime(serve.run(assemble::serve)),
         Command::Check(check) => check.run(),
         Command::User(user) => user.run(),
     };
