@@ -9,6 +9,7 @@ pub mod cim;
 pub mod cimxml;
 pub mod cli;
 pub mod config;
+pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod mof;

@@ -58,17 +58,37 @@ pub enum Waited {
     Running(JobId),
 }
 
+impl From<Ended> for Waited {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ok((effect, job)) => Self::Done(effect, job),
+            Err((error, job)) => Self::Failed(error, job),
+        }
+    }
+}
+
+impl Waited {
+    fn lost(job: JobId) -> Self {
+        let error = Error::bug("the command ended without an answer; look at the job list");
+        Self::Failed(error, Some(job))
+    }
+}
+
 impl Ticket {
+    /// Waits until the command has ended. Blocks; never call it from an asynchronous task.
+    pub fn join(self) -> Waited {
+        match self.0.blocking_recv() {
+            Ok(ended) => ended.into(),
+            Err(_) => Waited::lost(self.1),
+        }
+    }
+
     /// Waits until the command has ended, at most for `patience`. The command goes on whether or
     /// not anybody waits.
     pub async fn wait(self, patience: Duration) -> Waited {
         match tokio::time::timeout(patience, self.0).await {
-            Ok(Ok(Ok((effect, job)))) => Waited::Done(effect, job),
-            Ok(Ok(Err((error, job)))) => Waited::Failed(error, job),
-            Ok(Err(_)) => Waited::Failed(
-                Error::bug("the command ended without an answer; look at the job list"),
-                Some(self.1),
-            ),
+            Ok(Ok(ended)) => ended.into(),
+            Ok(Err(_)) => Waited::lost(self.1),
             Err(_) => Waited::Running(self.1),
         }
     }

@@ -49,7 +49,7 @@ impl Demo {
     /// Serves the array that `build` makes, until a signal.
     pub async fn run<S: Service>(
         self,
-        build: impl FnOnce(DemoArray<'_>) -> Result<Arc<S>, Failure>,
+        build: impl FnOnce(DemoArray<'_>, &[ListenUrl]) -> Result<Arc<S>, Failure>,
     ) -> Result<(), Failure> {
         for url in &self.listen {
             if url.scheme == Scheme::Http && !url.is_loopback() {
@@ -69,7 +69,7 @@ impl Demo {
             listen: self.listen.clone(),
             limits: Limits::default(),
         };
-        let build = || build(array);
+        let build = |urls: &[ListenUrl]| build(array, urls);
         front
             .run(build, |urls| announcement(urls, &self.user, &password))
             .await

@@ -4,8 +4,10 @@
 //! error the log and complaints. Exit status 2 means a wrong command line or configuration,
 //! 1 anything else that went wrong.
 
+mod assemble;
 mod check;
 mod demo;
+mod populate;
 mod run;
 mod serve;
 mod user;
@@ -33,6 +35,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve a simulated array.
+    Demo(Demo),
+    /// Serve this machine's storage.
+    Serve(Serve),
     /// Say what the machine lacks for a configuration.
     Check(check::Check),
     /// Prepare users for the configuration.
@@ -96,6 +102,8 @@ fn chain(error: &dyn Error) -> String {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Demo(demo) => in_runtime(demo.run(assemble::demo)),
+        Command::Serve(serve) => in_runtime(serve.run(assemble::serve)),
         Command::Check(check) => check.run(),
         Command::User(user) => user.run(),
     };
@@ -113,7 +121,7 @@ pub fn main() -> ExitCode {
 /// Runs a server command: log to standard error, a runtime around the future.
 ///
 /// `STANDPIPE_LOG` sets the log filter (`info` without it).
-pub fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STANDPIPE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()

@@ -25,7 +25,7 @@ impl Front {
     /// `announce` makes the lines for standard output from the real URLs.
     pub(super) async fn run<S: Service>(
         self,
-        build: impl FnOnce() -> Result<Arc<S>, Failure>,
+        build: impl FnOnce(&[ListenUrl]) -> Result<Arc<S>, Failure>,
         announce: impl FnOnce(&[ListenUrl]) -> String,
     ) -> Result<(), Failure> {
         let closing = CancellationToken::new();
@@ -33,8 +33,8 @@ impl Front {
         let server = Server::bind(&self.listen, self.tls.as_ref())
             .await
             .map_err(|error| Failure::new(&error))?;
-        let service = build()?;
         let urls: Vec<_> = server.urls().collect();
+        let service = tokio::task::block_in_place(|| build(&urls))?;
         tell(&announce(&urls))?;
         server
             .run(service, Arc::new(self.users), self.limits, closing)
@@ -61,6 +61,10 @@ fn stop_on_signal(closing: CancellationToken) -> Result<(), Failure> {
         closing.cancel();
         next().await;
         tracing::warn!("stopping at once");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the second signal asks for exactly that"
+        )]
         std::process::exit(1);
     });
     Ok(())

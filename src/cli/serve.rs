@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::config::Config;
-use crate::http::{Service, Tls};
+use crate::http::{ListenUrl, Service, Tls};
 use crate::identity::Users;
 
 use super::Failure;
@@ -24,7 +24,7 @@ impl Serve {
     /// Serves the array that `build` makes from the configuration, until a signal.
     pub async fn run<S: Service>(
         self,
-        build: impl FnOnce(&Config) -> Result<Arc<S>, Failure>,
+        build: impl FnOnce(&Config, &[ListenUrl]) -> Result<Arc<S>, Failure>,
     ) -> Result<(), Failure> {
         let wrong = |error: &dyn std::error::Error| Failure::configuration(error);
         let config = Config::load(&self.config).map_err(|error| wrong(&error))?;
@@ -41,7 +41,7 @@ impl Serve {
             users: Users::new(config.users.iter().cloned()).map_err(|error| wrong(&error))?,
             limits: config.limits.clone(),
         };
-        let build = || build(&config);
+        let build = |urls: &[ListenUrl]| build(&config, urls);
         front
             .run(build, |urls| {
                 urls.iter()

@@ -1,0 +1,426 @@
+//! The shape of a modelled machine: its pools, disks, targets and interfaces, and what is on it
+//! when it starts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::extents::{Content, EXTENT};
+use super::keep::{Keep, Kept};
+use super::machine::{Lun, Lv, Machine, Pool, PoolRow, lvm_uuid};
+use super::{Core, SimEngine};
+use crate::array::{DiskId, Error, Health, InitiatorName, Iqn, Nic, Owner, Port, PortId, Target};
+
+/// The target of a machine that was not told another one.
+pub const DEFAULT_IQN: &str = "iqn.2026-11.example.standpipe:demo";
+
+/// Bytes of a pool's metadata area: room for some ten thousand volumes.
+const METADATA: u64 = 32 << 20;
+
+/// Builds a [`SimEngine`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pools: Vec<Shape>,
+    volumes: u64,
+    volume_size: u64,
+    foreign_volumes: u64,
+    foreign_luns: Vec<(InitiatorName, u16)>,
+    targets: Vec<Target>,
+    nics: Vec<Nic>,
+    disks_hold: Content,
+    clock: Clock,
+    zero_rate: u64,
+    directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+struct Shape {
+    name: String,
+    disks: u32,
+    disk_size: u64,
+    metadata: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            pools: Vec::new(),
+            volumes: 0,
+            volume_size: 1 << 30,
+            foreign_volumes: 0,
+            foreign_luns: Vec::new(),
+            targets: Vec::new(),
+            nics: Vec::new(),
+            disks_hold: Content::Old,
+            clock: Clock::real(),
+            zero_rate: 20 << 30,
+            directory: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a pool of that many disks of that many bytes each. Without any: `fast` with four disks
+    /// of 4 TiB, and `bulk` with six of 8 TiB.
+    #[must_use]
+    pub fn pool(mut self, name: &str, disks: u32, disk_size: u64) -> Self {
+        self.pools.push(Shape {
+            name: name.to_owned(),
+            disks,
+            disk_size,
+            metadata: METADATA,
+        });
+        self
+    }
+
+    /// Gives the pool added last a metadata area of that many bytes.
+    #[must_use]
+    pub fn metadata(mut self, bytes: u64) -> Self {
+        if let Some(pool) = self.pools.last_mut() {
+            pool.metadata = bytes;
+        }
+        self
+    }
+
+    /// Starts with that many finished volumes, spread over the pools.
+    #[must_use]
+    pub fn volumes(mut self, count: u64) -> Self {
+        self.volumes = count;
+        self
+    }
+
+    /// The bytes of each volume that it starts with; rounded up to extents. Without: 1 GiB.
+    #[must_use]
+    pub fn volume_size(mut self, bytes: u64) -> Self {
+        self.volume_size = bytes;
+        self
+    }
+
+    /// Starts with that many volumes of somebody else in the first pool; the first is mounted.
+    #[must_use]
+    pub fn foreign_volumes(mut self, count: u64) -> Self {
+        self.foreign_volumes = count;
+        self
+    }
+
+    /// Somebody else shows a volume of his own under that number to an initiator, on the first
+    /// port, and does so again after every restart.
+    #[must_use]
+    pub fn foreign_map(mut self, initiator: InitiatorName, lun: u16) -> Self {
+        self.foreign_luns.push((initiator, lun));
+        self
+    }
+
+    /// Adds a target. Without any: [`DEFAULT_IQN`] with one port that listens on the first address
+    /// of every interface.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// Adds a network interface. Without any: two with an IPv4 address each.
+    #[must_use]
+    pub fn nic(mut self, nic: Nic) -> Self {
+        self.nics.push(nic);
+        self
+    }
+
+    /// What the disks hold before anybody uses them. Without: old data.
+    #[must_use]
+    pub fn disks_hold(mut self, content: Content) -> Self {
+        self.disks_hold = content;
+        self
+    }
+
+    /// The time in which the machine works. Without: the real one.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many bytes are overwritten with zeros in one second. Without: 20 GiB.
+    #[must_use]
+    pub fn zero_rate(mut self, bytes: u64) -> Self {
+        self.zero_rate = bytes.max(1);
+        self
+    }
+
+    /// Keeps volumes and contents in that directory. What is kept there already wins over the
+    /// pools and volumes asked for here. One machine at a time.
+    #[must_use]
+    pub fn state(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Switches the machine on: volumes are there, ports are closed and nothing is mapped, until
+    /// [`converge`](crate::array::Engine::converge) makes it so.
+    ///
+    /// # Errors
+    /// When what it starts with does not fit, or its state cannot be used.
+    pub fn build(mut self) -> Result<SimEngine, Error> {
+        self.fill_defaults();
+        let keep = match &self.directory {
+            Some(directory) => Keep::open(directory)?,
+            None => Keep::default(),
+        };
+        let kept = keep.load()?;
+        let mut machine = Machine {
+            pools: Vec::new(),
+            volumes: Default::default(),
+            devices: Default::default(),
+            targets: self.targets.clone(),
+            open: false,
+            nics: self.nics.clone(),
+            luns: Default::default(),
+            exports: Default::default(),
+            generation: self.clock.wall(),
+            made: 0,
+            keep,
+        };
+        match kept {
+            Some(kept) => restore(&mut machine, kept)?,
+            None => self.furnish(&mut machine)?,
+        }
+        self.show_foreign(&mut machine);
+        Ok(SimEngine::new(Core::new(
+            machine,
+            self.clock,
+            self.zero_rate,
+        )))
+    }
+
+    fn fill_defaults(&mut self) {
+        if self.pools.is_empty() {
+            *self = self
+                .clone()
+                .pool("fast", 4, 4 << 40)
+                .pool("bulk", 6, 8 << 40);
+        }
+        if self.nics.is_empty() {
+            self.nics = vec![
+                nic("eth0", "020053540001", Ipv4Addr::new(192, 0, 2, 10)),
+                nic("eth1", "020053540002", Ipv4Addr::new(198, 51, 100, 10)),
+            ];
+        }
+        if self.targets.is_empty() {
+            let addresses = self.nics.iter().filter_map(|nic| nic.addresses.first());
+            let portals = addresses.map(|(address, _)| SocketAddr::new(*address, 3260));
+            self.targets = vec![target(DEFAULT_IQN.into(), portals.collect())];
+        }
+    }
+
+    /// Sets up a machine for the first time.
+    fn furnish(&self, machine: &mut Machine) -> Result<(), Error> {
+        let mut letters = 0;
+        for shape in &self.pools {
+            let disks = (0..shape.disks).map(|number| {
+                letters += 1;
+                let id = format!("wwn-0x5000c50{:09x}", serial_of(&shape.name, number));
+                (DiskId::from(id), disk_device(letters), shape.disk_size)
+            });
+            let row = PoolRow {
+                id: lvm_uuid(&format!("pool {}", shape.name)).into(),
+                name: shape.name.clone(),
+                metadata: shape.metadata,
+                disks: disks.collect(),
+            };
+            machine.pools.push(Pool::new(row, self.disks_hold));
+        }
+        // Kept in one transaction at the end, not one by one.
+        let keep = std::mem::take(&mut machine.keep);
+        let furnished = self.put_volumes(machine);
+        machine.keep = keep;
+        furnished?;
+        for pool in &machine.pools {
+            for disk in &pool.disks {
+                let runs = disk.runs();
+                let rows = runs.map(|(start, length, content)| (start, Some((length, content))));
+                machine.keep.note(&disk.id, rows.collect());
+            }
+        }
+        let rows: Vec<PoolRow> = machine.pools.iter().map(|pool| pool.row.clone()).collect();
+        let volumes: Vec<&Lv> = machine.volumes.values().collect();
+        machine.keep.begin(&rows, &volumes, machine.made)
+    }
+
+    fn put_volumes(&self, machine: &mut Machine) -> Result<(), Error> {
+        let now = self.clock.wall();
+        let extents = self.volume_size.div_ceil(EXTENT).max(1);
+        for number in 1..=self.foreign_volumes.max(self.foreign_luns.len() as u64) {
+            let lv = Lv {
+                device: format!("data{number}"),
+                name: None,
+                owner: Owner::Foreign,
+                held_by: (number == 1 && self.foreign_volumes > 0)
+                    .then(|| "mounted at /srv".to_owned()),
+                ..blank(machine, 0, extents, now)?
+            };
+            machine.insert(lv)?;
+        }
+        for number in 1..=self.volumes {
+            let place = usize::try_from(number - 1).unwrap_or(0) % machine.pools.len().max(1);
+            let lv = blank(machine, place, extents, now)?;
+            machine.fill(&lv, 0, extents, Content::Zeros);
+            machine.insert(Lv {
+                name: Some(format!("volume-{number:04}")),
+                ..lv
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What another manager shows after every start: its own volumes, from the last one down.
+    fn show_foreign(&self, machine: &mut Machine) {
+        let ports = self.targets.iter().flat_map(|target| &target.ports);
+        let Some(port) = ports.map(|port| port.id.clone()).next() else {
+            return;
+        };
+        let foreign: Vec<_> = machine
+            .volumes
+            .values()
+            .filter(|lv| {
+                lv.owner == Owner::Foreign && lv.held_by.as_deref() != Some("mounted at /srv")
+            })
+            .map(|lv| lv.id.clone())
+            .collect();
+        for ((initiator, lun), volume) in self.foreign_luns.iter().zip(foreign) {
+            if let Some(lv) = machine.volumes.get_mut(&volume) {
+                lv.held_by = Some("exported by another manager".to_owned());
+            }
+            let key = (port.clone(), initiator.clone(), *lun);
+            let lun = Lun {
+                volume,
+                ours: false,
+            };
+            machine.luns.insert(key, lun);
+        }
+    }
+}
+
+/// A volume of ours with no name for people in the pool at that place.
+fn blank(machine: &mut Machine, place: usize, extents: u64, now: u64) -> Result<Lv, Error> {
+    let pool = machine.pools.get(place).map(|pool| pool.row.id.clone());
+    let pool = pool.ok_or_else(|| Error::invalid("a simulated array needs at least one pool"))?;
+    let segments = machine.allocate(&pool, extents)?;
+    let id = machine.new_volume_id(&pool);
+    let device = Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes());
+    Ok(Lv {
+        id,
+        device: format!("standpipe-{}", device.simple()),
+        name: None,
+        pool,
+        segments,
+        owner: Owner::Array,
+        job: None,
+        serial: None,
+        held_by: None,
+        created: now,
+    })
+}
+
+/// Puts everything where it was when the machine was switched off.
+fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
+    let damaged = || {
+        Error::unavailable("the simulator's state contradicts itself; start with another directory")
+    };
+    machine.made = kept.made;
+    // Each disk's first run covers it from the start, the others follow.
+    let pools = kept.pools.into_iter();
+    machine.pools = pools.map(|row| Pool::new(row, Content::Old)).collect();
+    let mut disks: std::collections::BTreeMap<_, _> = machine
+        .pools
+        .iter_mut()
+        .flat_map(|pool| &mut pool.disks)
+        .map(|disk| (disk.id.clone(), disk))
+        .collect();
+    for (id, start, length, content) in kept.contents {
+        let disk = disks.get_mut(&id).ok_or_else(damaged)?;
+        let end = start.checked_add(length).ok_or_else(damaged)?;
+        if end > disk.extents() {
+            return Err(damaged());
+        }
+        disk.fill(start, length, content);
+    }
+    for lv in kept.volumes {
+        let pool = machine.pool_mut(&lv.pool).map_err(|_| damaged())?;
+        pool.volumes += 1;
+        for segment in &lv.segments {
+            let disk = pool.disks.get_mut(segment.disk).ok_or_else(damaged)?;
+            if !disk.claim(segment.start, segment.length) {
+                return Err(damaged());
+            }
+        }
+        let key = (lv.pool.clone(), lv.device.clone());
+        machine.devices.insert(key, lv.id.clone());
+        machine.volumes.insert(lv.id.clone(), lv);
+    }
+    Ok(())
+}
+
+fn nic(name: &str, mac: &str, address: Ipv4Addr) -> Nic {
+    Nic {
+        name: name.to_owned(),
+        mac: mac.to_owned(),
+        speed: Some(10_000_000_000),
+        up: true,
+        addresses: vec![(IpAddr::V4(address), 24)],
+    }
+}
+
+fn target(iqn: Iqn, portals: Vec<SocketAddr>) -> Target {
+    let id = PortId {
+        iqn: iqn.clone(),
+        tag: 1,
+    };
+    let port = Port {
+        id,
+        enabled: true,
+        portals,
+        health: Health::Ok,
+    };
+    Target {
+        iqn,
+        ports: vec![port],
+    }
+}
+
+/// 36 bits that tell a disk from others.
+fn serial_of(pool: &str, number: u32) -> u64 {
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{pool} {number}").as_bytes());
+    id.as_u64_pair().0 >> 28
+}
+
+/// The device of the disk of that number: 1 is `/dev/sdb`, after `sdz` comes `sdaa`.
+fn disk_device(number: u32) -> String {
+    let mut letters = Vec::new();
+    let mut rest = number + 1;
+    while rest > 0 {
+        rest -= 1;
+        letters.push(char::from(b'a' + u8::try_from(rest % 26).unwrap_or(0)));
+        rest /= 26;
+    }
+    let name: String = letters.iter().rev().collect();
+    format!("/dev/sd{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::disk_device;
+
+    #[test]
+    fn disks_are_lettered_as_the_kernel_does() {
+        for (number, device) in [
+            (0, "/dev/sda"),
+            (1, "/dev/sdb"),
+            (25, "/dev/sdz"),
+            (26, "/dev/sdaa"),
+        ] {
+            assert_eq!(disk_device(number), device);
+        }
+    }
+}

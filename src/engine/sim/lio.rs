@@ -1,0 +1,150 @@
+//! What steps do to exports and maps, and what they refuse, as LIO and its marks make it.
+//!
+//! Nothing here survives a restart of the machine: `converge` makes it again.
+
+use std::collections::BTreeMap;
+
+use super::lvm::{no_other_job, ours};
+use super::machine::{Lun, Machine};
+use crate::array::{Error, InitiatorName, MAX_LUN, Map, PortId};
+
+impl Machine {
+    /// Whether that volume is under that number for that initiator.
+    pub(super) fn is_mapped(&self, map: &Map) -> bool {
+        self.luns
+            .get(&key(map))
+            .is_some_and(|lun| lun.ours && lun.volume == map.volume)
+    }
+
+    /// The port of that identity is one of this machine's.
+    fn known_port(&self, port: &PortId) -> Result<(), Error> {
+        let mut ports = self.targets.iter().flat_map(|target| &target.ports);
+        match ports.any(|known| known.id == *port) {
+            true => Ok(()),
+            false => Err(Error::not_found(format!(
+                "there is no target port {port}; configure its target first"
+            ))),
+        }
+    }
+
+    /// Exports the volume of a map, if the map can be made.
+    pub(super) fn export(&mut self, map: &Map) -> Result<(), Error> {
+        self.known_port(&map.port)?;
+        if map.lun > MAX_LUN {
+            return Err(Error::invalid(format!(
+                "{} is not a LUN number; give one from 0 to {MAX_LUN}",
+                map.lun
+            )));
+        }
+        let lv = self.volume(&map.volume)?;
+        ours(lv)?;
+        no_other_job(lv)?;
+        Self::not_held(lv)?;
+        if let Some(device) = self.failed_under(lv) {
+            return Err(Error::unavailable(format!(
+                "{} cannot be exported because disk {device} has failed; replace the disk",
+                lv.called()
+            )));
+        }
+        match self.luns.get(&key(map)) {
+            Some(lun) if !(lun.ours && lun.volume == map.volume) => Err(Error::in_use(format!(
+                "LUN {} of {} is taken for {}; choose another number",
+                map.lun, map.port, map.initiator
+            ))),
+            _ => {
+                if !self.exports.contains_key(&map.volume) {
+                    self.exports.insert(map.volume.clone(), 0);
+                    self.generation += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// See [`Step::Map`](crate::array::Step::Map).
+    pub(super) fn map(&mut self, map: &Map) -> Result<(), Error> {
+        if self.is_mapped(map) {
+            return Ok(());
+        }
+        self.export(map)?;
+        *self.exports.entry(map.volume.clone()).or_insert(0) += 1;
+        let lun = Lun {
+            volume: map.volume.clone(),
+            ours: true,
+        };
+        self.luns.insert(key(map), lun);
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// See [`Step::Unmap`](crate::array::Step::Unmap).
+    pub(super) fn unmap(&mut self, map: &Map) {
+        let mapped = self.is_mapped(map);
+        if mapped {
+            self.luns.remove(&key(map));
+            self.generation += 1;
+        }
+        if let Some(count) = self.exports.get_mut(&map.volume) {
+            *count -= u64::from(mapped);
+            if *count == 0 {
+                self.exports.remove(&map.volume);
+                self.generation += 1;
+            }
+        }
+    }
+
+    /// Shows exactly these maps, then opens the portals.
+    pub(super) fn converge(&mut self, maps: &[Map]) -> Result<(), Error> {
+        let wanted: BTreeMap<_, _> = maps.iter().map(|map| (key(map), &map.volume)).collect();
+        let surplus: Vec<Map> = self
+            .luns
+            .iter()
+            .filter(|(key, lun)| lun.ours && wanted.get(key) != Some(&&lun.volume))
+            .map(|((port, initiator, lun), shown)| Map {
+                port: port.clone(),
+                initiator: initiator.clone(),
+                lun: *lun,
+                volume: shown.volume.clone(),
+            })
+            .collect();
+        for map in &surplus {
+            self.unmap(map);
+        }
+        self.exports.retain(|_, count| *count > 0);
+        let first_failure = maps
+            .iter()
+            .map(|map| self.map(map))
+            .fold(Ok(()), |first, next| first.and(next));
+        if !self.open {
+            self.open = true;
+            self.generation += 1;
+        }
+        first_failure
+    }
+
+    /// What an initiator finds on a port; `None` where it cannot log in.
+    pub(super) fn seen_by(
+        &self,
+        initiator: &InitiatorName,
+        port: &PortId,
+    ) -> Option<BTreeMap<u16, &Lun>> {
+        let enabled = self
+            .targets
+            .iter()
+            .flat_map(|target| &target.ports)
+            .any(|known| known.id == *port && known.enabled);
+        let from = (port.clone(), initiator.clone(), 0);
+        let to = (port.clone(), initiator.clone(), u16::MAX);
+        let seen: BTreeMap<u16, &Lun> = self
+            .luns
+            .range(from..=to)
+            .map(|((_, _, number), lun)| (*number, lun))
+            .collect();
+        (self.open && enabled && !seen.is_empty()).then_some(seen)
+    }
+}
+
+/// Where a map stands.
+fn key(map: &Map) -> (PortId, InitiatorName, u16) {
+    (map.port.clone(), map.initiator.clone(), map.lun)
+}

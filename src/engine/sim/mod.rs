@@ -1,0 +1,237 @@
+//! The modelled array: LVM and LIO as far as an array depends on them, without any storage.
+//!
+//! It refuses what the real engine refuses, with the same kinds of error, and keeps account of
+//! what every extent of every disk holds, so that a test can tell whether a host would read old
+//! data. Its process is its machine: a restart is a reboot, volumes survive (where a directory is
+//! given), maps are made again by [`converge`](Engine::converge). It knows nothing of groups,
+//! views, jobs or clients.
+
+mod builder;
+mod clock;
+mod extents;
+mod faults;
+mod keep;
+mod lio;
+mod lvm;
+mod machine;
+mod names;
+mod observe;
+mod outside;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use builder::{Builder, DEFAULT_IQN};
+pub use clock::Clock;
+pub use extents::{Content, EXTENT};
+pub use faults::{Hang, Moment};
+
+use crate::array::{
+    Engine, Error, Facts, JobId, Map, PoolFacts, PoolId, Progress, Step, Subject, Unwatched,
+};
+use faults::{Fault, Script, Stuck, scripted};
+use machine::Machine;
+
+/// How long a step may take without any progress.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bytes that are overwritten between two looks at whether somebody cancelled.
+const SLICE: u64 = 64 << 20;
+
+/// The modelled array. Clones are the same machine.
+#[derive(Clone)]
+pub struct SimEngine(Arc<Core>);
+
+/// What the clones share.
+struct Core {
+    machine: Mutex<Machine>,
+    script: Mutex<Script>,
+    clock: Clock,
+    /// Bytes per second.
+    zero_rate: u64,
+}
+
+impl SimEngine {
+    /// A machine to be shaped.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn new(core: Core) -> Self {
+        Self(Arc::new(core))
+    }
+}
+
+impl Core {
+    fn new(machine: Machine, clock: Clock, zero_rate: u64) -> Self {
+        Self {
+            machine: Mutex::new(machine),
+            script: Mutex::default(),
+            clock,
+            zero_rate,
+        }
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a step, whatever the script says.
+    fn take(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
+        if let Step::Zero { volume, job } = step {
+            return self.zero(volume, *job, progress, None);
+        }
+        let now = self.clock.wall();
+        let mut machine = self.machine();
+        match step {
+            Step::Create {
+                pool,
+                device,
+                name,
+                size,
+                job,
+            } => machine.create(pool, device, name, *size, *job, now),
+            Step::Zero { .. } => Ok(()),
+            Step::Mark { volume, job } => machine.mark(volume, *job),
+            Step::Unmark { volume, job } => machine.unmark(volume, *job),
+            Step::Remove { volume, job } => machine.remove(volume, *job),
+            Step::Absorb {
+                volume,
+                reserve,
+                size,
+                job,
+            } => machine.absorb(volume, reserve, *size, *job),
+            Step::Rename { volume, name } => machine.rename(volume, name),
+            Step::Map(map) => machine.map(map),
+            Step::Unmap(map) => {
+                machine.unmap(map);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the first half of a step, where it has halves.
+    fn take_half(&self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::Zero { volume, job } => {
+                let half = self.machine().may_zero(volume, *job)? / 2;
+                self.zero(volume, *job, &Unwatched, Some(half))
+            }
+            Step::Map(map) => self.machine().export(map),
+            _ => Ok(()),
+        }
+    }
+
+    /// Overwrites a volume slice by slice, in modelled time and not under the lock; only so many
+    /// extents of it where that is said.
+    fn zero(
+        &self,
+        volume: &Subject,
+        job: JobId,
+        progress: &dyn Progress,
+        only: Option<u64>,
+    ) -> Result<(), Error> {
+        let extents = self.machine().may_zero(volume, job)?;
+        let until = only.unwrap_or(extents);
+        let mut done = 0;
+        let mut ended = Ok(());
+        while done < until && ended.is_ok() {
+            let slice = (SLICE / EXTENT).min(until - done);
+            ended = self.zero_slice(volume, job, done, slice, progress);
+            if ended.is_ok() {
+                done += slice;
+                progress.report(done * EXTENT, extents * EXTENT);
+            }
+        }
+        // What was overwritten stays so, however it ended.
+        let mut machine = self.machine();
+        let made = machine.made;
+        let kept = machine.keep.commit(&[], made);
+        ended.and(kept)
+    }
+
+    fn zero_slice(
+        &self,
+        volume: &Subject,
+        job: JobId,
+        start: u64,
+        length: u64,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let cancelled = || match progress.is_cancelled() {
+            true => Err(Error::unavailable(
+                "the overwriting of the volume was cancelled",
+            )),
+            false => Ok(()),
+        };
+        cancelled()?;
+        let seconds = (length * EXTENT) as f64 / self.zero_rate as f64;
+        self.clock.wait(Duration::from_secs_f64(seconds), || false);
+        cancelled()?;
+        self.machine().zero(volume, job, start, length)
+    }
+
+    /// Waits for a hanging step to go on, and no longer than the patience lasts.
+    fn hang(&self, step: &Step, stuck: &Mutex<Stuck>) -> Result<(), Error> {
+        let released = || matches!(*faults::lock(stuck), Stuck::Released);
+        if self.clock.wait(PATIENCE, released) {
+            return Ok(());
+        }
+        let mut stuck = faults::lock(stuck);
+        if let Stuck::Released = *stuck {
+            return Ok(());
+        }
+        *stuck = Stuck::Abandoned(Box::new(step.clone()));
+        Err(Error::timeout(
+            "the simulated machine did not answer in 20 s and may still do what it was told; look \
+             again later",
+        ))
+    }
+}
+
+impl Engine for SimEngine {
+    fn scan(&self) -> Result<Facts, Error> {
+        Ok(self.0.machine().report())
+    }
+
+    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
+        self.0.machine().report_pool(pool)
+    }
+
+    fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
+        Ok(self.0.machine().is_mapped(map))
+    }
+
+    fn fingerprint(&self) -> Result<u64, Error> {
+        Ok(self.0.machine().generation)
+    }
+
+    fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
+        let fault = self.0.script().next();
+        match fault {
+            None => self.0.take(step, progress),
+            Some(Fault::Fail(kind, moment)) => {
+                match moment {
+                    Moment::Before => {}
+                    Moment::Midway => self.0.take_half(step)?,
+                    Moment::After => self.0.take(step, progress)?,
+                }
+                Err(scripted(kind))
+            }
+            Some(Fault::Hang(stuck)) => {
+                self.0.hang(step, &stuck)?;
+                self.0.take(step, progress)
+            }
+        }
+    }
+
+    fn converge(&self, maps: &[Map]) -> Result<(), Error> {
+        self.0.machine().converge(maps)
+    }
+}
