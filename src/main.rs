@@ -1,3 +1,7 @@
 //! The `standpipe` program: wiring only, everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    standpipe::cli::main()
+}

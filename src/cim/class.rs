@@ -106,7 +106,7 @@ pub struct PropertyDeclaration {
     pub default: Option<Value>,
     /// Its qualifiers.
     pub qualifiers: Vec<Qualifier>,
-    /// The class that declares or last overrides it.
+    /// The class that introduces it; overriding it changes nothing.
     pub origin: Name,
     /// Whether it comes from a superclass unchanged.
     pub propagated: bool,
@@ -123,7 +123,7 @@ pub struct Method {
     pub qualifiers: Vec<Qualifier>,
     /// Its parameters in order.
     pub parameters: Vec<Parameter>,
-    /// The class that declares or last overrides it.
+    /// The class that introduces it; overriding it changes nothing.
     pub origin: Name,
     /// Whether it comes from a superclass unchanged.
     pub propagated: bool,

@@ -230,12 +230,14 @@ mod tests {
         assert_eq!(set.len(), 1);
         assert_eq!(Name::from("DeviceID"), "deviceid");
         assert_eq!(Name::from("DeviceID").to_string(), "DeviceID");
-        assert!(Name::from("a") < Name::from("B"));
+        let [lower, upper] = ["a", "B"].map(Name::from);
+        assert!(lower < upper);
     }
 
     #[test]
     fn texts_keep_case() {
-        assert_ne!(Text::from("a"), Text::from("A"));
+        let [lower, upper] = ["a", "A"].map(Text::from);
+        assert_ne!(lower, upper);
     }
 
     #[test]

@@ -1,0 +1,35 @@
+//! Changes of the records that the array keeps itself: data for the store, the journal and the
+//! inventory alike.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Batch, Table};
+
+use super::ids::{GroupId, InitiatorName, ViewId};
+use super::model::{Group, Initiator, View};
+
+/// One record added, replaced or removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(super) enum Change {
+    PutInitiator(Initiator),
+    RemoveInitiator(InitiatorName),
+    PutGroup(Group),
+    RemoveGroup(GroupId),
+    PutView(View),
+    RemoveView(ViewId),
+}
+
+impl Change {
+    /// Adds the change of the stored record to a batch.
+    pub(super) fn write_to(&self, batch: &mut Batch) {
+        match self {
+            Self::PutInitiator(i) => batch.put(Table::Initiators, i.name.folded(), i),
+            Self::RemoveInitiator(name) => batch.remove(Table::Initiators, name.folded()),
+            Self::PutGroup(group) => batch.put(Table::Groups, group.id.to_string(), group),
+            Self::RemoveGroup(id) => batch.remove(Table::Groups, id.to_string()),
+            Self::PutView(view) => batch.put(Table::Views, view.id.to_string(), view),
+            Self::RemoveView(id) => batch.remove(Table::Views, id.to_string()),
+        }
+    }
+}

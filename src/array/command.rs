@@ -1,0 +1,159 @@
+//! What can be asked of the array, as data.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{GroupId, InitiatorName, PoolId, ViewId, VolumeId};
+use super::job::Area;
+use super::model::{GroupKind, Members};
+
+/// A wish. The planner says whether and how it can come true.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Makes a volume of at least `size` bytes; it holds zeros.
+    CreateVolume {
+        /// Where.
+        pool: PoolId,
+        /// Its name; without one it gets one.
+        name: Option<String>,
+        /// Bytes, rounded up to whole extents.
+        size: u64,
+    },
+    /// Makes a volume larger; what is added holds zeros.
+    GrowVolume {
+        /// Which.
+        volume: VolumeId,
+        /// Bytes, rounded up to whole extents; never less than it has.
+        size: u64,
+        /// A new name at the same time.
+        name: Option<String>,
+    },
+    /// Gives a volume another name.
+    RenameVolume {
+        /// Which.
+        volume: VolumeId,
+        /// The new name.
+        name: String,
+    },
+    /// Removes a volume that nobody uses, and what it holds.
+    DeleteVolume {
+        /// Which.
+        volume: VolumeId,
+    },
+    /// Introduces an initiator. One that is known already is left as it is.
+    CreateInitiator {
+        /// Its name.
+        name: InitiatorName,
+    },
+    /// Forgets an initiator that is in no group.
+    DeleteInitiator {
+        /// Its name.
+        name: InitiatorName,
+    },
+    /// Makes a masking group.
+    CreateGroup {
+        /// Its name, unique in its kind; without one it gets one.
+        name: Option<String>,
+        /// Its first members; their kind is the group's.
+        members: Members,
+        /// See [`Group`](super::Group).
+        delete_on_empty: bool,
+        /// See [`Group`](super::Group).
+        delete_when_unassociated: bool,
+    },
+    /// Removes a group; with `force` the views that use it, too.
+    DeleteGroup {
+        /// Which.
+        group: GroupId,
+        /// Whether its views go with it.
+        force: bool,
+    },
+    /// Adds members to a group, and so to every view that uses it.
+    AddMembers {
+        /// Which.
+        group: GroupId,
+        /// The new ones.
+        members: Members,
+        /// Numbers for new devices, one each in their order; none where the array shall choose.
+        luns: Vec<u16>,
+    },
+    /// Takes members from a group, and so from every view that uses it.
+    RemoveMembers {
+        /// Which.
+        group: GroupId,
+        /// Those that go.
+        members: Members,
+        /// Whether the group goes with its last member; else as the group itself says.
+        delete_on_empty: Option<bool>,
+    },
+    /// Changes a group's name or rules.
+    ModifyGroup {
+        /// Which.
+        group: GroupId,
+        /// Its new name.
+        name: Option<String>,
+        /// See [`Group`](super::Group).
+        delete_on_empty: Option<bool>,
+        /// See [`Group`](super::Group).
+        delete_when_unassociated: Option<bool>,
+    },
+    /// Makes a view.
+    CreateView {
+        /// Its name; without one it gets one.
+        name: Option<String>,
+        /// Its groups, at most one of a kind.
+        groups: Vec<GroupId>,
+        /// Numbers for the devices, one each in their order; none where the array shall choose.
+        luns: Vec<u16>,
+    },
+    /// Removes a view; its groups stay.
+    DeleteView {
+        /// Which.
+        view: ViewId,
+        /// Whether groups that no view uses any more go, too; else as each group says.
+        delete_unassociated: bool,
+    },
+    /// Gives a view a group of a kind that it lacks.
+    AddGroup {
+        /// Which view.
+        view: ViewId,
+        /// The group.
+        group: GroupId,
+        /// Numbers for the devices of a device group, one each in their order.
+        luns: Vec<u16>,
+    },
+    /// Takes a group from a view, which shows nothing until it has another one.
+    RemoveGroup {
+        /// Which view.
+        view: ViewId,
+        /// The group.
+        group: GroupId,
+    },
+}
+
+impl Command {
+    /// Which room of the product it belongs to.
+    pub const fn area(&self) -> Area {
+        match self {
+            Self::CreateVolume { .. }
+            | Self::GrowVolume { .. }
+            | Self::RenameVolume { .. }
+            | Self::DeleteVolume { .. } => Area::Storage,
+            _ => Area::Masking,
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// This volume is there now, or is changed.
+    Volume(VolumeId),
+    /// This initiator is known now.
+    Initiator(InitiatorName),
+    /// This group is there now, or is changed.
+    Group(GroupId, GroupKind),
+    /// This view is there now, or is changed.
+    View(ViewId),
+    /// What was named is gone.
+    Gone,
+}

@@ -1,0 +1,377 @@
+//! The array as the rest of the program holds it: look, ask, wait, cancel.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{oneshot, watch};
+
+use crate::identity::Identity;
+use crate::store::{Batch, Store, Table};
+
+use super::command::{Command, Effect};
+use super::engine::Engine;
+use super::error::{Error, Kind};
+use super::ids::JobId;
+use super::inventory::{Inventory, SystemName};
+use super::job::{Area, JOB_RETENTION, Job, now_micros};
+use super::locks::{Locks, keys};
+use super::plan::plan;
+use super::start;
+use super::work::{Begun, Reached, carry_out, closing, opening};
+
+/// How many commands may be under way at once; one more is refused.
+const MAX_RUNNING: usize = 64;
+/// How long a command waits for others that hold what it needs.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How often the world outside is looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// The array. Cheap to clone; all clones are the same array.
+#[derive(Clone)]
+pub struct Array(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    store: Store,
+    published: ArcSwap<Inventory>,
+    /// Held while the next picture is put together.
+    writer: Mutex<()>,
+    versions: watch::Sender<u64>,
+    locks: Locks,
+    running: Mutex<usize>,
+}
+
+/// A command that was accepted for planning.
+pub struct Ticket(oneshot::Receiver<Ended>, JobId);
+
+type Ended = Result<(Effect, JobId), (Error, Option<JobId>)>;
+
+/// What a command has come to when the patience of the one who waits is over.
+#[derive(Debug)]
+pub enum Waited {
+    /// It is done.
+    Done(Effect, JobId),
+    /// It was refused (without a job), or failed and left nothing behind.
+    Failed(Error, Option<JobId>),
+    /// It goes on.
+    Running(JobId),
+}
+
+impl From<Ended> for Waited {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ok((effect, job)) => Self::Done(effect, job),
+            Err((error, job)) => Self::Failed(error, job),
+        }
+    }
+}
+
+impl Waited {
+    fn lost(job: JobId) -> Self {
+        let error = Error::bug("the command ended without an answer; look at the job list");
+        Self::Failed(error, Some(job))
+    }
+}
+
+impl Ticket {
+    /// Waits until the command has ended. Blocks; never call it from an asynchronous task.
+    pub fn join(self) -> Waited {
+        match self.0.blocking_recv() {
+            Ok(ended) => ended.into(),
+            Err(_) => Waited::lost(self.1),
+        }
+    }
+
+    /// Waits until the command has ended, at most for `patience`. The command goes on whether or
+    /// not anybody waits.
+    pub async fn wait(self, patience: Duration) -> Waited {
+        match tokio::time::timeout(patience, self.0).await {
+            Ok(Ok(ended)) => ended.into(),
+            Ok(Err(_)) => Waited::lost(self.1),
+            Err(_) => Waited::Running(self.1),
+        }
+    }
+}
+
+impl Array {
+    /// Opens the array: ends what a crash left unfinished, brings the targets into the stored
+    /// state, and looks at everything. Blocks.
+    ///
+    /// # Errors
+    /// When the engine or the store cannot be read, or unfinished work cannot be judged.
+    pub fn open(engine: Arc<dyn Engine>, store: Store, system: SystemName) -> Result<Self, Error> {
+        let inventory = start::start(engine.as_ref(), &store, system)?;
+        let inner = Arc::new(Inner {
+            engine,
+            store,
+            versions: watch::Sender::new(inventory.version),
+            published: ArcSwap::from_pointee(inventory),
+            writer: Mutex::default(),
+            locks: Locks::default(),
+            running: Mutex::default(),
+        });
+        let watched = Arc::downgrade(&inner);
+        std::thread::Builder::new()
+            .name("watcher".into())
+            .spawn(move || watch_outside(&watched))
+            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        Ok(Self(inner))
+    }
+
+    /// The array as it is now.
+    pub fn snapshot(&self) -> Arc<Inventory> {
+        self.0.published.load_full()
+    }
+
+    /// Tells when a newer picture is published.
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.0.versions.subscribe()
+    }
+
+    /// Hands in a command. It runs to its end, whatever becomes of the ticket.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] when too many commands are under way.
+    pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
+        let slot = Slot::take(&self.0)?;
+        let (tell, told) = oneshot::channel();
+        let id = JobId::new();
+        let owner = who.user.to_string();
+        std::thread::Builder::new()
+            .name(format!("job-{}", &id.hex()[..8]))
+            .spawn(move || {
+                // Nobody may be listening any more; the job says how it ended.
+                let _ = tell.send(slot.0.run(id, owner, &command));
+            })
+            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        Ok(Ticket(told, id))
+    }
+
+    /// Wants a running job to stop at its next good moment.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it is not there, [`Kind::NotSupported`] if it has ended.
+    pub fn cancel(&self, job: JobId) -> Result<(), Error> {
+        let snapshot = self.snapshot();
+        let job = snapshot
+            .job(&job)
+            .ok_or_else(|| Error::not_found("there is no such job"))?;
+        if job.is_finished() {
+            return Err(Error::not_supported(
+                "the job has ended and cannot be stopped",
+            ));
+        }
+        job.live.cancel();
+        Ok(())
+    }
+
+    /// Forgets a job that has ended.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it is not there, [`Kind::InUse`] while it runs.
+    pub fn forget(&self, id: JobId) -> Result<(), Error> {
+        match self.snapshot().job(&id) {
+            None => Err(Error::not_found("there is no such job")),
+            Some(job) if !job.is_finished() => Err(Error::in_use(
+                "the job is running; wait for its end or stop it first",
+            )),
+            Some(_) => self.0.forget(&[id]),
+        }
+    }
+}
+
+/// A place among the commands that may run at once.
+struct Slot(Arc<Inner>);
+
+impl Slot {
+    fn take(inner: &Arc<Inner>) -> Result<Self, Error> {
+        let mut running = lock(&inner.running);
+        if *running >= MAX_RUNNING {
+            return Err(Error::unavailable(format!(
+                "{MAX_RUNNING} commands are under way; try again when one of them has ended"
+            )));
+        }
+        *running += 1;
+        Ok(Self(Arc::clone(inner)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *lock(&self.0.running) -= 1;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn store_failed(error: crate::store::StoreError) -> Error {
+    Error::unavailable(
+        "the state of the array could not be written; look at the file system that holds it",
+    )
+    .caused_by(error)
+}
+
+impl Inner {
+    /// Publishes the picture that `edit` makes of the present one.
+    fn publish(&self, edit: impl FnOnce(&mut Inventory)) {
+        let _next = lock(&self.writer);
+        let mut inventory = Inventory::clone(&self.published.load());
+        edit(&mut inventory);
+        inventory.version += 1;
+        let version = inventory.version;
+        self.published.store(Arc::new(inventory));
+        self.versions.send_replace(version);
+    }
+
+    /// Plans and carries out one command.
+    fn run(&self, id: JobId, owner: String, command: &Command) -> Ended {
+        let refused = |error: Error| (error, None);
+        let Some(_held) = self.locks.take(keys(command), LOCK_PATIENCE) else {
+            return Err(refused(Error::in_use(
+                "another command is changing the same thing; try again when it has ended",
+            )));
+        };
+        let plan = plan(command, &self.published.load(), id).map_err(refused)?;
+        let begun = Begun { job: id, plan };
+        let job = Arc::new(Job::start(
+            id,
+            begun.plan.title.clone(),
+            command.area(),
+            owner,
+        ));
+        self.store
+            .write(&opening(&begun, &job))
+            .map_err(|e| refused(store_failed(e)))?;
+        self.publish(|next| next.put_job(Arc::clone(&job)));
+        match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
+            Ok(reached) => self.close(&begun, &job, reached),
+            Err(setback) => {
+                let error = setback.error;
+                let ended = self.end_badly(&begun, &job, &error, setback.left.as_ref());
+                self.refresh_after_failure(&ended);
+                Err((error, Some(id)))
+            }
+        }
+    }
+
+    /// Writes down and publishes what was reached.
+    fn close(&self, begun: &Begun, job: &Job, reached: Reached) -> Ended {
+        let ended = job.ended(&Ok(reached.affected()));
+        if let Err(error) = self.store.write(&closing(&begun.plan, &ended, true, true)) {
+            // The work is done, but nobody will know it after a restart: the journal entry is
+            // still there and says what to do.
+            let error = store_failed(error);
+            let ended = job.ended(&Err(error.clone()));
+            self.publish(|next| next.put_job(ended.into()));
+            return Err((error, Some(job.id)));
+        }
+        self.publish(|next| {
+            begun
+                .plan
+                .changes
+                .iter()
+                .for_each(|change| next.take_change(change));
+            if let Some(pool) = reached.pool {
+                next.take_pool(pool);
+            }
+            next.put_job(ended.into());
+        });
+        Ok((reached.effect, job.id))
+    }
+
+    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
+        let mut ended = job.ended(&Err(error.clone()));
+        ended.note = left.map(|left| {
+            format!("not everything could be taken back ({left}); the next start tries again")
+        });
+        if let Err(error) = self
+            .store
+            .write(&closing(&begun.plan, &ended, false, left.is_none()))
+        {
+            tracing::error!(%error, job = %job.id, "the end of a job could not be written");
+        }
+        self.publish(|next| next.put_job(ended.clone().into()));
+        ended
+    }
+
+    /// After a failure only a look tells what is there.
+    fn refresh_after_failure(&self, job: &Job) {
+        if job.area == Area::Storage
+            && let Err(error) = self.refresh()
+        {
+            tracing::warn!(%error, "the array could not be looked at after a failure");
+        }
+    }
+
+    /// Looks at everything again. What a command published meanwhile is newer than the look, so
+    /// the look is taken again then.
+    fn refresh(&self) -> Result<(), Error> {
+        for _ in 0..5 {
+            let before = self.published.load().version;
+            let facts = self.engine.scan()?;
+            let _next = lock(&self.writer);
+            let present = self.published.load();
+            if present.version != before {
+                continue;
+            }
+            let mut inventory = Inventory::clone(&present);
+            inventory.take_facts(facts);
+            inventory.version += 1;
+            let version = inventory.version;
+            self.published.store(Arc::new(inventory));
+            self.versions.send_replace(version);
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Unavailable,
+            "the array changes too fast to be looked at",
+        ))
+    }
+
+    fn forget(&self, jobs: &[JobId]) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        jobs.iter()
+            .for_each(|id| batch.remove(Table::Jobs, id.to_string()));
+        self.store.write(&batch).map_err(store_failed)?;
+        self.publish(|next| jobs.iter().for_each(|id| next.remove_job(*id)));
+        Ok(())
+    }
+
+    /// Forgets the jobs whose time is up.
+    fn expire_jobs(&self) {
+        let limit = now_micros().saturating_sub(JOB_RETENTION.as_micros() as u64);
+        let snapshot = self.published.load();
+        let expired: Vec<_> = snapshot
+            .jobs()
+            .filter(|job| job.is_finished() && job.changed < limit)
+            .map(|job| job.id)
+            .collect();
+        if !expired.is_empty()
+            && let Err(error) = self.forget(&expired)
+        {
+            tracing::warn!(%error, "old jobs could not be forgotten");
+        }
+    }
+}
+
+/// Looks at the world outside now and then, until the array is dropped.
+fn watch_outside(array: &Weak<Inner>) {
+    let mut seen = None;
+    loop {
+        std::thread::sleep(WATCH_EVERY);
+        let Some(inner) = array.upgrade() else { return };
+        inner.expire_jobs();
+        let now = inner.engine.fingerprint().map_err(|error| {
+            tracing::warn!(%error, "the state outside could not be read");
+        });
+        if now.is_err() || Some(&now) != seen.as_ref() {
+            if let Err(error) = inner.refresh() {
+                tracing::warn!(%error, "the array could not be looked at");
+            }
+            seen = Some(now);
+        }
+    }
+}

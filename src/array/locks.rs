@@ -1,0 +1,136 @@
+//! Locks on elements: two commands that touch the same thing follow one another, others do not
+//! wait for them.
+
+use std::collections::HashSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::command::Command;
+use super::ids::VolumeId;
+use super::model::Members;
+
+/// What a command holds while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// The groups and views, as a whole: their rules span them all.
+    Masking,
+    /// One volume.
+    Volume(VolumeId),
+    /// A volume name that is being given.
+    VolumeName(String),
+}
+
+/// What a command must hold.
+pub(super) fn keys(command: &Command) -> HashSet<Key> {
+    let name = |name: &Option<String>| name.clone().map(Key::VolumeName);
+    let mut keys = HashSet::new();
+    match command {
+        Command::CreateVolume { name: given, .. } => keys.extend(name(given)),
+        Command::GrowVolume {
+            volume,
+            name: given,
+            ..
+        } => {
+            keys.insert(Key::Volume(volume.clone()));
+            keys.extend(name(given));
+        }
+        Command::RenameVolume { volume, name } => {
+            keys.insert(Key::Volume(volume.clone()));
+            keys.insert(Key::VolumeName(name.clone()));
+        }
+        Command::DeleteVolume { volume } => {
+            keys.insert(Key::Volume(volume.clone()));
+        }
+        // A volume that joins a group must not be deleted meanwhile. One that is in a group
+        // already cannot be, so nothing else needs its lock.
+        Command::CreateGroup {
+            members: Members::Volumes(volumes),
+            ..
+        }
+        | Command::AddMembers {
+            members: Members::Volumes(volumes),
+            ..
+        } => {
+            keys.insert(Key::Masking);
+            keys.extend(volumes.iter().cloned().map(Key::Volume));
+        }
+        _ => {
+            keys.insert(Key::Masking);
+        }
+    }
+    keys
+}
+
+/// The keys that are held now.
+#[derive(Debug, Default)]
+pub(super) struct Locks {
+    held: Mutex<HashSet<Key>>,
+    freed: Condvar,
+}
+
+/// Keys that are given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    locks: &'a Locks,
+    keys: HashSet<Key>,
+}
+
+impl Locks {
+    fn held(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all the keys at once, so that nobody waits while holding; `None` if they were not all
+    /// free within `patience`.
+    pub(super) fn take(&self, keys: HashSet<Key>, patience: Duration) -> Option<Held<'_>> {
+        let end = Instant::now() + patience;
+        let mut held = self.held();
+        while !held.is_disjoint(&keys) {
+            let left = end.checked_duration_since(Instant::now())?;
+            held = self
+                .freed
+                .wait_timeout(held, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        held.extend(keys.iter().cloned());
+        drop(held);
+        Some(Held { locks: self, keys })
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.locks.held().retain(|key| !self.keys.contains(key));
+        self.locks.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_waits_and_others_do_not() {
+        let locks = Locks::default();
+        let key = |name: &str| HashSet::from([Key::VolumeName(name.into())]);
+        let first = locks.take(key("a"), Duration::ZERO);
+        assert!(first.is_some());
+        assert!(locks.take(key("a"), Duration::from_millis(1)).is_none());
+        assert!(locks.take(key("b"), Duration::ZERO).is_some());
+        drop(first);
+        assert!(locks.take(key("a"), Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn one_who_waits_goes_on_when_the_key_is_free() {
+        let locks = Locks::default();
+        let both = HashSet::from([Key::Masking, Key::VolumeName("a".into())]);
+        let first = locks.take(HashSet::from([Key::Masking]), Duration::ZERO);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| locks.take(both, Duration::from_secs(30)).is_some());
+            drop(first);
+            assert!(waiter.join().expect("the waiter does not panic"));
+        });
+    }
+}

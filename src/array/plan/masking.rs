@@ -1,0 +1,726 @@
+//! Plans that change who sees what.
+//!
+//! Every command edits a draft of the records; one piece of code then compares what the touched
+//! views showed with what they will show, checks the rules, and makes the steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::volumes::own_volume;
+use super::{AfterCrash, Goal, Plan, Planned, check_name};
+use crate::array::change::Change;
+use crate::array::command::{Command, Effect};
+use crate::array::engine::Step;
+use crate::array::error::Error;
+use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
+use crate::array::inventory::{self, Inventory};
+use crate::array::model::{FIRST_LUN, Group, GroupKind, Initiator, MAX_LUN, Map, Members, View};
+
+/// Plans a masking command.
+pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Error> {
+    let mut draft = Draft::new(inventory);
+    let (title, effect) = draft.edit(command)?;
+    let steps = draft.steps()?;
+    // What is shown only at the end of a crash would surprise; what is hidden stays hidden.
+    let hides_only = steps
+        .iter()
+        .all(|planned| matches!(planned.step, Step::Unmap(_)));
+    Ok(Plan {
+        title,
+        after_crash: if hides_only {
+            AfterCrash::Forward
+        } else {
+            AfterCrash::Back
+        },
+        steps,
+        changes: draft.into_changes(),
+        goal: Goal::Shown { effect },
+    })
+}
+
+/// The records as they will be, over the picture as it is.
+struct Draft<'a> {
+    now: &'a Inventory,
+    initiators: BTreeMap<InitiatorName, Option<Initiator>>,
+    groups: BTreeMap<GroupId, Option<Group>>,
+    views: BTreeMap<ViewId, Option<View>>,
+    /// Numbers that the client chose.
+    wanted: BTreeMap<VolumeId, u16>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(now: &'a Inventory) -> Self {
+        Self {
+            now,
+            initiators: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            views: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+        }
+    }
+
+    fn group(&self, id: GroupId) -> Result<Group, Error> {
+        let drafted = self.groups.get(&id).cloned();
+        drafted
+            .unwrap_or_else(|| self.now.group(&id).map(|g| (**g).clone()))
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "there is no masking group {id}; it may have been deleted"
+                ))
+            })
+    }
+
+    fn view(&self, id: ViewId) -> Result<View, Error> {
+        let drafted = self.views.get(&id).cloned();
+        drafted
+            .unwrap_or_else(|| self.now.view(&id).map(|v| (**v).clone()))
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "there is no masking view {id}; it may have been deleted"
+                ))
+            })
+    }
+
+    /// The views that use a group, as they will be.
+    fn views_with(&self, group: GroupId) -> Vec<View> {
+        let ids: BTreeSet<ViewId> = self
+            .now
+            .views_with(group)
+            .map(|v| v.id)
+            .chain(self.views.keys().copied())
+            .collect();
+        ids.into_iter()
+            .filter_map(|id| self.view(id).ok())
+            .filter(|view| view.groups().any(|g| g == group))
+            .collect()
+    }
+
+    fn put_group(&mut self, group: Group) {
+        self.groups.insert(group.id, Some(group));
+    }
+
+    /// Makes the edit; tells the job's title and what the client will be told.
+    fn edit(&mut self, command: &Command) -> Result<(String, Effect), Error> {
+        match command {
+            Command::CreateInitiator { name } => self.create_initiator(name),
+            Command::DeleteInitiator { name } => self.delete_initiator(name),
+            Command::CreateGroup {
+                name,
+                members,
+                delete_on_empty,
+                delete_when_unassociated,
+            } => self.create_group(
+                name.as_deref(),
+                members,
+                *delete_on_empty,
+                *delete_when_unassociated,
+            ),
+            Command::DeleteGroup { group, force } => self.delete_group(*group, *force),
+            Command::AddMembers {
+                group,
+                members,
+                luns,
+            } => self.add_members(*group, members, luns),
+            Command::RemoveMembers {
+                group,
+                members,
+                delete_on_empty,
+            } => self.remove_members(*group, members, *delete_on_empty),
+            Command::ModifyGroup {
+                group,
+                name,
+                delete_on_empty,
+                delete_when_unassociated,
+            } => self.modify_group(
+                *group,
+                name.as_deref(),
+                *delete_on_empty,
+                *delete_when_unassociated,
+            ),
+            Command::CreateView { name, groups, luns } => {
+                self.create_view(name.as_deref(), groups, luns)
+            }
+            Command::DeleteView {
+                view,
+                delete_unassociated,
+            } => self.delete_view(*view, *delete_unassociated),
+            Command::AddGroup { view, group, luns } => self.add_group(*view, *group, luns),
+            Command::RemoveGroup { view, group } => self.remove_group(*view, *group),
+            Command::CreateVolume { .. }
+            | Command::GrowVolume { .. }
+            | Command::RenameVolume { .. }
+            | Command::DeleteVolume { .. } => {
+                Err(Error::bug("a volume command reached the masking planner"))
+            }
+        }
+    }
+
+    fn create_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
+        // The spelling that was given first stays: clients compare it byte for byte.
+        let known = self.now.initiator(name).map(|i| i.name.clone());
+        let name = known.clone().unwrap_or_else(|| name.clone());
+        if known.is_none() {
+            self.initiators
+                .insert(name.clone(), Some(Initiator { name: name.clone() }));
+        }
+        Ok((
+            format!("Introduce initiator {name}"),
+            Effect::Initiator(name),
+        ))
+    }
+
+    fn delete_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
+        if self.now.initiator(name).is_none() {
+            return Err(Error::not_found(format!("initiator {name} is not known")));
+        }
+        if let Some(group) = self.now.groups_with_initiator(name).next() {
+            return Err(Error::in_use(format!(
+                "initiator {name} is a member of group '{}'; remove it from the group first",
+                group.name
+            )));
+        }
+        self.initiators.insert(name.clone(), None);
+        Ok((format!("Forget initiator {name}"), Effect::Gone))
+    }
+
+    fn create_group(
+        &mut self,
+        name: Option<&str>,
+        members: &Members,
+        delete_on_empty: bool,
+        delete_when_unassociated: bool,
+    ) -> Result<(String, Effect), Error> {
+        let id = GroupId::new();
+        let kind = members.kind();
+        let name = name.map_or_else(|| format!("group-{}", &id.hex()[..12]), str::to_owned);
+        self.check_group_name(kind, &name)?;
+        let mut group = Group {
+            id,
+            name,
+            members: Members::none(kind),
+            delete_on_empty,
+            delete_when_unassociated,
+        };
+        self.join(&mut group, members)?;
+        let title = format!("Create {} group '{}'", kind.noun(), group.name);
+        self.put_group(group);
+        Ok((title, Effect::Group(id, kind)))
+    }
+
+    fn check_group_name(&self, kind: GroupKind, name: &str) -> Result<(), Error> {
+        check_name("group", name)?;
+        match self.now.group_named(kind, name) {
+            None => Ok(()),
+            Some(_) => Err(Error::already_exists(format!(
+                "there is already {} {} group named '{name}'; choose another name",
+                if kind == GroupKind::Initiators {
+                    "an"
+                } else {
+                    "a"
+                },
+                kind.noun()
+            ))),
+        }
+    }
+
+    /// Adds members to a group that is being edited, after checking each of them.
+    fn join(&self, group: &mut Group, more: &Members) -> Result<(), Error> {
+        let twice = |what: &dyn std::fmt::Display| {
+            Error::already_exists(format!(
+                "{what} is already a member of group '{}'",
+                group.name
+            ))
+        };
+        match (&mut group.members, more) {
+            (Members::Initiators(have), Members::Initiators(more)) => {
+                for name in more {
+                    let known = self.check_initiator(name, group.id)?;
+                    if !have.insert(known) {
+                        return Err(twice(name));
+                    }
+                }
+            }
+            (Members::Ports(have), Members::Ports(more)) => {
+                for port in more {
+                    if self.now.port(port).is_none() {
+                        return Err(Error::not_found(format!("there is no target port {port}")));
+                    }
+                    if !have.insert(port.clone()) {
+                        return Err(twice(port));
+                    }
+                }
+            }
+            (Members::Volumes(have), Members::Volumes(more)) => {
+                for id in more {
+                    let volume = own_volume(self.now, id)?;
+                    if let Some(holder) = &volume.held_by {
+                        return Err(Error::in_use(format!(
+                            "volume '{}' is {holder} and is not shown to hosts",
+                            volume.name
+                        )));
+                    }
+                    if have.contains(id) {
+                        return Err(twice(&format_args!("volume '{}'", volume.name)));
+                    }
+                    have.push(id.clone());
+                }
+            }
+            (have, more) => {
+                return Err(Error::invalid(format!(
+                    "a group of {}s cannot hold a {}",
+                    have.kind().noun(),
+                    more.kind().noun()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The initiator as it is known, if it may join `group`.
+    fn check_initiator(
+        &self,
+        name: &InitiatorName,
+        group: GroupId,
+    ) -> Result<InitiatorName, Error> {
+        let Some(known) = self.now.initiator(name) else {
+            return Err(Error::not_found(format!(
+                "initiator {name} is not known; introduce it first"
+            )));
+        };
+        match self
+            .now
+            .groups_with_initiator(name)
+            .find(|other| other.id != group)
+        {
+            None => Ok(known.name.clone()),
+            Some(other) => Err(Error::already_exists(format!(
+                "initiator {name} is already a member of group '{}'; an initiator belongs to one \
+                 initiator group",
+                other.name
+            ))),
+        }
+    }
+
+    fn delete_group(&mut self, id: GroupId, force: bool) -> Result<(String, Effect), Error> {
+        let group = self.group(id)?;
+        for view in self.views_with(id) {
+            if !force {
+                return Err(Error::in_use(format!(
+                    "group '{}' is used by masking view '{}'; delete the view first, or force it",
+                    group.name, view.name
+                )));
+            }
+            self.drop_view(&view, false)?;
+        }
+        self.groups.insert(id, None);
+        Ok((
+            format!(
+                "Delete {} group '{}'",
+                group.members.kind().noun(),
+                group.name
+            ),
+            Effect::Gone,
+        ))
+    }
+
+    fn add_members(
+        &mut self,
+        id: GroupId,
+        members: &Members,
+        luns: &[u16],
+    ) -> Result<(String, Effect), Error> {
+        let mut group = self.group(id)?;
+        let kind = group.members.kind();
+        self.join(&mut group, members)?;
+        if let Members::Volumes(volumes) = members {
+            self.want(volumes, luns)?;
+        } else if !luns.is_empty() {
+            return Err(Error::invalid(
+                "device numbers belong to devices, not to other members",
+            ));
+        }
+        if !luns.is_empty() && self.views_with(id).is_empty() {
+            return Err(Error::invalid(format!(
+                "group '{}' is in no masking view yet; give the device numbers when the view is made",
+                group.name
+            )));
+        }
+        let title = format!("Add {} member(s) to group '{}'", members.len(), group.name);
+        self.put_group(group);
+        self.touch_views(id);
+        Ok((title, Effect::Group(id, kind)))
+    }
+
+    /// Takes the client's numbers for these volumes.
+    fn want(&mut self, volumes: &[VolumeId], luns: &[u16]) -> Result<(), Error> {
+        if luns.is_empty() {
+            return Ok(());
+        }
+        if luns.len() != volumes.len() {
+            return Err(Error::invalid(format!(
+                "{} device numbers for {} devices; give one for each, or none",
+                luns.len(),
+                volumes.len()
+            )));
+        }
+        for (volume, &lun) in volumes.iter().zip(luns) {
+            if lun > MAX_LUN {
+                return Err(Error::invalid(format!(
+                    "device number {lun} is too large; the largest is {MAX_LUN}"
+                )));
+            }
+            self.wanted.insert(volume.clone(), lun);
+        }
+        Ok(())
+    }
+
+    fn remove_members(
+        &mut self,
+        id: GroupId,
+        members: &Members,
+        delete_on_empty: Option<bool>,
+    ) -> Result<(String, Effect), Error> {
+        let mut group = self.group(id)?;
+        let kind = group.members.kind();
+        leave(&mut group, members)?;
+        let title = format!(
+            "Remove {} member(s) from group '{}'",
+            members.len(),
+            group.name
+        );
+        let goes = group.members.is_empty() && delete_on_empty.unwrap_or(group.delete_on_empty);
+        if goes && self.views_with(id).is_empty() {
+            self.groups.insert(id, None);
+            return Ok((title, Effect::Gone));
+        }
+        self.put_group(group);
+        self.touch_views(id);
+        Ok((title, Effect::Group(id, kind)))
+    }
+
+    fn modify_group(
+        &mut self,
+        id: GroupId,
+        name: Option<&str>,
+        delete_on_empty: Option<bool>,
+        delete_when_unassociated: Option<bool>,
+    ) -> Result<(String, Effect), Error> {
+        let mut group = self.group(id)?;
+        let kind = group.members.kind();
+        let title = format!("Modify {} group '{}'", kind.noun(), group.name);
+        if let Some(name) = name.filter(|name| *name != group.name) {
+            self.check_group_name(kind, name)?;
+            name.clone_into(&mut group.name);
+        }
+        group.delete_on_empty = delete_on_empty.unwrap_or(group.delete_on_empty);
+        group.delete_when_unassociated =
+            delete_when_unassociated.unwrap_or(group.delete_when_unassociated);
+        self.put_group(group);
+        Ok((title, Effect::Group(id, kind)))
+    }
+
+    fn create_view(
+        &mut self,
+        name: Option<&str>,
+        groups: &[GroupId],
+        luns: &[u16],
+    ) -> Result<(String, Effect), Error> {
+        let id = ViewId::new();
+        let name = name.map_or_else(|| format!("view-{}", &id.hex()[..12]), str::to_owned);
+        check_name("view", &name)?;
+        if self.now.view_named(&name).is_some() {
+            return Err(Error::already_exists(format!(
+                "there is already a masking view named '{name}'; choose another name"
+            )));
+        }
+        let mut view = View {
+            id,
+            name,
+            initiators: None,
+            ports: None,
+            volumes: None,
+            luns: BTreeMap::new(),
+        };
+        for &group in groups {
+            self.associate(&mut view, group, luns)?;
+        }
+        let title = format!("Create masking view '{}'", view.name);
+        self.views.insert(id, Some(view));
+        Ok((title, Effect::View(id)))
+    }
+
+    /// Gives a view that is being edited a group of a kind that it lacks.
+    fn associate(&mut self, view: &mut View, id: GroupId, luns: &[u16]) -> Result<(), Error> {
+        let group = self.group(id)?;
+        let kind = group.members.kind();
+        if let Some(present) = *view.group_mut(kind) {
+            let present = self.group(present)?;
+            return Err(Error::in_use(format!(
+                "masking view '{}' already has the {} group '{}'; remove that one first",
+                view.name,
+                kind.noun(),
+                present.name
+            )));
+        }
+        *view.group_mut(kind) = Some(id);
+        if let Members::Volumes(volumes) = &group.members {
+            self.want(volumes, luns)?;
+        }
+        Ok(())
+    }
+
+    fn add_group(
+        &mut self,
+        view: ViewId,
+        group: GroupId,
+        luns: &[u16],
+    ) -> Result<(String, Effect), Error> {
+        let mut view = self.view(view)?;
+        self.associate(&mut view, group, luns)?;
+        Ok(self.put_view(view, "Add a group to"))
+    }
+
+    fn remove_group(&mut self, view: ViewId, group: GroupId) -> Result<(String, Effect), Error> {
+        let mut view = self.view(view)?;
+        let group = self.group(group)?;
+        let place = view.group_mut(group.members.kind());
+        if *place != Some(group.id) {
+            return Err(Error::not_found(format!(
+                "masking view '{}' does not use group '{}'",
+                view.name, group.name
+            )));
+        }
+        *place = None;
+        if group.members.kind() == GroupKind::Volumes {
+            view.luns.clear();
+        }
+        Ok(self.put_view(view, "Remove a group from"))
+    }
+
+    fn put_view(&mut self, view: View, doing: &str) -> (String, Effect) {
+        let told = (
+            format!("{doing} masking view '{}'", view.name),
+            Effect::View(view.id),
+        );
+        self.views.insert(view.id, Some(view));
+        told
+    }
+
+    fn delete_view(&mut self, id: ViewId, unassociated: bool) -> Result<(String, Effect), Error> {
+        let view = self.view(id)?;
+        self.drop_view(&view, unassociated)?;
+        Ok((format!("Delete masking view '{}'", view.name), Effect::Gone))
+    }
+
+    /// Removes a view, and those of its groups that go when no view uses them any more.
+    fn drop_view(&mut self, view: &View, unassociated: bool) -> Result<(), Error> {
+        self.views.insert(view.id, None);
+        for id in view.groups() {
+            let group = self.group(id)?;
+            if (unassociated || group.delete_when_unassociated) && self.views_with(id).is_empty() {
+                self.groups.insert(id, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings every view that uses a group into the draft.
+    fn touch_views(&mut self, group: GroupId) {
+        for view in self.views_with(group) {
+            self.views.entry(view.id).or_insert(Some(view));
+        }
+    }
+}
+
+fn leave(group: &mut Group, going: &Members) -> Result<(), Error> {
+    let name = group.name.clone();
+    let missing = |what: &dyn std::fmt::Display| {
+        Error::not_found(format!("{what} is not a member of group '{name}'"))
+    };
+    match (&mut group.members, going) {
+        (Members::Initiators(have), Members::Initiators(going)) => going
+            .iter()
+            .try_for_each(|n| have.remove(n).then_some(()).ok_or_else(|| missing(n))),
+        (Members::Ports(have), Members::Ports(going)) => going
+            .iter()
+            .try_for_each(|p| have.remove(p).then_some(()).ok_or_else(|| missing(p))),
+        (Members::Volumes(have), Members::Volumes(going)) => going.iter().try_for_each(|id| {
+            let place = have
+                .iter()
+                .position(|v| v == id)
+                .ok_or_else(|| missing(id))?;
+            have.remove(place);
+            Ok(())
+        }),
+        (have, going) => Err(Error::invalid(format!(
+            "a group of {}s holds no {}",
+            have.kind().noun(),
+            going.kind().noun()
+        ))),
+    }
+}
+
+/// From the draft to steps and changes.
+impl Draft<'_> {
+    /// Settles the numbers of every touched view and compares before with after.
+    fn steps(&mut self) -> Result<Vec<Planned>, Error> {
+        let mut before = BTreeSet::new();
+        let mut after = BTreeSet::new();
+        for id in self.views.keys().copied().collect::<Vec<_>>() {
+            if let Some(old) = self.now.view(&id) {
+                before.extend(self.now.maps_of(old));
+            }
+            if let Some(view) = self.views.get(&id).cloned().flatten() {
+                let view = self.settle(view)?;
+                after.extend(self.maps_of(&view)?);
+                self.views.insert(id, Some(view));
+            }
+        }
+        let hide = before.difference(&after).cloned();
+        let show = after.difference(&before).cloned();
+        let hide = hide.map(|m| Planned::with_undo(Step::Unmap(m.clone()), Step::Map(m)));
+        let show = show.map(|m| Planned::with_undo(Step::Map(m.clone()), Step::Unmap(m)));
+        Ok(hide.chain(show).collect())
+    }
+
+    /// The initiators and ports of a view, as they will be.
+    fn paths(&self, view: &View) -> Result<(BTreeSet<InitiatorName>, BTreeSet<PortId>), Error> {
+        let members =
+            |id: Option<GroupId>| id.map(|id| self.group(id).map(|g| g.members)).transpose();
+        let initiators = match members(view.initiators)? {
+            Some(Members::Initiators(set)) => set,
+            _ => BTreeSet::new(),
+        };
+        let ports = match members(view.ports)? {
+            Some(Members::Ports(set)) => set,
+            _ => BTreeSet::new(),
+        };
+        Ok((initiators, ports))
+    }
+
+    fn maps_of(&self, view: &View) -> Result<Vec<Map>, Error> {
+        let (initiators, ports) = self.paths(view)?;
+        Ok(inventory::maps(&initiators, &ports, view))
+    }
+
+    /// Gives every device of a view its number: the one it has, the one the client wants, or the
+    /// lowest that no initiator of the view sees something else under.
+    fn settle(&self, mut view: View) -> Result<View, Error> {
+        let (initiators, ports) = self.paths(&view)?;
+        self.check_paths(&view, &initiators, &ports)?;
+        let volumes = match view
+            .volumes
+            .map(|id| self.group(id))
+            .transpose()?
+            .map(|g| g.members)
+        {
+            Some(Members::Volumes(list)) => list,
+            _ => Vec::new(),
+        };
+        view.luns.retain(|volume, _| volumes.contains(volume));
+        let foreign: BTreeSet<u16> = self
+            .now
+            .foreign_maps()
+            .iter()
+            .filter(|m| ports.contains(&m.port) && initiators.contains(&m.initiator))
+            .map(|m| m.lun)
+            .collect();
+        self.check_kept_numbers(&view, &foreign)?;
+        let mut taken: BTreeSet<u16> = view.luns.values().copied().chain(foreign).collect();
+        let fresh: Vec<_> = volumes
+            .iter()
+            .filter(|v| !view.luns.contains_key(*v))
+            .collect();
+        // Wishes first, so that no number that the array chooses stands in their way.
+        let (wished, free): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .partition(|v| self.wanted.contains_key(*v));
+        for volume in wished {
+            let lun = self.wanted[volume];
+            if !taken.insert(lun) {
+                return Err(Error::in_use(format!(
+                    "device number {lun} is taken in masking view '{}'; choose another one",
+                    view.name
+                )));
+            }
+            view.luns.insert(volume.clone(), lun);
+        }
+        for volume in free {
+            let lun = lowest_free(&taken).ok_or_else(|| {
+                Error::no_space(format!(
+                    "masking view '{}' has no device number left; it holds {MAX_LUN} at most",
+                    view.name
+                ))
+            })?;
+            taken.insert(lun);
+            view.luns.insert(volume.clone(), lun);
+        }
+        Ok(view)
+    }
+
+    /// An initiator that joins must not see something else under a number that the view uses.
+    fn check_kept_numbers(&self, view: &View, foreign: &BTreeSet<u16>) -> Result<(), Error> {
+        match view.luns.values().find(|lun| foreign.contains(lun)) {
+            None => Ok(()),
+            Some(lun) => Err(Error::in_use(format!(
+                "device number {lun} of masking view '{}' is used for one of these initiators by \
+                 another manager",
+                view.name
+            ))),
+        }
+    }
+
+    /// An initiator sees each port through one view at most.
+    fn check_paths(
+        &self,
+        view: &View,
+        initiators: &BTreeSet<InitiatorName>,
+        ports: &BTreeSet<PortId>,
+    ) -> Result<(), Error> {
+        let Some(group) = view.initiators else {
+            return Ok(());
+        };
+        for other in self
+            .views_with(group)
+            .iter()
+            .filter(|other| other.id != view.id)
+        {
+            let (theirs, other_ports) = self.paths(other)?;
+            if let Some(port) = other_ports.intersection(ports).next()
+                && let Some(initiator) = theirs.intersection(initiators).next()
+            {
+                return Err(Error::in_use(format!(
+                    "initiator {initiator} already has masking view '{}' on port {port}; add the \
+                     devices to that view",
+                    other.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn into_changes(self) -> Vec<Change> {
+        let initiators = self
+            .initiators
+            .into_iter()
+            .map(|(name, record)| match record {
+                Some(initiator) => Change::PutInitiator(initiator),
+                None => Change::RemoveInitiator(name),
+            });
+        let groups = self.groups.into_iter().map(|(id, record)| match record {
+            Some(group) => Change::PutGroup(group),
+            None => Change::RemoveGroup(id),
+        });
+        let views = self.views.into_iter().map(|(id, record)| match record {
+            Some(view) => Change::PutView(view),
+            None => Change::RemoveView(id),
+        });
+        initiators.chain(groups).chain(views).collect()
+    }
+}
+
+/// The lowest number that is not taken; 0 comes last.
+fn lowest_free(taken: &BTreeSet<u16>) -> Option<u16> {
+    (FIRST_LUN..=MAX_LUN)
+        .chain(0..FIRST_LUN)
+        .find(|lun| !taken.contains(lun))
+}

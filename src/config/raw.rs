@@ -1,0 +1,362 @@
+//! The file as TOML sees it, and its way into checked types.
+//!
+//! Values that can be wrong are `Spanned`, so that the message can point at them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::http::{Limits, ListenUrl, Scheme};
+use crate::identity::{PasswordHash, Role, User, Users};
+
+use super::{Config, Iqn, Server, Storage, Target, TlsFiles, Wrong};
+
+type Checked<T> = Result<T, Wrong>;
+
+/// The port of iSCSI (RFC 7143).
+const ISCSI_PORT: u16 = 3260;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    server: Spanned<RawServer>,
+    #[serde(default)]
+    user: Vec<RawUser>,
+    storage: RawStorage,
+    target: RawTarget,
+    #[serde(default)]
+    limits: RawLimits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServer {
+    listen: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    allow_plain_http: bool,
+    tls_certificate: Option<Spanned<PathBuf>>,
+    tls_key: Option<Spanned<PathBuf>>,
+    state_dir: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUser {
+    name: Spanned<String>,
+    password_hash: Spanned<String>,
+    role: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStorage {
+    volume_groups: Spanned<Vec<Spanned<String>>>,
+    lvm: Option<Spanned<PathBuf>>,
+    configfs: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTarget {
+    iqn: Spanned<String>,
+    portals: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    connections: Option<Spanned<u64>>,
+    connections_per_peer: Option<Spanned<u64>>,
+    requests_in_flight: Option<Spanned<u64>>,
+    header_bytes: Option<Spanned<u64>>,
+    body_bytes: Option<Spanned<u64>>,
+    handshake_seconds: Option<Spanned<u64>>,
+    header_seconds: Option<Spanned<u64>>,
+    body_seconds: Option<Spanned<u64>>,
+    idle_seconds: Option<Spanned<u64>>,
+    write_seconds: Option<Spanned<u64>>,
+    drain_seconds: Option<Spanned<u64>>,
+}
+
+/// Reads a whole file.
+pub(super) fn read(text: &str) -> Checked<Config> {
+    let raw: RawConfig = toml::from_str(text).map_err(|error| Wrong {
+        at: error.span().unwrap_or(0..0),
+        reason: error.message().trim().replace('\n', "; "),
+    })?;
+    let server_at = raw.server.span();
+    Ok(Config {
+        server: raw.server.into_inner().check()?,
+        users: users(raw.user, server_at.end)?,
+        storage: raw.storage.check()?,
+        target: raw.target.check()?,
+        limits: raw.limits.check()?,
+    })
+}
+
+/// The complaint about a value.
+fn wrong<T>(value: &Spanned<T>, reason: impl Into<String>) -> Wrong {
+    Wrong {
+        at: value.span(),
+        reason: reason.into(),
+    }
+}
+
+impl RawServer {
+    fn check(self) -> Checked<Server> {
+        let mut listen: Vec<ListenUrl> = Vec::new();
+        for text in self.listen.get_ref() {
+            let url: ListenUrl = text
+                .get_ref()
+                .parse()
+                .map_err(|why| wrong(text, format!("server.listen: {why}")))?;
+            if url.scheme == Scheme::Http && !url.is_loopback() && !self.allow_plain_http {
+                let reason = format!(
+                    "server.listen: {url} would send passwords in the clear over the network; \
+                     use https, or set allow_plain_http = true"
+                );
+                return Err(wrong(text, reason));
+            }
+            let same = |other: &ListenUrl| other.address == url.address;
+            if url.address.port() != 0 && listen.iter().any(same) {
+                let reason = format!("server.listen: {} is there twice", url.address);
+                return Err(wrong(text, reason));
+            }
+            listen.push(url);
+        }
+        if listen.is_empty() {
+            let reason = "server.listen: name at least one URL, such as https://0.0.0.0:5989";
+            return Err(wrong(&self.listen, reason));
+        }
+        let tls = tls_files(self.tls_certificate, self.tls_key)?;
+        if tls.is_none() && listen.iter().any(|url| url.scheme == Scheme::Https) {
+            let reason = "server.listen: https needs tls_certificate and tls_key (PEM files)";
+            return Err(wrong(&self.listen, reason));
+        }
+        Ok(Server {
+            listen,
+            tls,
+            state_dir: absolute("server.state_dir", self.state_dir, "/var/lib/standpipe")?,
+        })
+    }
+}
+
+fn tls_files(
+    certificate: Option<Spanned<PathBuf>>,
+    key: Option<Spanned<PathBuf>>,
+) -> Checked<Option<TlsFiles>> {
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(only), None) => Err(wrong(&only, "server.tls_certificate needs server.tls_key")),
+        (None, Some(only)) => Err(wrong(&only, "server.tls_key needs server.tls_certificate")),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate: absolute("server.tls_certificate", Some(certificate), "")?,
+            key: absolute("server.tls_key", Some(key), "")?,
+        })),
+    }
+}
+
+/// A path that does not depend on where the program was started.
+fn absolute(name: &str, path: Option<Spanned<PathBuf>>, default: &str) -> Checked<PathBuf> {
+    match path {
+        None => Ok(PathBuf::from(default)),
+        Some(path) if path.get_ref().is_absolute() => Ok(path.into_inner()),
+        Some(path) => Err(wrong(&path, format!("{name}: write an absolute path"))),
+    }
+}
+
+fn users(raw: Vec<RawUser>, where_to_add: usize) -> Checked<Vec<User>> {
+    if raw.is_empty() {
+        return Err(Wrong {
+            at: where_to_add..where_to_add,
+            reason: "nobody could log in: add a [[user]] with name, password_hash (made by \
+                     `standpipe user hash`) and role"
+                .into(),
+        });
+    }
+    let mut users = Vec::with_capacity(raw.len());
+    for user in raw {
+        let name = user.name.get_ref().clone();
+        let password = PasswordHash::parse(user.password_hash.get_ref()).map_err(|why| {
+            let reason = format!(
+                "password_hash of user {name:?}: {why}; make one with `standpipe user hash`"
+            );
+            wrong(&user.password_hash, reason)
+        })?;
+        let role = Role::parse(user.role.get_ref()).ok_or_else(|| {
+            let reason = format!("role of user {name:?}: write \"monitor\" or \"administrator\"");
+            wrong(&user.role, reason)
+        })?;
+        users.push(User {
+            name,
+            password,
+            role,
+        });
+        // Judged one by one, so that the message points at the user who is wrong.
+        Users::new(users.iter().cloned()).map_err(|why| wrong(&user.name, why.to_string()))?;
+    }
+    Ok(users)
+}
+
+impl RawStorage {
+    fn check(self) -> Checked<Storage> {
+        let mut volume_groups: Vec<String> = Vec::new();
+        for name in self.volume_groups.get_ref() {
+            if !is_lvm_name(name.get_ref()) {
+                let reason = format!(
+                    "storage.volume_groups: {:?} cannot be the name of a volume group",
+                    name.get_ref()
+                );
+                return Err(wrong(name, reason));
+            }
+            if volume_groups.contains(name.get_ref()) {
+                let reason = format!("storage.volume_groups: {} is there twice", name.get_ref());
+                return Err(wrong(name, reason));
+            }
+            volume_groups.push(name.get_ref().clone());
+        }
+        if volume_groups.is_empty() {
+            let reason = "storage.volume_groups: name at least one volume group to manage";
+            return Err(wrong(&self.volume_groups, reason));
+        }
+        Ok(Storage {
+            volume_groups,
+            lvm: absolute("storage.lvm", self.lvm, "/sbin/lvm")?,
+            configfs: absolute("storage.configfs", self.configfs, "/sys/kernel/config")?,
+        })
+    }
+}
+
+/// What LVM accepts as the name of a volume group (lvm(8), VALID NAMES).
+fn is_lvm_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+_.-".contains(&b);
+    (1..=127).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !matches!(name, "." | "..")
+}
+
+impl RawTarget {
+    fn check(self) -> Checked<Target> {
+        let iqn = Iqn::parse(self.iqn.get_ref()).ok_or_else(|| {
+            let reason = "target.iqn: write iqn.YYYY-MM.reversed.domain:name, of at most 223 \
+                          letters, digits, dots, hyphens and colons";
+            wrong(&self.iqn, reason)
+        })?;
+        let mut portals: Vec<SocketAddr> = Vec::new();
+        for text in self.portals.get_ref() {
+            let portal = portal(text.get_ref()).ok_or_else(|| {
+                let reason = "target.portals: write address:port, such as 192.0.2.10:3260 or \
+                              [2001:db8::1]:3260";
+                wrong(text, reason)
+            })?;
+            if portals.contains(&portal) {
+                return Err(wrong(
+                    text,
+                    format!("target.portals: {portal} is there twice"),
+                ));
+            }
+            portals.push(portal);
+        }
+        if portals.is_empty() {
+            let reason = "target.portals: name at least one address, such as 192.0.2.10:3260";
+            return Err(wrong(&self.portals, reason));
+        }
+        Ok(Target { iqn, portals })
+    }
+}
+
+/// `address:port`, or an address alone for the usual port.
+fn portal(text: &str) -> Option<SocketAddr> {
+    let alone = || Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, ISCSI_PORT));
+    let portal = text.parse().ok().or_else(alone)?;
+    (portal.port() != 0).then_some(portal)
+}
+
+impl RawLimits {
+    fn check(self) -> Checked<Limits> {
+        let mut limits = Limits::default();
+        let counts = [
+            (
+                "connections",
+                self.connections,
+                1..=100_000,
+                &mut limits.connections,
+            ),
+            (
+                "connections_per_peer",
+                self.connections_per_peer,
+                1..=100_000,
+                &mut limits.connections_per_peer,
+            ),
+            (
+                "requests_in_flight",
+                self.requests_in_flight,
+                1..=10_000,
+                &mut limits.requests_in_flight,
+            ),
+            (
+                "header_bytes",
+                self.header_bytes,
+                8 << 10..=1 << 20,
+                &mut limits.header_bytes,
+            ),
+            (
+                "body_bytes",
+                self.body_bytes,
+                64 << 10..=64 << 20,
+                &mut limits.body_bytes,
+            ),
+        ];
+        for (name, value, range, place) in counts {
+            if let Some(value) = value {
+                *place = within(name, &value, range)? as usize;
+            }
+        }
+        limits.xml.bytes = limits.body_bytes;
+        let times = [
+            (
+                "handshake_seconds",
+                self.handshake_seconds,
+                &mut limits.handshake_timeout,
+            ),
+            (
+                "header_seconds",
+                self.header_seconds,
+                &mut limits.header_timeout,
+            ),
+            ("body_seconds", self.body_seconds, &mut limits.body_timeout),
+            ("idle_seconds", self.idle_seconds, &mut limits.idle_timeout),
+            (
+                "write_seconds",
+                self.write_seconds,
+                &mut limits.write_timeout,
+            ),
+            (
+                "drain_seconds",
+                self.drain_seconds,
+                &mut limits.drain_timeout,
+            ),
+        ];
+        for (name, value, place) in times {
+            if let Some(value) = value {
+                *place = Duration::from_secs(within(name, &value, 1..=3600)?);
+            }
+        }
+        Ok(limits)
+    }
+}
+
+fn within(name: &str, value: &Spanned<u64>, range: std::ops::RangeInclusive<u64>) -> Checked<u64> {
+    if range.contains(value.get_ref()) {
+        return Ok(*value.get_ref());
+    }
+    let (least, most) = range.into_inner();
+    Err(wrong(
+        value,
+        format!("limits.{name}: write a number from {least} to {most}"),
+    ))
+}

@@ -1,0 +1,164 @@
+//! What an administrator sees of a right and of a wrong file.
+
+use super::*;
+use std::time::Duration;
+
+const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
+
+fn text() -> String {
+    format!(
+        r#"[server]
+listen = ["https://0.0.0.0:5989", "http://127.0.0.1:5988"]
+tls_certificate = "/etc/standpipe/cert.pem"
+tls_key = "/etc/standpipe/key.pem"
+
+[[user]]
+name = "admin"
+password_hash = "{HASH}"
+role = "administrator"
+
+[storage]
+volume_groups = ["vg0"]
+
+[target]
+iqn = "iqn.2026-01.com.example:box"
+portals = ["192.0.2.10:3260"]
+
+[limits]
+connections = 7
+idle_seconds = 5
+"#
+    )
+}
+
+fn message(text: &str) -> String {
+    let wrong = Config::parse(Path::new("c.toml"), text);
+    wrong.map(|_| ()).expect_err(text).to_string()
+}
+
+#[test]
+fn a_right_file_is_read_with_defaults() {
+    let config = Config::parse(Path::new("c.toml"), &text()).expect("right");
+    assert_eq!(config.server.listen.len(), 2);
+    assert_eq!(config.server.state_dir, Path::new("/var/lib/standpipe"));
+    assert_eq!(config.storage.lvm, Path::new("/sbin/lvm"));
+    assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
+    assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
+    assert_eq!(config.users[0].name, "admin");
+    assert!(config.users[0].role.may_change());
+    assert_eq!(config.limits.connections, 7);
+    assert_eq!(config.limits.idle_timeout, Duration::from_secs(5));
+    assert_eq!(config.limits.body_bytes, Limits::default().body_bytes);
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
+    for (from, to, line, says) in [
+        ("[server]", "[server", 1, ""),
+        ("tls_key", "tls_kei", 4, "tls_kei"),
+        (
+            "https://0.0.0.0:5989",
+            "https://example.com",
+            2,
+            "IP address",
+        ),
+        (
+            "https://0.0.0.0:5989",
+            "http://0.0.0.0:5988",
+            2,
+            "allow_plain_http",
+        ),
+        ("https://0.0.0.0:5989", "https://127.0.0.1:5988", 2, "twice"),
+        ("tls_key = \"/etc/standpipe/key.pem\"", "", 3, "tls_key"),
+        ("\"/etc/standpipe/cert.pem\"", "\"cert.pem\"", 3, "absolute"),
+        ("name = \"admin\"", "name = \"a:b\"", 7, "colon"),
+        (HASH, "secret", 8, "standpipe user hash"),
+        ("\"administrator\"", "\"root\"", 9, "monitor"),
+        ("\"vg0\"", "\"vg0\", \"vg0\"", 12, "twice"),
+        ("\"vg0\"", "\"vg/0\"", 12, "vg/0"),
+        ("\"vg0\"", "", 12, "at least one"),
+        ("iqn.2026-01.", "iqn.2026-13.", 15, "YYYY-MM"),
+        ("192.0.2.10:3260", "192.0.2.10:0", 16, "192.0.2.10:3260"),
+        ("connections = 7", "connections = 0", 19, "from 1 to"),
+        ("connections = 7", "connections = -7", 19, ""),
+        ("connections = 7", "conections = 7", 19, "conections"),
+    ] {
+        let edited = text().replacen(from, to, 1);
+        assert_ne!(edited, text(), "{from}");
+        let message = message(&edited);
+        let place = format!("c.toml:{line}: ");
+        assert!(message.starts_with(&place), "{message} for {to}");
+        assert!(message.contains(says), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn certificates_and_users_are_demanded_where_they_are_needed() {
+    let no_tls: String = text()
+        .lines()
+        .filter(|line| !line.starts_with("tls_"))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    assert!(message(&no_tls).contains("tls_certificate"));
+    let plain = no_tls.replace("\"https://0.0.0.0:5989\", ", "");
+    assert!(Config::parse(Path::new("c.toml"), &plain).is_ok());
+
+    let (start, rest) = plain.split_once("[[user]]").expect("a user");
+    let (_, end) = rest.split_once("[storage]").expect("a table");
+    let nobody = format!("{start}[storage]{end}");
+    assert!(message(&nobody).contains("[[user]]"));
+
+    let twice = text().replace(
+        "[storage]",
+        &format!(
+            "[[user]]\nname = \"admin\"\npassword_hash = \"{HASH}\"\nrole = \"monitor\"\n[storage]"
+        ),
+    );
+    assert!(message(&twice).starts_with("c.toml:12: user admin is configured twice"));
+}
+
+#[test]
+fn a_portal_may_leave_out_the_usual_port() {
+    let short = text().replace("192.0.2.10:3260", "2001:db8::1");
+    let config = Config::parse(Path::new("c.toml"), &short).expect("right");
+    assert_eq!(config.target.portals[0].to_string(), "[2001:db8::1]:3260");
+}
+
+#[test]
+fn qualified_names() {
+    for name in [
+        "iqn.2026-01.com.example",
+        "IQN.1992-12.com.Example:Disk-1.a:b",
+    ] {
+        let iqn = Iqn::parse(name).expect(name);
+        assert_eq!(iqn.as_str(), name.to_lowercase());
+    }
+    let long = format!("iqn.2026-01.com.{}", "x".repeat(223));
+    for name in [
+        "",
+        "iqn.",
+        "iqn.2026-01",
+        "iqn.2026-01.",
+        "iqn.26-01.com",
+        "iqn.2026-00.com",
+        "iqn.2026-13.com",
+        "iqn.2026-1.com",
+        "iqn.2026-+1.com",
+        "iqn.2026-01.com_example",
+        "iqn.2026-01.com example",
+        "iqn.2026-01..com",
+        "eui.0123456789abcdef",
+        &long,
+    ] {
+        assert_eq!(Iqn::parse(name), None, "{name}");
+    }
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let missing = Config::load(Path::new("/nonexistent/standpipe.toml")).map(|_| ());
+    let message = missing.expect_err("missing").to_string();
+    assert!(message.contains("/nonexistent/standpipe.toml"));
+}

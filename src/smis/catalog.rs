@@ -1,0 +1,95 @@
+//! The table of kinds: which element is an instance of which class, where, and by which functions.
+
+use std::sync::LazyLock;
+
+use crate::broker::{Catalog, Kind, Snapshot};
+use crate::schema::class;
+
+use super::element::{Element, Tag};
+use super::view::View;
+use super::{ARRAY, INTEROP, NAMESPACES};
+use super::{
+    jobs, masking, pools, ports, registration, relations, server, services, system, volumes,
+};
+
+static CATALOG: LazyLock<Catalog<View>> =
+    LazyLock::new(|| relations::add(kinds(Catalog::new(&NAMESPACES))));
+
+impl Snapshot for View {
+    type Id = Element;
+    type Tag = Tag;
+
+    fn catalog() -> &'static Catalog<Self> {
+        &CATALOG
+    }
+
+    fn tag(id: &Element) -> Tag {
+        id.tag()
+    }
+}
+
+/// Adds kinds to a catalog, a line each: class, tag, namespace, then the functions that list, find,
+/// name and describe.
+macro_rules! kinds {
+    ($catalog:ident; $($class:ident, $tag:ident, $namespace:ident: $list:expr, $find:expr, $keys:expr, $fill:expr;)*) => {
+        $catalog$(.kind(Kind {
+            tag: Tag::$tag,
+            class: class::$class,
+            namespace: $namespace,
+            list: $list,
+            find: $find,
+            keys: $keys,
+            fill: $fill,
+        }))*
+    };
+}
+
+/// An element that is always there.
+macro_rules! always {
+    ($element:ident) => {
+        |_| vec![Element::$element]
+    };
+}
+
+/// Finds an element that is always there; the broker compares the keys.
+macro_rules! only {
+    ($element:ident) => {
+        |_, _| Some(Element::$element)
+    };
+}
+
+#[rustfmt::skip]
+fn kinds(catalog: Catalog<View>) -> Catalog<View> {
+    kinds! { catalog;
+        Standpipe_ObjectManager, ObjectManager, INTEROP: always!(ObjectManager), only!(ObjectManager), server::manager_keys, server::fill_manager;
+        Standpipe_ManagementSystem, ManagementSystem, INTEROP: always!(ManagementSystem), only!(ManagementSystem), server::system_keys, server::fill_system;
+        Standpipe_Namespace, Namespace, INTEROP: server::list_namespaces, server::find_namespace, server::namespace_keys, server::fill_namespace;
+        Standpipe_CIMXMLCommunicationMechanism, Mechanism, INTEROP: server::list_mechanisms, server::find_mechanism, server::mechanism_keys, server::fill_mechanism;
+        Standpipe_RegisteredProfile, Profile, INTEROP: registration::list_autonomous, registration::find, registration::profile_keys, registration::fill_profile;
+        Standpipe_RegisteredSubProfile, SubProfile, INTEROP: registration::list_components, registration::find, registration::component_keys, registration::fill_component;
+        Standpipe_SoftwareIdentity, Software, INTEROP: always!(Software), only!(Software), registration::software_keys, registration::fill_software;
+        Standpipe_ComputerSystem, System, ARRAY: always!(System), only!(System), system::path_keys, system::fill;
+        Standpipe_PrimordialStoragePool, PrimordialPool, ARRAY: always!(PrimordialPool), only!(PrimordialPool), pools::primordial_keys, pools::fill_primordial;
+        Standpipe_StoragePool, Pool, ARRAY: pools::list, pools::find, pools::path_keys, pools::fill;
+        Standpipe_StorageVolume, Volume, ARRAY: volumes::list, volumes::find, volumes::path_keys, volumes::fill;
+        Standpipe_StorageSetting, Setting, ARRAY: volumes::list_settings, volumes::find_setting, volumes::setting_keys, volumes::fill_setting;
+        Standpipe_StorageCapabilities, StorageCapabilities, ARRAY: pools::list_storage_capabilities, pools::find_storage_capabilities, pools::storage_capabilities_keys, pools::fill_storage_capabilities;
+        Standpipe_StorageConfigurationCapabilities, ConfigurationCapabilities, ARRAY: pools::list_configuration_capabilities, pools::find_configuration_capabilities, pools::configuration_capabilities_keys, pools::fill_configuration_capabilities;
+        Standpipe_StorageConfigurationService, StorageService, ARRAY: always!(StorageService), only!(StorageService), services::storage_keys, services::fill_storage;
+        Standpipe_StorageHardwareIDManagementService, HardwareIdService, ARRAY: always!(HardwareIdService), only!(HardwareIdService), services::initiators_keys, services::fill_initiators;
+        Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
+        Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;
+        Standpipe_iSCSICapabilities, IscsiCapabilities, ARRAY: always!(IscsiCapabilities), only!(IscsiCapabilities), services::iscsi_capabilities_keys, services::fill_iscsi_capabilities;
+        Standpipe_InitiatorMaskingGroup, InitiatorGroup, ARRAY: masking::list_initiator_groups, masking::find_group, masking::initiator_group_keys, masking::fill_initiator_group;
+        Standpipe_TargetMaskingGroup, PortGroup, ARRAY: masking::list_port_groups, masking::find_group, masking::port_group_keys, masking::fill_port_group;
+        Standpipe_DeviceMaskingGroup, VolumeGroup, ARRAY: masking::list_volume_groups, masking::find_group, masking::volume_group_keys, masking::fill_volume_group;
+        Standpipe_MaskingView, View, ARRAY: masking::list_views, masking::find_view, masking::view_keys, masking::fill_view;
+        Standpipe_StorageHardwareID, Initiator, ARRAY: masking::list_initiators, masking::find_initiator, masking::initiator_keys, masking::fill_initiator;
+        Standpipe_iSCSINode, Node, ARRAY: ports::list_nodes, ports::find_node, ports::node_keys, ports::fill_node;
+        Standpipe_iSCSIProtocolEndpoint, Endpoint, ARRAY: ports::list_endpoints, ports::find_endpoint, ports::endpoint_keys, ports::fill_endpoint;
+        Standpipe_TCPProtocolEndpoint, Tcp, ARRAY: ports::list_tcp, ports::find_tcp, ports::tcp_keys, ports::fill_tcp;
+        Standpipe_IPProtocolEndpoint, Ip, ARRAY: ports::list_ip, ports::find_ip, ports::ip_keys, ports::fill_ip;
+        Standpipe_EthernetPort, Ethernet, ARRAY: ports::list_ethernet, ports::find_ethernet, ports::ethernet_keys, ports::fill_ethernet;
+        Standpipe_ConcreteJob, Job, ARRAY: jobs::list, jobs::find, jobs::path_keys, jobs::fill;
+    }
+}

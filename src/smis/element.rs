@@ -1,0 +1,152 @@
+//! The things that SMI-S shows, each named once: [`Element`] says which one, [`Tag`] of which kind.
+//!
+//! What a name looks like as an object path is said beside each kind's properties; what relates
+//! the kinds is in the relation tables of the profiles.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::array::{
+    GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
+};
+
+/// What capabilities belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The array as a whole.
+    Array,
+    /// One pool.
+    Pool(PoolId),
+}
+
+/// One thing that is an instance of one class in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Element {
+    /// The program as an object manager.
+    ObjectManager,
+    /// The machine that the object manager runs on.
+    ManagementSystem,
+    /// A namespace, by its place in the table.
+    Namespace(usize),
+    /// A listening address, by its place in the list.
+    Mechanism(usize),
+    /// A registered profile, by its place in the table.
+    Profile(usize),
+    /// The software that answers.
+    Software,
+    /// The array.
+    System,
+    /// All disks together.
+    PrimordialPool,
+    /// A pool.
+    Pool(PoolId),
+    /// A volume.
+    Volume(VolumeId),
+    /// The quality of service that a volume has.
+    Setting(VolumeId),
+    /// The qualities of service that can be had.
+    StorageCapabilities(Scope),
+    /// The storage methods that work.
+    ConfigurationCapabilities(Scope),
+    /// The service that makes volumes.
+    StorageService,
+    /// The service that introduces initiators.
+    HardwareIdService,
+    /// The service that shows volumes to initiators.
+    MaskingService,
+    /// The masking methods that work.
+    MaskingCapabilities,
+    /// What the targets can do.
+    IscsiCapabilities,
+    /// A masking group.
+    Group(GroupKind, GroupId),
+    /// A masking view.
+    View(ViewId),
+    /// An initiator.
+    Initiator(InitiatorName),
+    /// A target.
+    Node(Iqn),
+    /// A port of a target.
+    Endpoint(PortId),
+    /// An address and TCP port that targets listen at.
+    Tcp(SocketAddr),
+    /// An address of the machine.
+    Ip(IpAddr),
+    /// A network interface.
+    Ethernet(String),
+    /// A job.
+    Job(JobId),
+}
+
+/// The kind of an element: one class in one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Tag {
+    ObjectManager,
+    ManagementSystem,
+    Namespace,
+    Mechanism,
+    Profile,
+    SubProfile,
+    Software,
+    System,
+    PrimordialPool,
+    Pool,
+    Volume,
+    Setting,
+    StorageCapabilities,
+    ConfigurationCapabilities,
+    StorageService,
+    HardwareIdService,
+    MaskingService,
+    MaskingCapabilities,
+    IscsiCapabilities,
+    InitiatorGroup,
+    PortGroup,
+    VolumeGroup,
+    View,
+    Initiator,
+    Node,
+    Endpoint,
+    Tcp,
+    Ip,
+    Ethernet,
+    Job,
+}
+
+impl Element {
+    /// The kind that it is of.
+    pub(super) fn tag(&self) -> Tag {
+        match self {
+            Self::ObjectManager => Tag::ObjectManager,
+            Self::ManagementSystem => Tag::ManagementSystem,
+            Self::Namespace(_) => Tag::Namespace,
+            Self::Mechanism(_) => Tag::Mechanism,
+            Self::Profile(index) if super::registration::is_component(*index) => Tag::SubProfile,
+            Self::Profile(_) => Tag::Profile,
+            Self::Software => Tag::Software,
+            Self::System => Tag::System,
+            Self::PrimordialPool => Tag::PrimordialPool,
+            Self::Pool(_) => Tag::Pool,
+            Self::Volume(_) => Tag::Volume,
+            Self::Setting(_) => Tag::Setting,
+            Self::StorageCapabilities(_) => Tag::StorageCapabilities,
+            Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
+            Self::StorageService => Tag::StorageService,
+            Self::HardwareIdService => Tag::HardwareIdService,
+            Self::MaskingService => Tag::MaskingService,
+            Self::MaskingCapabilities => Tag::MaskingCapabilities,
+            Self::IscsiCapabilities => Tag::IscsiCapabilities,
+            Self::Group(GroupKind::Initiators, _) => Tag::InitiatorGroup,
+            Self::Group(GroupKind::Ports, _) => Tag::PortGroup,
+            Self::Group(GroupKind::Volumes, _) => Tag::VolumeGroup,
+            Self::View(_) => Tag::View,
+            Self::Initiator(_) => Tag::Initiator,
+            Self::Node(_) => Tag::Node,
+            Self::Endpoint(_) => Tag::Endpoint,
+            Self::Tcp(_) => Tag::Tcp,
+            Self::Ip(_) => Tag::Ip,
+            Self::Ethernet(_) => Tag::Ethernet,
+            Self::Job(_) => Tag::Job,
+        }
+    }
+}

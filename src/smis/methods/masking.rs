@@ -1,0 +1,341 @@
+//! The methods of the group masking service and of the initiator service.
+
+use super::Gateway;
+use crate::array::{Command, Effect, GroupId, GroupKind, InitiatorName, JobId, Members, ViewId};
+use crate::broker::Invocation;
+use crate::cim::{CimError, ObjectPath, Text};
+use crate::identity::Identity;
+use crate::schema::method::CIM_GroupMaskingMappingService::{
+    CreateGroup, CreateMaskingView, DeleteGroup, DeleteMaskingView, ModifyMaskingView,
+    RemoveMembers,
+};
+use crate::schema::method::CIM_StorageHardwareIDManagementService::{
+    CreateStorageHardwareID, DeleteStorageHardwareID,
+};
+use crate::schema::method::Standpipe_GroupMaskingMappingService::AddMembers;
+use crate::schema::{Arguments, Outcome, Outputs, Param, Receives, TypedMethod};
+use crate::smis::element::Element;
+use crate::smis::view::View;
+
+const DONE: u32 = 0;
+/// `IDType` of an iSCSI name.
+const ISCSI_NAME: u16 = 5;
+
+impl Gateway {
+    pub(super) async fn invoke_masking(
+        &self,
+        who: &Identity,
+        call: &Invocation<View>,
+    ) -> Result<Outcome, CimError> {
+        if let Some(arguments) = call.of(CreateGroup) {
+            let (effect, job) = self.finish(who, creation(call, &arguments)?).await?;
+            let outputs = Outputs::new(CreateGroup).set(CreateGroup::Job, self.job_path(job));
+            return Ok(outputs
+                .set(CreateGroup::MaskingGroup, self.made(effect)?)
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(DeleteGroup) {
+            let (_, group) = need_group(call, &arguments, DeleteGroup::MaskingGroup)?;
+            let force = arguments.of(DeleteGroup::Force).unwrap_or(false);
+            let (_, job) = self
+                .finish(who, Command::DeleteGroup { group, force })
+                .await?;
+            return Ok(Outputs::new(DeleteGroup)
+                .set(DeleteGroup::Job, self.job_path(job))
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(AddMembers) {
+            let (effect, job) = self.finish(who, addition(call, &arguments)?).await?;
+            // Clients read the group back although the schema once had it as input alone.
+            return Ok(Outputs::new(AddMembers)
+                .set(AddMembers::Job, self.job_path(job))
+                .set(AddMembers::MaskingGroup, self.made(effect)?)
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(RemoveMembers) {
+            let (kind, group) = need_group(call, &arguments, RemoveMembers::MaskingGroup)?;
+            let members = members(call, &arguments, RemoveMembers::Members, kind)?;
+            let delete_on_empty = arguments.of(RemoveMembers::DeleteOnEmpty);
+            let command = Command::RemoveMembers {
+                group,
+                members,
+                delete_on_empty,
+            };
+            let (_, job) = self.finish(who, command).await?;
+            return Ok(Outputs::new(RemoveMembers)
+                .set(RemoveMembers::Job, self.job_path(job))
+                .returns(DONE));
+        }
+        self.invoke_views(who, call).await
+    }
+
+    async fn invoke_views(
+        &self,
+        who: &Identity,
+        call: &Invocation<View>,
+    ) -> Result<Outcome, CimError> {
+        if let Some(arguments) = call.of(CreateMaskingView) {
+            let (effect, job) = self.finish(who, view_creation(call, &arguments)?).await?;
+            return Ok(Outputs::new(CreateMaskingView)
+                .set(CreateMaskingView::Job, self.job_path(job))
+                .set(CreateMaskingView::ProtocolController, self.made(effect)?)
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(DeleteMaskingView) {
+            use DeleteMaskingView as M;
+            let view = need_view(call.element(&arguments, M::ProtocolController)?)?;
+            let delete_unassociated = arguments
+                .of(M::DeleteWhenBecomesUnassociated)
+                .unwrap_or(false);
+            let command = Command::DeleteView {
+                view,
+                delete_unassociated,
+            };
+            let (_, job) = self.finish(who, command).await?;
+            return Ok(Outputs::new(M)
+                .set(M::Job, self.job_path(job))
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(ModifyMaskingView) {
+            use ModifyMaskingView as M;
+            let (_, job) = self.finish(who, view_change(call, &arguments)?).await?;
+            return Ok(Outputs::new(M)
+                .set(M::Job, self.job_path(job))
+                .returns(DONE));
+        }
+        Err(call.not_available())
+    }
+
+    pub(super) async fn invoke_initiators(
+        &self,
+        who: &Identity,
+        call: &Invocation<View>,
+    ) -> Result<Outcome, CimError> {
+        if let Some(arguments) = call.of(CreateStorageHardwareID) {
+            use CreateStorageHardwareID as M;
+            if call.element(&arguments, M::Setting)?.is_some() {
+                return Err(CimError::not_supported(
+                    "host types are not told apart; leave Setting out",
+                ));
+            }
+            let name = hardware_id(&arguments)?;
+            let (effect, _) = self.finish(who, Command::CreateInitiator { name }).await?;
+            return Ok(Outputs::new(M)
+                .set(M::HardwareID, self.made(effect)?)
+                .returns(DONE));
+        }
+        if let Some(arguments) = call.of(DeleteStorageHardwareID) {
+            use DeleteStorageHardwareID as M;
+            let name = match call.element(&arguments, M::HardwareID)? {
+                Some(Element::Initiator(name)) => name,
+                _ => {
+                    return Err(CimError::invalid_parameter(
+                        "HardwareID is not a StorageHardwareID",
+                    ));
+                }
+            };
+            self.finish(who, Command::DeleteInitiator { name }).await?;
+            return Ok(Outputs::new(M).returns(DONE));
+        }
+        Err(call.not_available())
+    }
+
+    fn job_path(&self, job: JobId) -> ObjectPath {
+        self.path(Element::Job(job))
+    }
+
+    fn made(&self, effect: Effect) -> Result<ObjectPath, CimError> {
+        self.effect_path(effect)
+            .ok_or_else(|| CimError::failed("what was made or changed is gone already"))
+    }
+}
+
+/// The initiator name of a call; only iSCSI names are told apart here.
+fn hardware_id(arguments: &Arguments<CreateStorageHardwareID>) -> Result<InitiatorName, CimError> {
+    use CreateStorageHardwareID as M;
+    match arguments.need(M::IDType)? {
+        ISCSI_NAME => {}
+        other => {
+            return Err(CimError::not_supported(format!(
+                "initiators of IDType {other} cannot reach this array; give an iSCSI name (5)"
+            )));
+        }
+    }
+    Ok(InitiatorName::parse(&arguments.need(M::StorageID)?)?)
+}
+
+fn creation(
+    call: &Invocation<View>,
+    arguments: &Arguments<CreateGroup>,
+) -> Result<Command, CimError> {
+    use CreateGroup as M;
+    let kind = match arguments.need(M::Type)? {
+        2 => GroupKind::Initiators,
+        3 => GroupKind::Ports,
+        4 => GroupKind::Volumes,
+        other => {
+            return Err(CimError::invalid_parameter(format!(
+                "group type {other} is not one of 2 (initiators), 3 (target ports), 4 (devices)"
+            )));
+        }
+    };
+    if arguments.of(M::ConsistentLogicalUnitNumber) == Some(false) {
+        return Err(CimError::not_supported(
+            "every initiator of a view sees a device under the same number; \
+             ConsistentLogicalUnitNumber cannot be FALSE",
+        ));
+    }
+    Ok(Command::CreateGroup {
+        name: arguments.of(M::GroupName).map(|name| name.to_string()),
+        members: members(call, arguments, M::Members, kind)?,
+        delete_on_empty: arguments.of(M::DeleteOnEmpty).unwrap_or(false),
+        delete_when_unassociated: arguments
+            .of(M::DeleteWhenBecomesUnassociated)
+            .unwrap_or(false),
+    })
+}
+
+fn addition(
+    call: &Invocation<View>,
+    arguments: &Arguments<AddMembers>,
+) -> Result<Command, CimError> {
+    let (kind, group) = need_group(call, arguments, AddMembers::MaskingGroup)?;
+    let members = members(call, arguments, AddMembers::Members, kind)?;
+    if members.is_empty() {
+        return Err(CimError::invalid_parameter(
+            "Members is needed; name what is to be added",
+        ));
+    }
+    let luns = luns(arguments.of(AddMembers::DeviceNumbers))?;
+    Ok(Command::AddMembers {
+        group,
+        members,
+        luns,
+    })
+}
+
+fn view_creation(
+    call: &Invocation<View>,
+    arguments: &Arguments<CreateMaskingView>,
+) -> Result<Command, CimError> {
+    use CreateMaskingView as M;
+    let places = [
+        (M::InitiatorMaskingGroup, GroupKind::Initiators),
+        (M::TargetMaskingGroup, GroupKind::Ports),
+        (M::DeviceMaskingGroup, GroupKind::Volumes),
+    ];
+    let mut groups = Vec::new();
+    for (parameter, wanted) in places {
+        match call.element(arguments, parameter)? {
+            None => {}
+            Some(Element::Group(kind, id)) if kind == wanted => groups.push(id),
+            Some(_) => {
+                return Err(CimError::invalid_parameter(format!(
+                    "{} is not a {} masking group",
+                    parameter.decl().name,
+                    wanted.noun()
+                )));
+            }
+        }
+    }
+    if groups.is_empty() {
+        return Err(CimError::invalid_parameter(
+            "a masking view needs at least one group",
+        ));
+    }
+    Ok(Command::CreateView {
+        name: arguments.of(M::ElementName).map(|name| name.to_string()),
+        groups,
+        luns: luns(arguments.of(M::DeviceNumbers))?,
+    })
+}
+
+fn view_change(
+    call: &Invocation<View>,
+    arguments: &Arguments<ModifyMaskingView>,
+) -> Result<Command, CimError> {
+    use ModifyMaskingView as M;
+    let view = need_view(call.element(arguments, M::ProtocolController)?)?;
+    let (_, group) = need_group(call, arguments, M::MaskingGroup)?;
+    match arguments.need(M::Operation)? {
+        2 => {
+            let luns = luns(arguments.of(M::DeviceNumbers))?;
+            Ok(Command::AddGroup { view, group, luns })
+        }
+        3 => Ok(Command::RemoveGroup { view, group }),
+        other => Err(CimError::invalid_parameter(format!(
+            "operation {other} is not one of 2 (Add Group), 3 (Remove Group)"
+        ))),
+    }
+}
+
+fn need_view(element: Option<Element>) -> Result<ViewId, CimError> {
+    match element {
+        Some(Element::View(id)) => Ok(id),
+        Some(_) => Err(CimError::invalid_parameter(
+            "ProtocolController is not a masking view",
+        )),
+        None => Err(CimError::invalid_parameter("ProtocolController is needed")),
+    }
+}
+
+fn need_group<M: TypedMethod, D: Receives>(
+    call: &Invocation<View>,
+    arguments: &Arguments<M>,
+    parameter: Param<M, ObjectPath, D>,
+) -> Result<(GroupKind, GroupId), CimError> {
+    match call.element(arguments, parameter)? {
+        Some(Element::Group(kind, id)) => Ok((kind, id)),
+        Some(_) => Err(CimError::invalid_parameter(
+            "MaskingGroup is not a masking group",
+        )),
+        None => Err(CimError::invalid_parameter("MaskingGroup is needed")),
+    }
+}
+
+/// The members that a parameter names, all of the kind that the group holds.
+fn members<M: TypedMethod, D: Receives>(
+    call: &Invocation<View>,
+    arguments: &Arguments<M>,
+    parameter: Param<M, Vec<ObjectPath>, D>,
+    kind: GroupKind,
+) -> Result<Members, CimError> {
+    let mut members = Members::none(kind);
+    for element in call.elements(arguments, parameter)?.unwrap_or_default() {
+        let fresh = match (&mut members, element) {
+            (Members::Initiators(names), Element::Initiator(name)) => names.insert(name),
+            (Members::Ports(ports), Element::Endpoint(id)) => ports.insert(id),
+            (Members::Volumes(ids), Element::Volume(id)) => {
+                let fresh = !ids.contains(&id);
+                ids.push(id);
+                fresh
+            }
+            _ => {
+                return Err(CimError::invalid_parameter(format!(
+                    "Members holds something that a group of {}s cannot hold",
+                    kind.noun()
+                )));
+            }
+        };
+        if !fresh {
+            return Err(CimError::invalid_parameter(
+                "Members names the same element twice",
+            ));
+        }
+    }
+    Ok(members)
+}
+
+/// Device numbers as clients write them: hexadecimal, `0x` or not.
+fn luns(texts: Option<Vec<Text>>) -> Result<Vec<u16>, CimError> {
+    let number = |text: &Text| {
+        let digits = text.trim_start_matches("0x");
+        u16::from_str_radix(digits, 16).map_err(|_| {
+            let shown: String = text.chars().take(20).collect();
+            CimError::invalid_parameter(format!(
+                "device number '{shown}' is not a hexadecimal number"
+            ))
+        })
+    };
+    texts.unwrap_or_default().iter().map(number).collect()
+}

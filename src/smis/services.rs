@@ -1,0 +1,132 @@
+//! The services of the array and what they say they can do.
+
+use crate::schema::{Builder, PathBuilder, class};
+
+use super::element::Element;
+use super::keys::array_keys;
+use super::view::View;
+
+const MASKING_CAPABILITIES: &str = "Standpipe:GroupMaskingMappingCapabilities:array";
+const ISCSI_CAPABILITIES: &str = "Standpipe:iSCSICapabilities:array";
+
+/// The keys and properties of a service that is always there: the same for each.
+macro_rules! service {
+    ($keys:ident, $fill:ident, $class:ident, $name:literal, $label:literal) => {
+        pub(super) fn $keys(
+            view: &View,
+            _element: &Element,
+            path: PathBuilder<class::$class>,
+        ) -> PathBuilder<class::$class> {
+            array_keys!(path, view, $class.Name, $name)
+        }
+
+        pub(super) fn $fill(
+            _view: &View,
+            _element: &Element,
+            out: Builder<class::$class>,
+        ) -> Builder<class::$class> {
+            use class::$class as P;
+            out.set(P::ElementName, $label)
+                .set(P::OperationalStatus, [2u16])
+                .set(P::HealthState, 5u16)
+                .set(P::EnabledState, 2u16)
+                .set(P::RequestedState, 12u16)
+                .set(P::Started, true)
+        }
+    };
+}
+
+service!(
+    storage_keys,
+    fill_storage,
+    Standpipe_StorageConfigurationService,
+    "storage",
+    "Storage configuration"
+);
+service!(
+    initiators_keys,
+    fill_initiators,
+    Standpipe_StorageHardwareIDManagementService,
+    "initiators",
+    "Initiator management"
+);
+service!(
+    masking_keys,
+    fill_masking,
+    Standpipe_GroupMaskingMappingService,
+    "masking",
+    "Masking and mapping"
+);
+
+pub(super) fn masking_capabilities_keys(
+    _view: &View,
+    _element: &Element,
+    path: PathBuilder<class::Standpipe_GroupMaskingMappingCapabilities>,
+) -> PathBuilder<class::Standpipe_GroupMaskingMappingCapabilities> {
+    path.key(
+        class::Standpipe_GroupMaskingMappingCapabilities::InstanceID,
+        MASKING_CAPABILITIES,
+    )
+}
+
+pub(super) fn iscsi_capabilities_keys(
+    _view: &View,
+    _element: &Element,
+    path: PathBuilder<class::Standpipe_iSCSICapabilities>,
+) -> PathBuilder<class::Standpipe_iSCSICapabilities> {
+    path.key(
+        class::Standpipe_iSCSICapabilities::InstanceID,
+        ISCSI_CAPABILITIES,
+    )
+}
+
+/// The group methods, as clients number them: 19 CreateGroup, 20 DeleteGroup, 21 AddMembers,
+/// 22 RemoveMembers, 23 CreateMaskingView, 24 DeleteMaskingView, 25 ModifyMaskingView; and
+/// 2 Create StorageHardwareID, 4 Delete StorageHardwareID.
+const MASKING_ACTIONS: [u16; 9] = [2, 4, 19, 20, 21, 22, 23, 24, 25];
+
+pub(super) fn fill_masking_capabilities(
+    _view: &View,
+    _element: &Element,
+    out: Builder<class::Standpipe_GroupMaskingMappingCapabilities>,
+) -> Builder<class::Standpipe_GroupMaskingMappingCapabilities> {
+    use class::Standpipe_GroupMaskingMappingCapabilities as P;
+    // 2 nameable, 3 members can be added while in a view, 4 can be empty, 5 can be empty in a
+    // view, 8 can be in several views, 9 can go with its last view, 10 empty means no access.
+    const GROUP: [u16; 7] = [2, 3, 4, 5, 8, 9, 10];
+    out.set(P::ElementName, "Masking methods of the array")
+        .set(P::SupportedFeatures, [2u16, 3, 4, 5])
+        .set(P::SupportedInitiatorGroupFeatures, GROUP)
+        .set(P::SupportedTargetGroupFeatures, GROUP)
+        .set(P::SupportedDeviceGroupFeatures, GROUP)
+        .set(P::SupportedSynchronousActions, MASKING_ACTIONS)
+        .set(P::SupportedAsynchronousActions, Vec::<u16>::new())
+        .set(P::ValidHardwareIdTypes, [5u16])
+        .set(P::PortsPerView, 3u16)
+        .set(P::ClientSelectableDeviceNumbers, true)
+        .set(P::OneHardwareIDPerView, false)
+        .set(P::UniqueUnitNumbersPerPort, false)
+        .set(P::PrivilegeDeniedSupported, false)
+        .set(P::ProtocolControllerRequiresAuthorizedIdentity, false)
+        .set(P::ProtocolControllerSupportsCollections, true)
+        .set(P::MaximumMapCount, 0u16)
+        .set(P::SPCAllowsNoLUs, true)
+        .set(P::SPCAllowsNoTargets, true)
+        .set(P::SPCAllowsNoInitiators, true)
+        .set(P::SPCSupportsDefaultViews, false)
+        .set(P::ExposePathsSupported, false)
+        .set(P::CreateProtocolControllerSupported, false)
+        .set(P::AttachDeviceSupported, false)
+}
+
+pub(super) fn fill_iscsi_capabilities(
+    _view: &View,
+    _element: &Element,
+    out: Builder<class::Standpipe_iSCSICapabilities>,
+) -> Builder<class::Standpipe_iSCSICapabilities> {
+    use class::Standpipe_iSCSICapabilities as P;
+    out.set(P::ElementName, "iSCSI capabilities of the array")
+        .set(P::MinimumSpecificationVersionSupported, 0u8)
+        .set(P::MaximumSpecificationVersionSupported, 0u8)
+        .set(P::AuthenticationMethodsSupported, [2u16])
+}

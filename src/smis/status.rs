@@ -1,0 +1,37 @@
+//! Health in the words of CIM (`CIM_ManagedSystemElement.OperationalStatus`, `HealthState`).
+
+use crate::array::Health;
+
+/// `OperationalStatus`: 2 OK, 3 Degraded, 6 Error, 0 Unknown.
+pub(super) fn operational_status(health: &Health) -> u16 {
+    match health {
+        Health::Ok => 2,
+        Health::Degraded(_) => 3,
+        Health::Failed(_) => 6,
+        Health::Unknown(_) => 0,
+    }
+}
+
+/// `HealthState`: 5 OK, 10 Degraded, 25 Critical failure, 0 Unknown.
+pub(super) fn health_state(health: &Health) -> u16 {
+    match health {
+        Health::Ok => 5,
+        Health::Degraded(_) => 10,
+        Health::Failed(_) => 25,
+        Health::Unknown(_) => 0,
+    }
+}
+
+/// The worst of several.
+pub(super) fn worst<'a>(all: impl IntoIterator<Item = &'a Health>) -> Health {
+    let rank = |health: &Health| match health {
+        Health::Ok => 0,
+        Health::Unknown(_) => 1,
+        Health::Degraded(_) => 2,
+        Health::Failed(_) => 3,
+    };
+    all.into_iter()
+        .max_by_key(|health| rank(health))
+        .cloned()
+        .unwrap_or_default()
+}
