@@ -256,15 +256,18 @@ def main():
 
     problems = mock_server_errors(arguments.schema)
     summary = "schema: nothing compared"
+    checked = 0
     if not problems:
         comparison, own = compare(arguments.schema, arguments.source)
         problems = comparison.differences
         compared = ", ".join(
             f"{count} {what}" for what, count in comparison.counts.items())
+        checked = comparison.counts["classes"] + comparison.counts["qualifier types"]
         summary = f"schema: compared {compared}; {own} classes of our own"
     for problem in problems:
         print(problem)
     print(f"{summary}; differences: {len(problems)}")
+    print(f"schema_check: {max(checked - len(problems), 0)} passed, {len(problems)} failed")
     return 1 if problems else 0
 
 

@@ -61,6 +61,10 @@ fn stop_on_signal(closing: CancellationToken) -> Result<(), Failure> {
         closing.cancel();
         next().await;
         tracing::warn!("stopping at once");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the second signal asks for exactly that"
+        )]
         std::process::exit(1);
     });
     Ok(())

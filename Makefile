@@ -1,0 +1,30 @@
+# The front door. Everything that takes more than a line lives in scripts/.
+.PHONY: help demo check audit setup conformance vm-check
+
+help:
+	@echo 'make demo         build and start the simulated array on 127.0.0.1:5988 and :5989'
+	@echo 'make check        install what is needed, then run every check there is'
+	@echo 'make conformance  other clients and suites against a demo started for them'
+	@echo 'make vm-check     the gateway on real LVM and LIO in a booted kernel'
+	@echo 'make audit        known vulnerabilities of the dependencies (downloads the database)'
+	@echo 'make setup        only install what the checks need'
+
+demo:
+	cargo run --locked -- demo $(DEMO)
+
+check:
+	@scripts/check
+
+setup:
+	@scripts/setup
+
+conformance: setup
+	cargo build --locked
+	conformance/run
+
+vm-check: setup
+	cargo build --locked
+	tests/vm/run
+
+audit:
+	cargo deny check advisories

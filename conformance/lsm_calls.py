@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""libstoragemgmt's SMI-S plug-in, call by call: its commands, and its traps as checks.
+
+What the plug-in offers for profiles that the server does not advertise (disks, replication) must
+not be advertised half; the rest of its acceptance list is run here over every URL given.
+"""
+
+import re
+import sys
+import uuid
+
+import pywbem
+
+from harness import (
+    MIB, NOT_FOUND, Checks, connect, differences, everything, finished_job, options,
+)
+from lsm_client import Plugin, Refused, md5
+
+# What an array with full volumes, iSCSI and group masking switches on.
+CAPABILITIES = {
+    "VOLUMES", "VOLUME_CREATE", "VOLUME_DELETE", "VOLUME_RESIZE", "TARGET_PORTS", "ACCESS_GROUPS",
+    "GRANTED_TO_VOLUME", "ACCESSIBLE_BY", "VOLUME_MASK", "VOLUME_UNMASK", "INITIATOR_DELETE",
+    "INITIATOR_ADD_ISCSI_IQN", "CREATE_ISCSI_IQN", "ACCESS_GROUP_DELETE",
+}
+
+
+class Run:
+    """The acceptance list over one URL."""
+
+    def __init__(self, checks, chosen, url):
+        self.checks = checks
+        self.chosen = chosen
+        self.url = url
+        self.connection = connect(chosen, url)
+        self.plugin = None
+        self.tag = uuid.uuid4().hex[:8]
+
+    def ends_in(self, name, text, call, *arguments):
+        """A check that a command ends in this error of libstoragemgmt."""
+        try:
+            result = call(*arguments)
+        except Refused as refusal:
+            self.checks.that(str(refusal).startswith(name), text, f"ended in {refusal}")
+        except pywbem.CIMError as error:
+            self.checks.that(name == "PLUGIN_BUG" and error.status_description, text, str(error))
+        else:
+            self.checks.that(False, text, f"it was done: {result}")
+
+    def same_after_job(self, answer):
+        """A volume, or the volume of the job that was started."""
+        if isinstance(answer, pywbem.CIMInstanceName):
+            finished_job(self.connection, answer)
+            self.checks.equal(self.plugin.job_status(answer["InstanceID"]), "COMPLETE", "the job")
+            return self.plugin.job_volume(answer)
+        return answer
+
+    # --- registration and listings --------------------------------------------------------------
+
+    def register(self):
+        """Bad credentials, then registration and what it found."""
+        checks = self.checks
+        stranger = connect(self.chosen, self.url, password="not the password")
+        try:
+            Plugin(stranger).register()
+            checks.that(False, "a wrong password is refused")
+        except pywbem.AuthError:
+            checks.that(True, "a wrong password is PLUGIN_AUTH_FAILED")
+        stranger.close()
+        self.plugin = plugin = Plugin(self.connection).register()
+        for name, version in (("Array", (1, 4)), ("Group Masking and Mapping", (1, 5)),
+                              ("iSCSI Target Ports", (1, 1))):
+            checks.that(plugin.has(name, version), f"{name} is advertised")
+        for name in ("Disk Drive Lite", "Disk Sparing", "Replication Services", "Copy Services",
+                     "Masking and Mapping", "FC Target Ports", "FC Target Port",
+                     "Multiple Computer System"):
+            checks.that(name not in plugin.profiles, f"{name} is not advertised")
+        checks.equal(plugin.namespace, "root/standpipe", "the array's namespace is found")
+
+    def listings(self):
+        """systems, capabilities, pools, volumes, target ports."""
+        checks, plugin = self.checks, self.plugin
+        systems = plugin.systems()
+        checks.equal(len(systems), 1, "one system")
+        self.system = systems[0]["Name"]
+        checks.that(systems[0]["ElementName"], "with a name for people")
+        checks.equal(list(systems[0]["OperationalStatus"]), [2], "and the one status OK")
+        checks.that(not set(self.system) & set(":&=+@"), "its id is safe in URIs", self.system)
+        flags = plugin.capabilities(self.system)
+        checks.that(CAPABILITIES <= flags, "all capabilities of the offered profiles",
+                    str(sorted(CAPABILITIES - flags)))
+        checks.that(not flags & {"DISKS", "VOLUME_REPLICATE"}, "none of the others", str(flags))
+        pools = plugin.pools()
+        checks.that(pools, "there are pools")
+        for pool, types in pools:
+            identifier = pool["InstanceID"]
+            checks.that(" " not in identifier, f"{identifier} has no blank")
+            checks.that("VOLUME" in types and types & {"FULL", "THIN"},
+                        f"{identifier} holds volumes", str(types))
+            checks.that(list(pool["OperationalStatus"]) == [2] and pool["Usage"] == 2
+                        and pool["ElementName"] and pool["TotalManagedSpace"] > 0
+                        and pool["RemainingManagedSpace"] is not None,
+                        f"{identifier} is complete", str(dict(pool.items())))
+            for value in pool.path.keybindings.values():
+                checks.that(isinstance(value, str), "pool keys are plain values")
+        full = [pool for pool, types in pools if "FULL" in types
+                and pool["RemainingManagedSpace"] > 512 * MIB]
+        self.pool = full[0].path
+        self.thin_pool = next((pool.path for pool, types in pools if types == {"VOLUME", "THIN"}),
+                              None)
+        seen = [md5(volume["SystemName"] + volume["DeviceID"]) for _, volume in plugin.volumes()]
+        checks.equal(len(seen), len(set(seen)), "each volume hangs off one pool")
+        ports = plugin.target_ports()
+        checks.that(ports, "there are target ports")
+        for name, address, port, mac in ports:
+            checks.that(name.startswith("iqn.") and port > 0 and address
+                        and re.fullmatch(r"(?:[0-9A-Fa-f]{12})?", mac or ""),
+                        f"port {name} {address}:{port}", mac)
+
+    # --- volumes --------------------------------------------------------------------------------
+
+    def volumes(self):
+        """Create, list, name conflict, resize, delete."""
+        checks, plugin = self.checks, self.plugin
+        volume = self.same_after_job(
+            plugin.volume_create(self.pool, f"lsm-{self.tag}", 64 * MIB, self.system))
+        checks.equal(volume["ElementName"], f"lsm-{self.tag}", "a full volume is created")
+        checks.that(volume["SystemName"] == self.system, "of that system")
+        serial = volume["Name"].lower()
+        checks.that((volume["NameFormat"], volume["NameNamespace"]) == (9, 2)
+                    and re.fullmatch(r"6[0-9a-f]{31}", serial), "its VPD 83 id is bare hex", serial)
+        where = [pool for pool, item in plugin.volumes() if item["DeviceID"] == volume["DeviceID"]]
+        checks.that(len(where) == 1 and where[0]["InstanceID"] == self.pool["InstanceID"],
+                    "it is listed at once, in its pool, once")
+        self.volume = volume.path
+        self.ends_in("NAME_CONFLICT", "the same name again", plugin.volume_create, self.pool,
+                     f"lsm-{self.tag}", 64 * MIB, self.system)
+        same_name = [item for _, item in plugin.volumes()
+                     if item["ElementName"] == f"lsm-{self.tag}"]
+        checks.equal(len(same_name), 1, "and there is still one")
+
+        larger = self.same_after_job(
+            plugin.volume_resize(self.volume, 128 * MIB, self.system))
+        checks.that(larger["BlockSize"] * larger["NumberOfBlocks"] >= 128 * MIB, "it is resized")
+        checks.equal((larger["DeviceID"], larger["ElementName"], larger["Name"]),
+                     (volume["DeviceID"], volume["ElementName"], volume["Name"]),
+                     "resizing keeps id and name")
+        if self.thin_pool is not None:
+            self.thin()
+
+    def thin(self):
+        """A thin volume; resizing it arrives with ElementType 2."""
+        checks, plugin = self.checks, self.plugin
+        volume = self.same_after_job(plugin.volume_create(
+            self.thin_pool, f"thin-{self.tag}", 64 * MIB, self.system, kind=5))
+        checks.equal(volume["ElementName"], f"thin-{self.tag}", "a thin volume is created")
+        larger = self.same_after_job(plugin.volume_resize(volume.path, 128 * MIB, self.system))
+        checks.equal(larger["DeviceID"], volume["DeviceID"], "and resized")
+        self.delete(volume.path)
+
+    def delete(self, volume):
+        """Delete a volume and see that it is gone: an unknown class would make this a no-op."""
+        job = self.plugin.volume_delete(volume, self.system)
+        if job is not None:
+            finished_job(self.connection, job)
+        self.checks.refuses(NOT_FOUND, "a deleted volume is really gone",
+                            self.connection.GetInstance, volume)
+        left = [item for _, item in self.plugin.volumes() if item["DeviceID"] == volume["DeviceID"]]
+        self.checks.equal(left, [], "and not listed")
+
+    # --- access groups --------------------------------------------------------------------------
+
+    def iqn(self, host):
+        """An initiator name of this run; case and punctuation must survive."""
+        return f"iqn.2024-01.example.LSM.{self.tag}:{host}.x-1"
+
+    def access_groups(self):
+        """Create, conflicts, initiators, and that a group's id is stable."""
+        checks, plugin = self.checks, self.plugin
+        group = plugin.group_create(f"ag-{self.tag}", self.iqn("a"), self.system)
+        self.group = group.path
+        identifier = md5(group["InstanceID"])
+        checks.equal(plugin.members(self.group), [self.iqn("a")], "a group with its initiator")
+        listed = [item for item, _ in plugin.access_groups()
+                  if md5(item["InstanceID"]) == identifier]
+        checks.equal(len(listed), 1, "it is listed once")
+        self.ends_in("NAME_CONFLICT", "a group of the same name", plugin.group_create,
+                     f"ag-{self.tag}", self.iqn("b"), self.system)
+        self.ends_in("EXISTS_INITIATOR", "an initiator that has a group", plugin.group_create,
+                     f"other-{self.tag}", self.iqn("a"), self.system)
+        again = plugin.initiator_add(self.group, self.iqn("c"), self.system)
+        checks.equal(md5(again["InstanceID"]), identifier, "adding an initiator keeps the id")
+        checks.equal(sorted(plugin.members(self.group)), [self.iqn("a"), self.iqn("c")],
+                     "both are members")
+        plugin.initiator_add(self.group, self.iqn("c"), self.system)
+        plugin.initiator_delete(self.group, self.iqn("c"), self.system)
+        checks.equal(plugin.members(self.group), [self.iqn("a")], "one is removed")
+        self.ends_in("NO_STATE_CHANGE", "removing it twice", plugin.initiator_delete, self.group,
+                     self.iqn("c"), self.system)
+        self.ends_in("LAST_INIT_IN_ACCESS_GROUP", "removing the last", plugin.initiator_delete,
+                     self.group, self.iqn("a"), self.system)
+
+    def masking(self):
+        """Mask, double mask, unmask, double unmask, mask again, and what is refused meanwhile."""
+        checks, plugin = self.checks, self.plugin
+        for turn in ("first", "again"):
+            plugin.mask(self.group, self.volume, self.system)
+            reached = plugin.volumes_accessible(self.group)
+            checks.equal([item["DeviceID"] for item in reached], [self.volume["DeviceID"]],
+                         f"{turn} masked: the group reaches the volume, once")
+            granted = plugin.groups_granted(self.volume)
+            checks.equal([item["InstanceID"] for item in granted], [self.group["InstanceID"]],
+                         f"{turn} masked: the volume is granted to the group, once")
+            self.ends_in("NO_STATE_CHANGE", f"{turn} masked twice", plugin.mask, self.group,
+                         self.volume, self.system)
+            self.ends_in("IS_MASKED", "deleting a masked volume", plugin.volume_delete,
+                         self.volume, self.system)
+            self.ends_in("IS_MASKED", "deleting a group that reaches volumes",
+                         plugin.group_delete, self.group, self.system)
+            plugin.unmask(self.group, self.volume, self.system)
+            checks.equal(plugin.volumes_accessible(self.group), [], f"{turn} unmasked")
+            self.ends_in("NO_STATE_CHANGE", f"{turn} unmasked twice", plugin.unmask, self.group,
+                         self.volume, self.system)
+
+    def second_volume(self):
+        """A volume joins an existing view; the numbers differ and stay."""
+        checks, plugin = self.checks, self.plugin
+        second = self.same_after_job(
+            plugin.volume_create(self.pool, f"two-{self.tag}", 64 * MIB, self.system))
+        plugin.mask(self.group, self.volume, self.system)
+        plugin.mask(self.group, second.path, self.system)
+        units = {
+            unit["Dependent"]["DeviceID"]: unit["DeviceNumber"]
+            for view in plugin.names(self.group, "CIM_AssociatedInitiatorMaskingGroup",
+                                     "CIM_SCSIProtocolController")
+            for unit in self.connection.References(
+                view, ResultClass="CIM_ProtocolControllerForUnit")
+        }
+        checks.that(len(units) == 2 and len(set(units.values())) == 2,
+                    "two volumes have two numbers", str(units))
+        plugin.unmask(self.group, second.path, self.system)
+        plugin.unmask(self.group, self.volume, self.system)
+        self.delete(second.path)
+
+    def group_gone(self):
+        """Deleting a group takes its empty view along."""
+        checks, plugin = self.checks, self.plugin
+        views = plugin.names(self.group, "CIM_AssociatedInitiatorMaskingGroup",
+                             "CIM_SCSIProtocolController")
+        plugin.group_delete(self.group, self.system)
+        for view in views:
+            checks.refuses(NOT_FOUND, "the group's view is gone", self.connection.GetInstance, view)
+        checks.equal([item for item, _ in plugin.access_groups()
+                      if item["InstanceID"] == self.group["InstanceID"]], [], "the group is gone")
+        self.delete(self.volume)
+
+    # --- traps ----------------------------------------------------------------------------------
+
+    def traps(self):
+        """What would break the plug-in without any command failing."""
+        checks, plugin, connection = self.checks, self.plugin, self.connection
+        service = plugin.service("CIM_StorageHardwareIDManagementService", self.system)
+        for turn in ("a new", "the same"):
+            try:
+                code, _ = connection.InvokeMethod(
+                    "CreateStorageHardwareID", service, StorageID=self.iqn("trap"),
+                    IDType=pywbem.Uint16(5))
+            except pywbem.CIMError:
+                code = None
+            checks.that(code != 4096, f"CreateStorageHardwareID of {turn} id never says 4096")
+        stored = [item["StorageID"] for item in
+                  plugin.enumerate("CIM_StorageHardwareID", ["StorageID", "IDType"])]
+        checks.that(self.iqn("trap") in stored and None not in stored,
+                    "every StorageHardwareID has its StorageID, byte for byte")
+        checks.equal(plugin.enumerate("CIM_ReplicationService", ["SystemName"]), [],
+                     "no replication service while replication is not offered")
+        for classname in ("CIM_StorageSynchronized", "CIM_AssociatedPrivilege",
+                          "CIM_AuthorizedPrivilege", "CIM_DiskDrive", "CIM_MediaPresent"):
+            checks.that(connection.EnumerateInstances(classname, namespace=plugin.namespace) == []
+                        or classname == "CIM_DiskDrive", f"{classname} is known and empty")
+        group_service = plugin.service("CIM_GroupMaskingMappingService", self.system)
+        _, outputs = connection.InvokeMethod(
+            "CreateGroup", group_service,
+            Params=[pywbem.CIMParameter("GroupName", "string", value=f"empty-{self.tag}"),
+                    ("Type", pywbem.Uint16(3)), ("Members", [])])
+        checks.that(outputs["MaskingGroup"] is not None, "an empty, untyped Members is accepted")
+        connection.InvokeMethod("DeleteGroup", group_service, Force=True,
+                                MaskingGroup=outputs["MaskingGroup"])
+        for job in plugin.enumerate("CIM_ConcreteJob",
+                                    ["InstanceID", "JobState", "PercentComplete",
+                                     "ErrorDescription", "OperationalStatus"]):
+            checks.equal(plugin.job_status(job["InstanceID"]), "COMPLETE",
+                         f"job {job['InstanceID']} reads as complete")
+        named = plugin.enumerate("CIM_ComputerSystem", ["Name"])
+        checks.that(all("EMCAdapterRole" not in item for item in
+                        plugin.enumerate("CIM_SCSIProtocolController",
+                                         ["DeviceID", "EMCAdapterRole", "SystemName"])) and named,
+                    "a property that the class does not have is ignored")
+        anonymous = plugin.root_profile.copy()
+        anonymous.host = "some.other.host:1234"
+        checks.that(plugin.names(anonymous, "CIM_ElementConformsToProfile", "CIM_ComputerSystem"),
+                    "the host in a path is not checked")
+
+    def run(self):
+        """All of it in order."""
+        checks = self.checks
+        checks.section(self.url)
+        checks.step(self.register)
+        if self.plugin is None:
+            return
+        namespaces = ["interop", self.plugin.namespace]
+        before = everything(self.connection, namespaces)
+        for part in (self.listings, self.volumes, self.access_groups, self.masking,
+                     self.second_volume, self.group_gone, self.traps):
+            checks.step(part)
+        left = [
+            line for line in differences(before, everything(self.connection, namespaces))
+            if self.tag not in line and "Group" not in line and "HardwareID" not in line
+        ]
+        checks.that(not left, "nothing is left but ids and groups, which the client never deletes",
+                    "; ".join(left[:5]))
+        checks.valid_replies(self.connection)
+
+
+def main():
+    chosen = options(__doc__, several_urls=True)
+    checks = Checks("lsm_calls", chosen.verbose)
+    for url in chosen.urls:
+        Run(checks, chosen, url).run()
+    return checks.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
