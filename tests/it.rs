@@ -7,3 +7,6 @@
 
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "vm/rig.rs"]
+mod vm;
