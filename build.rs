@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-/// The file that includes all others, below `mof/`.
-const TOP: &str = "schema.mof";
+/// The file that includes all others.
+const TOP: &str = "mof/schema.mof";
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=mof");
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn generate() -> Result<(), String> {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("mof");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let compilation = mof::compile(TOP, &mut |name: &str| {
         fs::read_to_string(root.join(name)).map_err(|error| error.to_string())

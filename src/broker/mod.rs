@@ -9,6 +9,7 @@ mod broker;
 mod catalog;
 mod change;
 mod classes;
+mod faults;
 mod invocation;
 mod listing;
 mod model;

@@ -230,7 +230,8 @@ mod tests {
         assert_eq!(set.len(), 1);
         assert_eq!(Name::from("DeviceID"), "deviceid");
         assert_eq!(Name::from("DeviceID").to_string(), "DeviceID");
-        assert!(Name::from("a") < Name::from("B"));
+        let [lower, upper] = ["a", "B"].map(Name::from);
+        assert!(lower < upper);
     }
 
     #[test]

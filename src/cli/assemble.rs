@@ -4,8 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::array::{Array, Engine, SystemName};
 use crate::broker::{Broker, PullLimits};
+use crate::config::Config;
+use crate::engine::linux::{LinuxEngine, Settings, TargetSettings};
 use crate::engine::sim::SimEngine;
 use crate::http::{Cimom, ListenUrl};
 use crate::smis::{Gateway, Server};
@@ -16,6 +20,9 @@ use super::{Failure, populate};
 
 /// How long a method that may start a job waits for its end.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name space in which system names are derived from machine identities.
+const SYSTEMS: Uuid = Uuid::from_u128(0x1c0f_5f0e_7d35_5d3c_8b44_19a6_60d2_7e8b);
 
 /// The service that the listeners call.
 pub(super) type Service = Cimom<Gateway>;
@@ -39,6 +46,39 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
     let array = open_array(Arc::new(engine), store, system)?;
     populate::show_some(&array).map_err(|error| Failure::new(&error))?;
     Ok(service(array, urls))
+}
+
+/// This machine's storage, as a configuration says.
+pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
+    let target = TargetSettings {
+        iqn: config.target.iqn.as_str().into(),
+        portals: config.target.portals.clone(),
+    };
+    let settings = Settings {
+        lvm: config.storage.lvm.clone(),
+        configfs: config.storage.configfs.join("target"),
+        ..Settings::new(config.storage.volume_groups.clone(), vec![target])
+    };
+    let directory = &config.server.state_dir;
+    std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;
+    let store = open_store(directory)?;
+    let engine = LinuxEngine::open(settings).map_err(|error| Failure::new(&error))?;
+    let system = SystemName {
+        name: system_name(),
+        label: host_name(),
+    };
+    Ok(service(open_array(Arc::new(engine), store, system)?, urls))
+}
+
+/// A lasting name for the array, derived from the machine's identity so that it does not tell it;
+/// a random one on a machine without identity. Only the first start uses it: the store keeps it.
+fn system_name() -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = match machine.trim() {
+        "" => Uuid::new_v4(),
+        machine => Uuid::new_v5(&SYSTEMS, machine.as_bytes()),
+    };
+    format!("standpipe-{}", id.simple())
 }
 
 fn open_store(directory: &Path) -> Result<Store, Failure> {

@@ -37,6 +37,8 @@ struct Cli {
 enum Command {
     /// Serve a simulated array.
     Demo(Demo),
+    /// Serve this machine's storage.
+    Serve(Serve),
     /// Say what the machine lacks for a configuration.
     Check(check::Check),
     /// Prepare users for the configuration.
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Demo(demo) => in_runtime(demo.run(assemble::demo)),
+        Command::Serve(serve) => in_runtime(serve.run(assemble::serve)),
         Command::Check(check) => check.run(),
         Command::User(user) => user.run(),
     };
@@ -150,6 +153,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_urls_are_checked_on_the_command_line() {
+        let parse = |url| Cli::try_parse_from(["standpipe", "demo", "--listen", url]);
+        assert!(parse("http://127.0.0.1:0").is_ok());
+        let refused = parse("ftp://127.0.0.1").expect_err("no scheme of ours");
+        assert!(
+            refused.to_string().contains("http:// or https://"),
+            "{refused}"
+        );
+        assert_eq!(refused.exit_code(), 2);
     }
 
     #[test]

@@ -2,4 +2,5 @@
 //!
 //! Nothing here knows of clients, groups or jobs; an engine takes steps and reports facts.
 
+pub mod linux;
 pub mod sim;

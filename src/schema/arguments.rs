@@ -1,4 +1,28 @@
 //! The arguments and the outcome of a method call, through typed handles.
+//!
+//! ```
+//! use standpipe::cim::{Name, Value};
+//! use standpipe::schema::{Arguments, Outputs};
+//! use standpipe::schema::method::Standpipe_StorageConfigurationService::*;
+//! use CreateOrModifyElementFromStoragePool as Create;
+//!
+//! let given = [(Name::from("size"), Some(Value::Uint8(8)))];
+//! let arguments = Arguments::new(Create, given).expect("fits");
+//! let size: u64 = arguments.need(Create::Size).expect("given");
+//! let outcome = Outputs::new(Create).set(Create::Size, size).returns(0u32);
+//! assert_eq!(outcome.value, Some(Value::Uint32(0)));
+//! ```
+//!
+//! What a method only sends cannot be read from its arguments:
+//!
+//! ```compile_fail,E0277
+//! use standpipe::schema::Arguments;
+//! use standpipe::schema::method::Standpipe_StorageConfigurationService::*;
+//! use CreateOrModifyElementFromStoragePool as Create;
+//!
+//! let arguments = Arguments::new(Create, []).expect("fits");
+//! arguments.of(Create::Job);
+//! ```
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -9,7 +9,7 @@ use crate::cim::{DateTime, Instance, Name, ObjectPath, Text, Value};
 /// Ties a handle to types without holding a value of them.
 type Marker<T> = PhantomData<fn() -> T>;
 
-/// A class as a Rust type; the build script writes one per class in [`super::class`].
+/// A class as a Rust type; the build script writes one per class in [`mod@super::class`].
 pub trait TypedClass: Copy + Send + Sync + 'static {
     /// Its place in the table of classes.
     const INDEX: u16;
@@ -25,7 +25,7 @@ pub trait TypedClass: Copy + Send + Sync + 'static {
     }
 }
 
-/// A method as a Rust type; the build script writes them into [`super::method`].
+/// A method as a Rust type; the build script writes them into [`mod@super::method`].
 pub trait TypedMethod: Copy + Send + Sync + 'static {
     /// The type of its return value; `()` for void.
     type Returns;

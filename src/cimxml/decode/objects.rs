@@ -127,10 +127,16 @@ impl Tokens<'_, '_> {
                     qualifiers.add(self, qualifier.name.clone(), qualifier)?;
                 }
                 "VALUE" if value.is_none() && shape.ty != Type::Reference && !shape.array => {
-                    value = Some(self.scalar(shape.ty, shape.embedded)?);
+                    let embedded = shape
+                        .embedded
+                        .or_else(|| embedding(shape.ty, &qualifiers.items));
+                    value = Some(self.scalar(shape.ty, embedded)?);
                 }
                 "VALUE.ARRAY" if value.is_none() && shape.ty != Type::Reference && shape.array => {
-                    value = Some(self.value_array(&child, shape.ty, shape.embedded)?);
+                    let embedded = shape
+                        .embedded
+                        .or_else(|| embedding(shape.ty, &qualifiers.items));
+                    value = Some(self.value_array(&child, shape.ty, embedded)?);
                 }
                 "VALUE.REFERENCE" if value.is_none() && shape.ty == Type::Reference => {
                     value = Some(Value::from(self.reference(&child)?));
@@ -243,7 +249,7 @@ impl Tokens<'_, '_> {
         let shape = property_shape(element)?;
         let (qualifiers, default) = self.qualifiers_and_value(element, &shape)?;
         Ok(PropertyDeclaration {
-            embedded: shape.embedded.or_else(|| embedding(&qualifiers)),
+            embedded: shape.embedded.or_else(|| embedding(shape.ty, &qualifiers)),
             name: shape.name,
             ty: shape.ty,
             array: shape.array,
@@ -311,7 +317,7 @@ impl Tokens<'_, '_> {
             array,
             array_size: element.array_size()?,
             reference_class: element.optional_name("REFERENCECLASS"),
-            embedded: embedding(&qualifiers.items),
+            embedded: embedding(ty, &qualifiers.items),
             qualifiers: qualifiers.items,
         })
     }
@@ -363,8 +369,11 @@ fn scope(element: &Element<'_>) -> Result<Vec<Scope>> {
     Ok(scopes)
 }
 
-/// What the qualifiers of a declaration say about embedding.
-fn embedding(qualifiers: &[Qualifier]) -> Option<Embedded> {
+/// What the qualifiers of a declaration say about embedding, which only a string can do.
+fn embedding(ty: Type, qualifiers: &[Qualifier]) -> Option<Embedded> {
+    if ty != Type::String {
+        return None;
+    }
     qualifiers.iter().find_map(|qualifier| {
         if qualifier.name == "EmbeddedInstance" {
             Some(Embedded::Instance)

@@ -219,7 +219,7 @@ fn embedded_objects_in_both_spellings() {
 #[test]
 fn classes_and_qualifier_declarations() {
     let class = r#"<CLASS NAME="C" SUPERCLASS="B"><QUALIFIER NAME="Association" TYPE="boolean" OVERRIDABLE="false"><VALUE>true</VALUE></QUALIFIER>
-        <PROPERTY NAME="E" TYPE="string"><QUALIFIER NAME="EmbeddedInstance" TYPE="string"><VALUE>D</VALUE></QUALIFIER></PROPERTY>
+        <PROPERTY NAME="E" TYPE="string"><QUALIFIER NAME="EmbeddedInstance" TYPE="string"><VALUE>D</VALUE></QUALIFIER><VALUE>&lt;INSTANCE CLASSNAME="D"/&gt;</VALUE></PROPERTY>
         <PROPERTY.ARRAY NAME="A" TYPE="uint8" ARRAYSIZE="3"/><PROPERTY.REFERENCE NAME="R" REFERENCECLASS="D"/>
         <METHOD NAME="M" TYPE="uint32"><PARAMETER NAME="P" TYPE="string"/><PARAMETER.REFERENCE NAME="Q" REFERENCECLASS="D"/>
         <PARAMETER.ARRAY NAME="R" TYPE="uint8" ARRAYSIZE="2"/><PARAMETER.REFARRAY NAME="S"/></METHOD></CLASS>"#;
@@ -229,6 +229,10 @@ fn classes_and_qualifier_declarations() {
     assert!(class.is_association());
     assert!(!class.qualifiers[0].flavor.overridable);
     assert_eq!(class.properties[0].embedded, Some(Embedded::Instance));
+    assert_eq!(
+        class.properties[0].default,
+        Some(Value::from(Instance::new("D")))
+    );
     assert_eq!(class.properties[1].array_size, Some(3));
     assert_eq!(class.properties[2].reference_class, Some("D".into()));
     let shapes: Vec<_> = class.methods[0]

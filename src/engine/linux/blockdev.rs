@@ -1,0 +1,234 @@
+//! Block devices: overwriting one with zeros, and finding out who uses one.
+//!
+//! Paths of `/proc`, `/sys` and `/dev` come in a [`Places`], so tests use folders of their own.
+//! Nothing here knows LVM's commands or the target.
+
+use rustix::fs::{FallocateFlags, fallocate};
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes zeroed between two looks at whether to go on.
+const SLICE: u64 = 64 << 20;
+
+/// Where the kernel shows devices.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `/proc`.
+    pub proc: PathBuf,
+    /// `/sys`.
+    pub sys: PathBuf,
+    /// `/dev`.
+    pub dev: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            sys: "/sys".into(),
+            dev: "/dev".into(),
+        }
+    }
+}
+
+/// How zeroing ended.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Zeroed {
+    /// Every byte is zero, on stable storage.
+    Whole,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Overwrites the first `size` bytes of a device with zeros. `go_on` hears the bytes done so far
+/// before each slice and at the end. The device is claimed meanwhile: one that is mounted or
+/// otherwise claimed is refused with `EBUSY`.
+pub fn zero(device: &Path, size: u64, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Zeroed> {
+    let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(exclusive)
+        .open(device)?;
+    let mut done = 0;
+    while done < size {
+        if !go_on(done) {
+            return Ok(Zeroed::Stopped);
+        }
+        let slice = SLICE.min(size - done);
+        // On a block device: the device's own zeroing where it has one, else zero pages, and
+        // never an unmapping that would leave the content to the device's discretion.
+        let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        loop {
+            match fallocate(&file, flags, done, slice) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?,
+            }
+        }
+        done += slice;
+    }
+    file.sync_data()?;
+    go_on(done);
+    Ok(Zeroed::Whole)
+}
+
+/// An active device-mapper device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DmDevice {
+    /// Its kernel name, `dm-3`.
+    pub name: String,
+    /// Major and minor number.
+    pub number: (u32, u32),
+}
+
+impl Places {
+    /// The active device-mapper devices by UUID.
+    pub fn dm_devices(&self) -> io::Result<BTreeMap<String, DmDevice>> {
+        let mut devices = BTreeMap::new();
+        for entry in fs::read_dir(self.sys.join("block"))?.filter_map(Result::ok) {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let read = |file: &str| fs::read_to_string(entry.path().join(file));
+            // A device may go while it is looked at; then it is not active.
+            if name.starts_with("dm-")
+                && let (Ok(uuid), Ok(number)) = (read("dm/uuid"), read("dev"))
+                && let Some(number) = device_number(number.trim())
+            {
+                devices.insert(uuid.trim().to_owned(), DmDevice { name, number });
+            }
+        }
+        Ok(devices)
+    }
+
+    /// Who uses devices of this machine: mounts, swap and devices stacked upon others.
+    pub fn users(&self) -> io::Result<Users> {
+        let mounts = fs::read_to_string(self.proc.join("self/mountinfo"))?;
+        // Without swap support there is no such file.
+        let swaps = fs::read_to_string(self.proc.join("swaps")).unwrap_or_default();
+        Ok(Users {
+            mounts: mounts.lines().filter_map(mount).collect(),
+            swaps: swaps
+                .lines()
+                .skip(1)
+                .filter_map(|line| fs::canonicalize(line.split_whitespace().next()?).ok())
+                .collect(),
+            places: self.clone(),
+        })
+    }
+}
+
+/// A picture of who uses what.
+#[derive(Debug)]
+pub struct Users {
+    mounts: Vec<((u32, u32), String)>,
+    swaps: Vec<PathBuf>,
+    places: Places,
+}
+
+impl Users {
+    /// Who uses this device, in words: `mounted at /srv`.
+    pub fn of(&self, device: &DmDevice) -> Option<String> {
+        if let Some((_, place)) = self
+            .mounts
+            .iter()
+            .find(|(number, _)| *number == device.number)
+        {
+            return Some(format!("mounted at {place}"));
+        }
+        if self.swaps.contains(&self.places.dev.join(&device.name)) {
+            return Some("used as swap".to_owned());
+        }
+        let holders = self
+            .places
+            .sys
+            .join("block")
+            .join(&device.name)
+            .join("holders");
+        let holder = fs::read_dir(holders).ok()?.filter_map(Result::ok).next()?;
+        Some(format!("held by {}", holder.file_name().to_string_lossy()))
+    }
+}
+
+/// Reads `major:minor`.
+pub fn device_number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Device and mount point of a line of `mountinfo` (proc(5)).
+fn mount(line: &str) -> Option<((u32, u32), String)> {
+    let mut words = line.split(' ');
+    let number = device_number(words.nth(2)?)?;
+    let place = words.nth(1)?;
+    Some((number, place.replace("\\040", " ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    /// `/proc`, `/sys` and `/dev` with three active devices: mounted, swap, and stacked upon.
+    fn sample() -> (TempDir, Places) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path().canonicalize().expect("a real path");
+        let places = Places {
+            proc: root.join("proc"),
+            sys: root.join("sys"),
+            dev: root.join("dev"),
+        };
+        for (n, uuid) in ["LVM-a", "LVM-b", "LVM-c", "LVM-d"].iter().enumerate() {
+            let block = places.sys.join(format!("block/dm-{n}"));
+            fs::create_dir_all(block.join("dm")).expect("set up");
+            fs::create_dir_all(block.join("holders")).expect("set up");
+            fs::write(block.join("dm/uuid"), format!("{uuid}\n")).expect("set up");
+            fs::write(block.join("dev"), format!("253:{n}\n")).expect("set up");
+        }
+        fs::create_dir_all(places.sys.join("block/sda")).expect("set up");
+        fs::create_dir_all(places.sys.join("block/dm-2/holders/dm-9")).expect("set up");
+        fs::create_dir_all(places.proc.join("self")).expect("set up");
+        fs::create_dir_all(places.dev.join("mapper")).expect("set up");
+        fs::write(places.dev.join("dm-1"), "").expect("set up");
+        symlink(places.dev.join("dm-1"), places.dev.join("mapper/swap")).expect("set up");
+        fs::write(
+            places.proc.join("self/mountinfo"),
+            "22 28 0:21 / /sys rw - sysfs sysfs rw\n\
+             29 1 253:0 / /srv/my\\040data rw shared:1 - ext4 /dev/mapper/x rw\n",
+        )
+        .expect("set up");
+        let swap = places.dev.join("mapper/swap");
+        let swaps = format!(
+            "Filename Type Size Used Priority\n{} partition 1 0 -2\n",
+            swap.display()
+        );
+        fs::write(places.proc.join("swaps"), swaps).expect("set up");
+        (folder, places)
+    }
+
+    #[test]
+    fn every_kind_of_use_is_found_and_named() {
+        let (_folder, places) = sample();
+        let devices = places.dm_devices().expect("listed");
+        let users = places.users().expect("read");
+        assert_eq!(devices.len(), 4);
+        assert_eq!(
+            users.of(&devices["LVM-a"]).as_deref(),
+            Some("mounted at /srv/my data")
+        );
+        assert_eq!(users.of(&devices["LVM-b"]).as_deref(), Some("used as swap"));
+        assert_eq!(users.of(&devices["LVM-c"]).as_deref(), Some("held by dm-9"));
+        assert_eq!(users.of(&devices["LVM-d"]), None);
+    }
+
+    #[test]
+    fn odd_lines_are_passed_over() {
+        for line in ["", "1 2", "1 2 x:y / /srv", "29 1 253:0"] {
+            assert_eq!(mount(line), None, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Showing a volume to an initiator and hiding it again, with everything that this needs below:
+//! backstore, unit, ACL, map.
+//!
+//! Callers hold the locks. What is there and fits is adopted, whatever its number or name; what
+//! belongs to another manager is never changed.
+
+use super::acl::{self, Map};
+use super::backstore::{self, NAME_PREFIX, Wanted};
+use super::configfs::{Configfs, ConfigfsError};
+use super::read::{self, State};
+use super::target;
+use crate::array::Naa;
+use std::collections::BTreeSet;
+
+/// What the names of our links begin with; the volume's UUID follows.
+const ALIAS_PREFIX: &str = "standpipe-";
+
+/// Why a volume cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The kernel refused a call.
+    #[error(transparent)]
+    Configfs(#[from] ConfigfsError),
+    /// The number shows something else to that initiator.
+    #[error("number {number} of {initiator} shows something else")]
+    NumberTaken {
+        /// The initiator.
+        initiator: String,
+        /// The number.
+        number: u64,
+    },
+    /// A backstore of ours stands on another device or has another serial than the volume.
+    #[error("backstore {place} does not belong to volume {volume}")]
+    Mismatch {
+        /// The backstore.
+        place: String,
+        /// The volume.
+        volume: String,
+    },
+    /// The kernel would show another identifier than the one that was promised.
+    #[error("the kernel gives volume {volume} the identifier {seen} instead of {promised}")]
+    Identifier {
+        /// The volume.
+        volume: String,
+        /// What the kernel derives.
+        seen: Naa,
+        /// What clients were told.
+        promised: Naa,
+    },
+}
+
+/// A volume, as far as the target is concerned.
+#[derive(Debug, Clone)]
+pub struct Exported {
+    /// Its LVM UUID.
+    pub uuid: String,
+    /// Its device by a path that outlives renames.
+    pub device: String,
+    /// The device's major and minor number.
+    pub number: (u32, u32),
+    /// Its unit serial.
+    pub serial: String,
+    /// The identifier that hosts were promised.
+    pub naa: Naa,
+}
+
+/// A place in an initiator's table of units.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// The target.
+    pub iqn: String,
+    /// The initiator, in lower case.
+    pub initiator: String,
+    /// The number that the host sees.
+    pub number: u64,
+}
+
+/// The name of a volume's links.
+pub fn alias(uuid: &str) -> String {
+    format!("{ALIAS_PREFIX}{uuid}")
+}
+
+/// The volume of a link that we made.
+pub fn volume_of(alias: &str) -> Option<&str> {
+    alias.strip_prefix(ALIAS_PREFIX)
+}
+
+/// Shows a volume. After a failure nothing is left that was not there before.
+pub fn show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), ExportError> {
+    let done = try_show(configfs, volume, row);
+    if done.is_err() {
+        // The first error is the one to tell.
+        let _ = release(configfs, &volume.uuid, &row.iqn);
+    }
+    done
+}
+
+fn try_show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), ExportError> {
+    let place = backstore_of(configfs, volume)?;
+    let alias = alias(&volume.uuid);
+    let unit = unit_of(configfs, &row.iqn, &place, &alias)?;
+    match mapped(configfs, row)? {
+        Some(mapped) if mapped.unit == Some(unit) && mapped.alias == alias => return Ok(()),
+        Some(_) => {
+            return Err(ExportError::NumberTaken {
+                initiator: row.initiator.clone(),
+                number: row.number,
+            });
+        }
+        None => {}
+    }
+    let map = Map {
+        iqn: &row.iqn,
+        initiator: &row.initiator,
+        number: row.number,
+        unit,
+        alias: &alias,
+        read_only: false,
+    };
+    Ok(acl::map(configfs, &map)?)
+}
+
+/// Hides a volume from one initiator. A row that shows something else is left alone. The volume
+/// is exported no longer when that was its last row.
+pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportError> {
+    if mapped(configfs, row)?.is_some_and(|mapped| mapped.alias == alias(uuid)) {
+        acl::unmap(configfs, &row.iqn, &row.initiator, row.number)?;
+    }
+    // Somebody may have removed the row and left the rest.
+    acl::remove_if_empty(configfs, &row.iqn, &row.initiator)?;
+    release(configfs, uuid, &row.iqn)
+}
+
+/// Whether the kernel shows that volume in that row now.
+pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, ExportError> {
+    let Some(unit) = mapped(configfs, row)?.and_then(|mapped| mapped.unit) else {
+        return Ok(false);
+    };
+    let links = configfs.links(&target::unit(&row.iqn, unit))?;
+    let Some(place) = links.first().and_then(|(_, to)| to.strip_prefix("core/")) else {
+        return Ok(false);
+    };
+    let is_on = |path: &str| configfs.read(path).is_ok_and(|text| text == "1");
+    Ok(links.iter().any(|(name, _)| *name == alias(uuid))
+        && is_on(&format!("core/{place}/enable"))
+        && is_on(&format!("{}/enable", target::group(&row.iqn))))
+}
+
+/// Whether a backstore of ours holds the volume open.
+pub fn is_exported(configfs: &Configfs, uuid: &str) -> Result<bool, ExportError> {
+    Ok(place_of(configfs, uuid)?.is_some())
+}
+
+/// Removes what is ours in these targets and not wanted: rows, then units that nobody sees, then
+/// backstores. All of it is tried; the first error is told.
+pub fn sweep(
+    configfs: &Configfs,
+    iqns: &[String],
+    wanted: &BTreeSet<(Row, String)>,
+) -> Result<(), ExportError> {
+    let state = read::state(configfs)?;
+    let mut first = Ok(());
+    let mut note = |result: Result<(), ExportError>| {
+        if let (Ok(()), Err(error)) = (&first, result) {
+            first = Err(error);
+        }
+    };
+    let mut volumes = BTreeSet::new();
+    for iqn in iqns {
+        let Some(target) = state.targets.get(iqn) else {
+            continue;
+        };
+        for (initiator, rows) in &target.acls {
+            for (&number, mapped) in rows {
+                let Some(uuid) = volume_of(&mapped.alias) else {
+                    continue;
+                };
+                let row = Row {
+                    iqn: iqn.clone(),
+                    initiator: initiator.clone(),
+                    number,
+                };
+                if !wanted.contains(&(row.clone(), uuid.to_owned())) {
+                    note(hide(configfs, uuid, &row));
+                }
+            }
+        }
+        let units = target.units.values();
+        volumes.extend(
+            units.filter_map(|unit| Some((iqn.clone(), volume_of(&unit.alias)?.to_owned()))),
+        );
+    }
+    for (iqn, uuid) in &volumes {
+        note(release(configfs, uuid, iqn));
+    }
+    for uuid in unused(&state) {
+        note(release_backstore(configfs, &uuid));
+    }
+    first
+}
+
+/// The volumes of backstores of ours that no unit of any target leads to.
+fn unused(state: &State) -> Vec<String> {
+    let used: BTreeSet<&str> = state
+        .targets
+        .values()
+        .flat_map(|target| target.units.values())
+        .filter_map(|unit| unit.backstore.as_deref())
+        .collect();
+    state
+        .backstores
+        .keys()
+        .filter(|place| !used.contains(place.as_str()))
+        .filter_map(|place| {
+            Some(
+                place
+                    .split_once('/')?
+                    .1
+                    .strip_prefix(NAME_PREFIX)?
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// The volume's backstore: adopted, or made where there is none.
+fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<String, ExportError> {
+    if let Some(place) = place_of(configfs, &volume.uuid)? {
+        let found = read::backstore(configfs, &place);
+        if !found.enabled {
+            // Half made: a predecessor died in between.
+            backstore::remove(configfs, &place)?;
+        } else if found.serial.as_deref() == Some(&volume.serial)
+            && found.device == Some(volume.number)
+        {
+            return Ok(place);
+        } else {
+            return Err(ExportError::Mismatch {
+                place,
+                volume: volume.uuid.clone(),
+            });
+        }
+    }
+    let name = format!("{NAME_PREFIX}{}", volume.uuid);
+    let wanted = Wanted {
+        name: &name,
+        device: &volume.device,
+        serial: &volume.serial,
+        thin: false,
+    };
+    let place = backstore::create(configfs, &wanted)?;
+    let checked = check_identifier(configfs, &place, volume);
+    if checked.is_err() {
+        let _ = backstore::remove(configfs, &place);
+    }
+    checked.map(|()| place)
+}
+
+/// Reads back what the kernel derives the identifier from.
+fn check_identifier(
+    configfs: &Configfs,
+    place: &str,
+    volume: &Exported,
+) -> Result<(), ExportError> {
+    let company = backstore::company(configfs, place).unwrap_or(Naa::LIO_COMPANY);
+    let serial = backstore::serial(configfs, place)?.unwrap_or_default();
+    let seen = Naa::from_serial(company, &serial);
+    if seen == volume.naa {
+        return Ok(());
+    }
+    Err(ExportError::Identifier {
+        volume: volume.uuid.clone(),
+        seen,
+        promised: volume.naa,
+    })
+}
+
+/// The place of our backstore of a volume.
+fn place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
+    let name = format!("{NAME_PREFIX}{uuid}");
+    let hbas = configfs.folders("core")?;
+    Ok(hbas
+        .iter()
+        .filter(|hba| hba.starts_with("iblock_"))
+        .map(|hba| format!("{hba}/{name}"))
+        .find(|place| configfs.exists(&format!("core/{place}"))))
+}
+
+/// The unit of a portal group that leads to a backstore: found, or made with the lowest free
+/// number.
+fn unit_of(configfs: &Configfs, iqn: &str, place: &str, alias: &str) -> Result<u64, ConfigfsError> {
+    let mut taken = BTreeSet::new();
+    for (number, path) in read::numbered(configfs, &format!("{}/lun", target::group(iqn)))? {
+        let links = configfs.links(&path)?;
+        if links
+            .iter()
+            .any(|(_, to)| to.strip_prefix("core/") == Some(place))
+        {
+            return Ok(number);
+        }
+        taken.insert(number);
+    }
+    let number = (0..)
+        .find(|number| !taken.contains(number))
+        .unwrap_or(u64::MAX);
+    target::add_unit(configfs, iqn, number, place, alias)?;
+    Ok(number)
+}
+
+fn mapped(configfs: &Configfs, row: &Row) -> Result<Option<read::Mapped>, ConfigfsError> {
+    let path = format!(
+        "{}/lun_{}",
+        acl::folder(&row.iqn, &row.initiator),
+        row.number
+    );
+    match configfs.exists(&path) {
+        true => read::mapped(configfs, &path).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Removes the volume's unit in a target when no initiator sees it any more, and its backstore
+/// when no unit leads to it any more.
+fn release(configfs: &Configfs, uuid: &str, iqn: &str) -> Result<(), ExportError> {
+    let group = target::group(iqn);
+    let alias = alias(uuid);
+    for (number, path) in read::numbered(configfs, &format!("{group}/lun"))? {
+        let links = configfs.links(&path)?;
+        if links.iter().any(|(name, _)| *name == alias) && !is_seen(configfs, &group, number)? {
+            target::remove_unit(configfs, iqn, number)?;
+        }
+    }
+    release_backstore(configfs, uuid)
+}
+
+fn release_backstore(configfs: &Configfs, uuid: &str) -> Result<(), ExportError> {
+    let Some(place) = place_of(configfs, uuid)? else {
+        return Ok(());
+    };
+    match backstore::remove(configfs, &place) {
+        // A unit of another target still leads to it.
+        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Whether any ACL of the portal group maps the unit.
+fn is_seen(configfs: &Configfs, group: &str, unit: u64) -> Result<bool, ConfigfsError> {
+    for initiator in configfs.folders(&format!("{group}/acls"))? {
+        for (_, path) in read::numbered(configfs, &format!("{group}/acls/{initiator}"))? {
+            if read::mapped(configfs, &path)?.unit == Some(unit) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

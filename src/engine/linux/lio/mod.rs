@@ -1,0 +1,11 @@
+//! LIO, the kernel's SCSI target, through configfs.
+//!
+//! Everything that names a configfs path is here; LVM is known only by the UUIDs from which a
+
+pub mod acl;
+pub mod backstore;
+pub mod configfs;
+pub mod export;
+pub mod locks;
+pub mod read;
+pub mod target;

@@ -1,0 +1,100 @@
+//! iSCSI targets: the portal group, its portals, and the logical units that volumes are
+//! exported as.
+//!
+//! A port of the array is one target with the portal group `tpgt_1`. Which initiator sees which
+//! unit is decided in [`super::acl`].
+
+use super::configfs::{Configfs, ConfigfsError};
+use std::net::SocketAddr;
+
+/// The only portal group of a target of ours.
+pub const TPGT: u16 = 1;
+
+/// Attributes of a portal group of ours. The kernel's defaults are not relied upon: without an
+/// ACL no host may see anything, and without credentials in an ACL none are asked for.
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("authentication", "0"),
+    ("generate_node_acls", "0"),
+    ("cache_dynamic_acls", "0"),
+    ("demo_mode_write_protect", "1"),
+    ("demo_mode_discovery", "0"),
+];
+
+/// The portal group's path below the root.
+pub fn group(iqn: &str) -> String {
+    format!("iscsi/{iqn}/tpgt_{TPGT}")
+}
+
+/// Makes a target with its portals, or completes one that is there, and opens it for logins.
+/// Portals that are there beyond these are left alone.
+pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<(), ConfigfsError> {
+    let group = group(iqn);
+    // The first of these makes the kernel load its iSCSI target.
+    for folder in ["iscsi", &format!("iscsi/{iqn}"), &group] {
+        configfs.make(folder)?;
+    }
+    for (attribute, value) in ATTRIBUTES {
+        let path = format!("{group}/attrib/{attribute}");
+        if configfs.read(&path)? != *value {
+            configfs.write(&path, value)?;
+        }
+    }
+    for portal in portals {
+        configfs.make(&format!("{group}/np/{portal}"))?;
+    }
+    Ok(())
+}
+
+/// Lets initiators log in.
+pub fn open(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
+    let path = format!("{}/enable", group(iqn));
+    match configfs.read(&path)?.as_str() {
+        "1" => Ok(()),
+        _ => configfs.write(&path, "1"),
+    }
+}
+
+/// Removes an empty target: sessions end, portals close. Fails while units or ACLs are there.
+pub fn remove(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
+    let group = group(iqn);
+    if configfs.exists(&group) {
+        configfs.write(&format!("{group}/enable"), "0")?;
+        for portal in configfs.folders(&format!("{group}/np"))? {
+            configfs.remove(&format!("{group}/np/{portal}"))?;
+        }
+        configfs.remove(&group)?;
+    }
+    configfs.remove(&format!("iscsi/{iqn}")).map(|_| ())
+}
+
+/// The path of a logical unit of the portal group.
+pub fn unit(iqn: &str, lun: u64) -> String {
+    format!("{}/lun/lun_{lun}", group(iqn))
+}
+
+/// Exports a backstore as a logical unit of the portal group. No host sees it yet.
+pub fn add_unit(
+    configfs: &Configfs,
+    iqn: &str,
+    lun: u64,
+    place: &str,
+    alias: &str,
+) -> Result<(), ConfigfsError> {
+    let unit = unit(iqn, lun);
+    let made = configfs.make(&unit)?;
+    let linked = configfs.link(&format!("{unit}/{alias}"), &format!("core/{place}"));
+    if linked.is_err() && made {
+        // An empty unit would keep its number from the next try.
+        let _ = configfs.remove(&unit);
+    }
+    linked.map(|_| ())
+}
+
+/// Ends an export that no host maps any more.
+pub fn remove_unit(configfs: &Configfs, iqn: &str, lun: u64) -> Result<(), ConfigfsError> {
+    let unit = unit(iqn, lun);
+    for (alias, _) in configfs.links(&unit)? {
+        configfs.unlink(&format!("{unit}/{alias}"))?;
+    }
+    configfs.remove(&unit).map(|_| ())
+}

@@ -1,0 +1,148 @@
+//! The marks that a volume carries in its LVM tags.
+//!
+//! Tags are written in the same metadata commit as the volume itself, so they travel with it and
+//! cannot be half there. This module knows how marks read and write, not who sets them when.
+
+use super::names::{NotAllowed, Tag};
+
+/// The mark of a volume that this product made. The number is the layout of the other tags.
+pub const OWNER: &str = "standpipe.v1";
+/// Before the volume's display name, escaped.
+const NAME: &str = "standpipe.name=";
+/// Before the identifier of the unfinished job that works on the volume.
+const JOB: &str = "standpipe.job=";
+/// Before a unit serial that differs from the derived one (a volume adopted with its export).
+const SERIAL: &str = "standpipe.serial=";
+
+/// What a volume's tags say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The volume was made by this product.
+    pub owned: bool,
+    /// Its display name, when a tag holds one that can be read.
+    pub name: Option<String>,
+    /// The job that has not finished with it.
+    pub job: Option<String>,
+    /// Its unit serial, when not the derived one.
+    pub serial: Option<String>,
+}
+
+impl Marks {
+    /// Reads the comma-separated `lv_tags` column. Tags of others are passed over.
+    pub fn read(column: &str) -> Self {
+        let mut marks = Self::default();
+        for tag in column.split(',') {
+            if tag == OWNER {
+                marks.owned = true;
+            } else if let Some(escaped) = tag.strip_prefix(NAME) {
+                marks.name = unescape(escaped);
+            } else if let Some(job) = tag.strip_prefix(JOB) {
+                marks.job = unescape(job);
+            } else if let Some(serial) = tag.strip_prefix(SERIAL) {
+                marks.serial = unescape(serial);
+            }
+        }
+        marks
+    }
+}
+
+/// The owner mark.
+pub fn owner() -> Tag {
+    Tag::new(OWNER).expect("the constant is a valid tag")
+}
+
+/// The tag for a display name; refused when it is too long once escaped.
+pub fn name(text: &str) -> Result<Tag, NotAllowed> {
+    Tag::new(format!("{NAME}{}", escape(text)))
+}
+
+/// The tag for an unfinished job.
+pub fn job(id: &str) -> Result<Tag, NotAllowed> {
+    Tag::new(format!("{JOB}{}", escape(id)))
+}
+
+/// The tags of the `lv_tags` column that hold display names: one, unless somebody added to them.
+pub fn names(column: &str) -> Vec<Tag> {
+    column
+        .split(',')
+        .filter(|tag| tag.starts_with(NAME))
+        .filter_map(|tag| Tag::new(tag).ok())
+        .collect()
+}
+
+/// Writes every byte that is not a letter, a digit or one of `_+.-` as `=XX` in hexadecimal.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_+.-".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("={byte:02X}"));
+        }
+    }
+    escaped
+}
+
+/// The text that [`escape`] made; `None` when somebody else wrote the tag by another rule.
+fn unescape(escaped: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'=' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn marks_are_read_among_foreign_tags() {
+        let marks = Marks::read("backup,standpipe.v1,standpipe.name=Oracle=20log,standpipe.job=7");
+        assert!(marks.owned);
+        assert_eq!(marks.name.as_deref(), Some("Oracle log"));
+        assert_eq!(marks.job.as_deref(), Some("7"));
+        assert_eq!(marks.serial, None);
+    }
+
+    #[test]
+    fn a_volume_without_our_marks_is_not_ours() {
+        assert_eq!(Marks::read(""), Marks::default());
+        assert_eq!(
+            Marks::read("standpipe,xstandpipe.v1,standpipe.v10"),
+            Marks::default()
+        );
+    }
+
+    #[test]
+    fn a_damaged_name_reads_as_none() {
+        for column in [
+            "standpipe.name=a=2",
+            "standpipe.name==ZZ",
+            "standpipe.name==FF",
+        ] {
+            assert_eq!(Marks::read(column).name, None, "{column}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_comes_back(text in ".{1,100}") {
+            let tag = name(&text).expect("short enough");
+            prop_assert_eq!(Marks::read(tag.as_str()).name, Some(text));
+        }
+
+        #[test]
+        fn no_column_panics(column in ".*") {
+            Marks::read(&column);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the engine is told about its machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::blockdev::Places;
+use crate::array::Iqn;
+
+/// What to manage, and where the machine's parts are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names of the volume groups; pinned by UUID when the engine opens.
+    pub groups: Vec<String>,
+    /// The iSCSI targets, each a port of the array.
+    pub targets: Vec<TargetSettings>,
+    /// A folder of our own for LVM's configuration, below `/run`.
+    pub run_folder: PathBuf,
+    /// The `lvm` program.
+    pub lvm: PathBuf,
+    /// The root of the kernel target in configfs.
+    pub configfs: PathBuf,
+    /// The folder of the lock files that managers of the target share.
+    pub lock_folder: PathBuf,
+    /// Where the kernel shows devices.
+    pub places: Places,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSettings {
+    /// Its name.
+    pub iqn: Iqn,
+    /// The addresses at which it listens.
+    pub portals: Vec<SocketAddr>,
+}
+
+impl Settings {
+    /// These groups and targets, with everything else where Debian has it.
+    pub fn new(groups: Vec<String>, targets: Vec<TargetSettings>) -> Self {
+        Self {
+            groups,
+            targets,
+            run_folder: "/run/standpipe".into(),
+            lvm: "/usr/sbin/lvm".into(),
+            configfs: "/sys/kernel/config/target".into(),
+            lock_folder: "/var/run".into(),
+            places: Places::default(),
+        }
+    }
+}

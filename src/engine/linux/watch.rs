@@ -1,0 +1,228 @@
+//! Calls that always end: deadlines, gates that are waited for only so long, and a thread of its
+//! own for what the kernel may never finish.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Something did not end in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} did not end in time")]
+pub struct TimedOut {
+    /// What was waited for.
+    pub what: String,
+}
+
+impl TimedOut {
+    /// That `what` did not end.
+    pub fn new(what: impl fmt::Display) -> Self {
+        Self {
+            what: what.to_string(),
+        }
+    }
+}
+
+/// The moment at which a call must have ended, whatever it has to wait for on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// That long from now.
+    pub fn after(limit: Duration) -> Self {
+        Self(Instant::now() + limit)
+    }
+
+    /// What is left; zero when it has passed.
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// A value that one caller uses at a time, and that others wait for only until their deadline.
+#[derive(Debug)]
+pub struct Gate<T> {
+    value: Mutex<Option<T>>,
+    free: Condvar,
+}
+
+/// The value while it is used; dropping passes it on.
+#[derive(Debug)]
+pub struct Turn<'a, T> {
+    gate: &'a Gate<T>,
+    value: Option<T>,
+}
+
+impl<T> Gate<T> {
+    /// A gate before `value`.
+    pub fn new(value: T) -> Self {
+        Self {
+            value: Mutex::new(Some(value)),
+            free: Condvar::new(),
+        }
+    }
+
+    /// Waits for the value; `what` names it in the error.
+    pub fn enter(&self, what: &str, deadline: Deadline) -> Result<Turn<'_, T>, TimedOut> {
+        let slot = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut slot, _) = self
+            .free
+            .wait_timeout_while(slot, deadline.left(), |slot| slot.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        match slot.take() {
+            Some(value) => Ok(Turn {
+                gate: self,
+                value: Some(value),
+            }),
+            None => Err(TimedOut::new(format_args!("the wait for {what}"))),
+        }
+    }
+}
+
+impl<T> Deref for Turn<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value
+            .as_ref()
+            .expect("it leaves only when the turn ends")
+    }
+}
+
+impl<T> DerefMut for Turn<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+            .as_mut()
+            .expect("it leaves only when the turn ends")
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        *self
+            .gate
+            .value
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = self.value.take();
+        self.gate.free.notify_one();
+    }
+}
+
+/// Runs calls into the kernel on threads of their own and counts those that never came back.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    stuck: Arc<AtomicUsize>,
+}
+
+impl Watch {
+    /// How many calls are overdue now.
+    pub fn stuck(&self) -> usize {
+        self.stuck.load(Ordering::Acquire)
+    }
+
+    /// Runs `call` at most until the deadline. An overdue call goes on alone and is counted
+    /// until it ends.
+    pub fn run<T: Send + 'static>(
+        &self,
+        what: &str,
+        deadline: Deadline,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TimedOut> {
+        let (sender, result) = sync_channel(1);
+        // Set by whichever comes first, the end of the call or the end of the patience.
+        let settled = Arc::new(AtomicBool::new(false));
+        let (ended, stuck) = (Arc::clone(&settled), Arc::clone(&self.stuck));
+        thread::spawn(move || {
+            let value = call();
+            if ended.swap(true, Ordering::AcqRel) {
+                stuck.fetch_sub(1, Ordering::AcqRel);
+            }
+            // Nobody may be waiting any more.
+            let _ = sender.send(value);
+        });
+        result.recv_timeout(deadline.left()).map_err(|_| {
+            self.stuck.fetch_add(1, Ordering::AcqRel);
+            if settled.swap(true, Ordering::AcqRel) {
+                self.stuck.fetch_sub(1, Ordering::AcqRel);
+            }
+            TimedOut::new(what)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_gate_is_waited_for_only_until_the_deadline() {
+        let gate = Gate::new(7);
+        let turn = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect("free");
+        let refused = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect_err("taken");
+        assert_eq!(
+            refused.to_string(),
+            "the wait for seven did not end in time"
+        );
+        drop(turn);
+        let turn = gate
+            .enter("seven", Deadline::after(Duration::ZERO))
+            .expect("free again");
+        assert_eq!(*turn, 7);
+    }
+
+    #[test]
+    fn a_waiting_caller_gets_its_turn() {
+        let gate = Gate::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let limit = Deadline::after(Duration::from_secs(60));
+                    *gate.enter("the count", limit).expect("in time") += 1;
+                });
+            }
+        });
+        let count = gate
+            .enter("the count", Deadline::after(Duration::ZERO))
+            .expect("free");
+        assert_eq!(*count, 8);
+    }
+
+    #[test]
+    fn an_overdue_call_is_given_up_and_counted_until_it_ends() {
+        let watch = Watch::default();
+        let (release, held) = channel::<()>();
+        let (ended, end) = channel::<()>();
+        let late = watch.run(
+            "the write",
+            Deadline::after(Duration::from_millis(20)),
+            move || {
+                let _ = held.recv();
+                drop(ended);
+            },
+        );
+        assert_eq!(late, Err(TimedOut::new("the write")));
+        assert_eq!(watch.stuck(), 1);
+        drop(release);
+        let _ = end.recv();
+        while watch.stuck() > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_call_that_ends_gives_its_value() {
+        let watch = Watch::default();
+        assert_eq!(
+            watch.run("it", Deadline::after(Duration::from_secs(60)), || 5),
+            Ok(5)
+        );
+        assert_eq!(watch.stuck(), 0);
+    }
+}
