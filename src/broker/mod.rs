@@ -26,3 +26,6 @@ pub use operation::{
     Stream, Untyped,
 };
 pub use pull::PullLimits;
+
+#[cfg(test)]
+mod tests;
