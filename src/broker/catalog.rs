@@ -216,9 +216,14 @@ impl<S: Snapshot> Catalog<S> {
         self.indexed_kind(tag).1
     }
 
+    /// Where the kind of that name stands in the table.
+    pub(super) fn index_of(&self, tag: S::Tag) -> Option<usize> {
+        self.by_tag.get(&tag).copied()
+    }
+
     /// The kind of that name and its place in the table.
     pub(super) fn indexed_kind(&self, tag: S::Tag) -> (usize, &AnyKind<S>) {
-        let at = self.by_tag.get(&tag).copied();
+        let at = self.index_of(tag);
         let found = at.and_then(|at| Some((at, self.kinds.get(at)?)));
         found.expect("every tag has a kind")
     }

@@ -9,6 +9,7 @@ mod broker;
 mod catalog;
 mod change;
 mod classes;
+mod faults;
 mod invocation;
 mod listing;
 mod model;
@@ -25,3 +26,6 @@ pub use operation::{
     Stream, Untyped,
 };
 pub use pull::PullLimits;
+
+#[cfg(test)]
+mod tests;
