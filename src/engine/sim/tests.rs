@@ -99,12 +99,10 @@ fn the_default_machine_has_what_clients_walk() {
 
 #[test]
 fn a_person_may_have_been_here_before() {
-    let engine = started(
-        small()
-            .volume_size(EXTENT)
-            .foreign_volumes(1)
-            .foreign_map(host(), 3),
-    );
+    let builder = small().volume_size(EXTENT).foreign_volumes(1);
+    let engine = builder.foreign_map(host(), 3).build().expect("a machine");
+    assert_eq!(engine.report_luns(&host(), &port()), None, "open too early");
+    engine.converge(&[]).expect("converged");
     let facts = scan(&engine);
     assert_eq!(facts.volumes.len(), 2);
     assert!(
