@@ -522,7 +522,7 @@ fn is_of(marks: &Marks, job: &JobId) -> bool {
 /// How many extents that is, if the group has them and room to note them down.
 fn room_for(group: &VgRow, size: u64) -> Result<u64, Error> {
     let extent = extent_size(group)?;
-    if size == 0 || size % extent != 0 {
+    if size == 0 || !size.is_multiple_of(extent) {
         return Err(Error::invalid(format!(
             "{size} bytes are no multiple of the pool's extent"
         )));
