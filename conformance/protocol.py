@@ -384,7 +384,7 @@ def slow(server, found):
 
 
 def main():
-    chosen = options(__doc__, several_urls=True)
+    chosen = options(__doc__)
     checks = Checks("protocol", chosen.verbose)
     servers = [wire.Server(url, chosen.user, chosen.password) for url in chosen.urls]
     late = []
