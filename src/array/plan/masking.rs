@@ -444,6 +444,7 @@ impl<'a> Draft<'a> {
         for &group in groups {
             self.associate(&mut view, group, luns)?;
         }
+        self.all_wanted(&view, luns)?;
         let title = format!("Create masking view '{}'", view.name);
         self.views.insert(id, Some(view));
         Ok((title, Effect::View(id)))
@@ -469,6 +470,17 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Refuses numbers that no device group was there to take.
+    fn all_wanted(&self, view: &View, luns: &[u16]) -> Result<(), Error> {
+        if luns.is_empty() || !self.wanted.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "device numbers for masking view '{}' came without a device group; give both at once",
+            view.name
+        )))
+    }
+
     fn add_group(
         &mut self,
         view: ViewId,
@@ -477,6 +489,7 @@ impl<'a> Draft<'a> {
     ) -> Result<(String, Effect), Error> {
         let mut view = self.view(view)?;
         self.associate(&mut view, group, luns)?;
+        self.all_wanted(&view, luns)?;
         Ok(self.put_view(view, "Add a group to"))
     }
 

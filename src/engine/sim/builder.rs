@@ -171,6 +171,7 @@ impl Builder {
         let kept = keep.load()?;
         let mut machine = Machine {
             pools: Vec::new(),
+            hidden: Default::default(),
             volumes: Default::default(),
             devices: Default::default(),
             targets: self.targets.clone(),

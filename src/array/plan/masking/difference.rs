@@ -99,8 +99,9 @@ impl Draft<'_> {
         for volume in free {
             let lun = lowest_free(&taken).ok_or_else(|| {
                 Error::no_space(format!(
-                    "masking view '{}' has no device number left; it holds {MAX_LUN} at most",
-                    view.name
+                    "masking view '{}' has no device number left; it holds {} devices at most",
+                    view.name,
+                    MAX_LUN + 1
                 ))
             })?;
             taken.insert(lun);
