@@ -15,6 +15,8 @@ import uuid
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import pywbem
+
 import dtd
 from discovery import discover
 from harness import MIB, Checks, connect, options
@@ -190,7 +192,7 @@ class Clients:
             expect=[re.escape(array.system["Name"])])
         cli("rin", here, expect=["CIM_HostedStoragePool"])
         cli("ri", here, flags=["-arc", "CIM_HostedStoragePool"], expect=["GroupComponent"])
-        cli("gp", here, "ElementName", expect=["ElementName"])
+        cli("gp", here, "InstanceID", expect=[f"^{identifier}"])
         cli("cm", here, "GetSupportedSizeRange.ElementType=3",
             expect=["GetSupportedSizeRange: 0", "MaximumVolumeSize \\(uint64\\): \\d+"])
         system = f"interop:{array.system.classname}"
@@ -239,8 +241,11 @@ class Clients:
                 (2, "CIM_InitiatorMaskingGroup", "InitiatorMaskingGroup", identifier),
                 (3, "CIM_TargetMaskingGroup", "TargetMaskingGroup", array.target_endpoints()[0]),
                 (4, "CIM_DeviceMaskingGroup", "DeviceMaskingGroup", path)):
-            call(array.masking, "CreateGroup", GroupName=quoted(tag), Type=kind,
-                 Members=keys(member))
+            # wbemcli takes leftovers of the service's keys for further members of a reference
+            # array, so the groups are made with pywbem.
+            array.connection.InvokeMethod(
+                "CreateGroup", array.masking, GroupName=tag, Type=pywbem.Uint16(kind),
+                Members=[member])
             groups[role] = named(classname, "ElementName", tag).path
         call(array.masking, "CreateMaskingView", ElementName=quoted(tag),
              **{role: keys(group) for role, group in groups.items()},

@@ -75,7 +75,7 @@ def _against_dtd(root):
 def _embedded_faults(node):
     """The documents inside the values of one node that is marked as carrying embedded objects."""
     found = []
-    for value in node.iter("VALUE"):
+    for value in (*node.findall("VALUE"), *node.findall("VALUE.ARRAY/VALUE")):
         if not value.text:
             continue
         try:

@@ -54,6 +54,9 @@ def options(description, several_urls=False):
     if chosen.password is None:
         parser.error(f"the password is expected in the environment as {chosen.password_variable}")
     chosen.url = chosen.urls[0]
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        # These overrule what a client of the requests library is told, for good and for bad.
+        os.environ.pop(variable, None)
     return chosen
 
 

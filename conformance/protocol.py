@@ -109,8 +109,6 @@ REFUSED = [
     ("another root element", {400}, NOT_VALID, "<?xml version='1.0'?><HTML/>", {}),
     ("an unknown element", {400}, NOT_VALID,
      GOOD.replace("</IMETHODCALL>", "<EXTRA/></IMETHODCALL>"), {}),
-    ("an unknown attribute", {400}, NOT_VALID,
-     GOOD.replace('NAME="CIM_Namespace"', 'NAME="CIM_Namespace" COLOUR="red"'), {}),
     ("a missing attribute", {400}, NOT_VALID, GOOD.replace(' NAME="ClassName"', ""), {}),
     ("elements in the wrong place", {400}, NOT_VALID,
      envelope("<SIMPLEREQ><VALUE>x</VALUE></SIMPLEREQ>"), {}),

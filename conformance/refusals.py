@@ -18,6 +18,9 @@ TYPE_MISMATCH = pywbem.CIM_ERR_TYPE_MISMATCH
 BAD_VALUE = (INVALID_PARAMETER, TYPE_MISMATCH)
 ABSENT = (NOT_FOUND, INVALID_PARAMETER)
 TAKEN = (ALREADY_EXISTS, INVALID_PARAMETER, FAILED)
+# Codes for changing what cannot be changed.
+CONSTANT = (NOT_SUPPORTED, INVALID_PARAMETER, pywbem.CIM_ERR_NO_SUCH_PROPERTY, FAILED,
+            pywbem.CIM_ERR_ACCESS_DENIED)
 IN_USE = 6  # the return code that the block services methods list
 
 # Values of SupportedFeatures that say which groups a view cannot do without.
@@ -67,7 +70,6 @@ def create_volume(checks, connection, day):
     refused(BAD_VALUE, "no size", Size=None)
     refused(BAD_VALUE, "text for a size", Size="64 MiB")
     refused(BAD_VALUE, "a signed size", Size=pywbem.Sint64(-1))
-    refused(BAD_VALUE, "a size in 16 bits", Size=U16(64))
     refused(BAD_VALUE, "an array of sizes", Size=[U64(64 * MIB)])
     refused((*BAD_VALUE, NOT_SUPPORTED), "an unknown element type", ElementType=U16(99))
     refused((*BAD_VALUE, NOT_SUPPORTED), "an element type not offered", ElementType=U16(4))
@@ -99,7 +101,7 @@ def change_volume(checks, connection, day):
 
     refused(ABSENT, "growing what does not exist", TheElement=altered(day.volume, DeviceID="none"))
     refused(BAD_VALUE, "growing a pool as a volume", TheElement=day.pool)
-    refused(BAD_VALUE, "growing to size 0", Size=U64(0))
+    refused((*BAD_VALUE, NOT_SUPPORTED), "growing to size 0", Size=U64(0))
     refused(TAKEN, "taking another volume's name", ElementName=f"eve-{day.tag}")
     refused_or_code(checks, "shrinking", (SIZE_NOT_SUPPORTED, 1, 5), connection.InvokeMethod,
                     "CreateOrModifyElementFromStoragePool", service,
@@ -278,11 +280,15 @@ def intrinsic(checks, connection, day):
     checks.equal(connection.AssociatorNames(volume, Role="NoSuchRole"), [],
                  "an unknown role finds nothing")
 
-    instance = connection.GetInstance(volume)
-    instance["ElementName"] = "changed"
-    instance.path = volume
-    checks.refuses((NOT_SUPPORTED, INVALID_PARAMETER), "ModifyInstance of a volume",
-                   connection.ModifyInstance, instance)
+    for prop, value, codes in (
+        ("NumberOfBlocks", U64(1), CONSTANT), ("Name", "6" * 32, CONSTANT),
+        ("NoSuchProperty", "x", CONSTANT),
+        ("ElementName", pywbem.Uint8(1), BAD_VALUE), ("ElementName", f"eve-{day.tag}", TAKEN),
+        ("ElementName", "n" * 10_000, BAD_VALUE),
+    ):
+        change = pywbem.CIMInstance(volume.classname, {prop: value}, path=volume)
+        checks.refuses(codes, f"ModifyInstance of {prop} to {str(value)[:20]}",
+                       connection.ModifyInstance, change, PropertyList=[prop])
     fresh = pywbem.CIMInstance("CIM_StorageVolume", {"DeviceID": "x", "ElementName": "x"})
     checks.refuses((NOT_SUPPORTED, INVALID_PARAMETER), "CreateInstance of a volume",
                    connection.CreateInstance, fresh, namespace=namespace)

@@ -214,6 +214,18 @@ class Scenario:
                      (old["Name"], old["ElementName"], old["DeviceID"]),
                      "name and identifiers are the same")
 
+    def rename(self):
+        """A volume's ElementName is the administrator's to change, and nothing else changes."""
+        checks, connection = self.checks, self.connection
+        old = connection.GetInstance(self.volume)
+        for name in (f"renamed-{self.tag}", f"day-{self.tag}"):
+            change = pywbem.CIMInstance(
+                self.volume.classname, {"ElementName": name}, path=self.volume)
+            connection.ModifyInstance(change, PropertyList=["ElementName"])
+            new = connection.GetInstance(self.volume)
+            checks.equal(new["ElementName"], name, "a volume is renamed")
+        checks.that(new.properties == old.properties, "and is otherwise what it was")
+
     # --- masking --------------------------------------------------------------------------------
 
     def initiators(self):
@@ -412,7 +424,7 @@ class Scenario:
             return
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
-        for part in (self.pools, self.create, self.grow, self.initiators, self.make_groups,
+        for part in (self.pools, self.create, self.grow, self.rename, self.initiators, self.make_groups,
                      self.make_view, self.walk, self.operations_agree):
             checks.step(part)
         if self.view is not None and self.second is not None:

@@ -53,17 +53,17 @@ pub(super) fn carry_out(
     plan: &Plan,
     engine: &dyn Engine,
     progress: &dyn Progress,
-) -> Result<Reached, Setback> {
+) -> Result<Reached, Box<Setback>> {
     for (taken, planned) in plan.steps.iter().enumerate() {
         if let Err(error) = engine.apply(&planned.step, progress) {
             // The failed step may have done half of its work, so its undo is taken, too.
             let left = take_back(plan, taken + 1, engine).err();
-            return Err(Setback { error, left });
+            return Err(Box::new(Setback { error, left }));
         }
     }
-    verify(plan, engine).map_err(|error| Setback {
-        error,
-        left: take_back(plan, plan.steps.len(), engine).err(),
+    verify(plan, engine).map_err(|error| {
+        let left = take_back(plan, plan.steps.len(), engine).err();
+        Box::new(Setback { error, left })
     })
 }
 
@@ -104,10 +104,7 @@ pub(super) fn recover(plan: &Plan, engine: &dyn Engine) -> Recovered {
     match plan.after_crash {
         AfterCrash::Forward => match carry_out(plan, engine, &Unwatched) {
             Ok(reached) => Recovered::Finished(reached),
-            Err(Setback { left: None, .. }) => Recovered::RolledBack,
-            Err(Setback {
-                left: Some(error), ..
-            }) => Recovered::Stuck(error),
+            Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
         },
         AfterCrash::Back => match take_back(plan, plan.steps.len(), engine) {
             Ok(()) => Recovered::RolledBack,

@@ -28,6 +28,8 @@ pub(super) struct Filters<'a> {
 struct Route<S: Snapshot> {
     relation: &'static AnyRelation<S>,
     from: usize,
+    /// Whether the walk takes the relation from its first end too.
+    again: bool,
 }
 
 impl<S: Snapshot> Clone for Route<S> {
@@ -41,14 +43,14 @@ impl<S: Snapshot> Copy for Route<S> {}
 impl<S: Snapshot> Route<S> {
     /// The associations of `source` along this route.
     fn links(self, snapshot: &S, source: S::Id) -> impl Iterator<Item = Link<S>> + Send + use<S> {
-        let Self { relation, from } = self;
-        let both = relation
-            .ends
-            .iter()
-            .all(|e| e.kinds.contains(&S::tag(&source)));
+        let Self {
+            relation,
+            from,
+            again,
+        } = self;
         let others = (relation.ends[from].step)(snapshot, &source);
         // An element that is associated with itself is met from both ends: once is enough.
-        let again = (both && from == 1).then(|| source.clone());
+        let again = again.then(|| source.clone());
         let others = others
             .into_iter()
             .filter(move |other| again.as_ref() != Some(other));
@@ -129,9 +131,18 @@ impl<S: Snapshot> Catalog<S> {
                     .iter()
                     .any(|&t| within(filters.result, self.class(t)))
         };
-        let routes = self.ends(tag).filter(chosen);
-        routes
-            .map(|(relation, from)| Route { relation, from })
+        let chosen: Vec<_> = self.ends(tag).filter(chosen).collect();
+        let first = |relation: &AnyRelation<S>| {
+            let mut firsts = chosen.iter().filter(|(_, from)| *from == 0);
+            firsts.any(|(other, _)| std::ptr::eq(*other, relation))
+        };
+        chosen
+            .iter()
+            .map(|&(relation, from)| Route {
+                relation,
+                from,
+                again: from == 1 && first(relation),
+            })
             .collect()
     }
 

@@ -156,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn listen_urls_are_checked_on_the_command_line() {
+        let parse = |url| Cli::try_parse_from(["standpipe", "demo", "--listen", url]);
+        assert!(parse("http://127.0.0.1:0").is_ok());
+        let refused = parse("ftp://127.0.0.1").expect_err("no scheme of ours");
+        assert!(
+            refused.to_string().contains("http:// or https://"),
+            "{refused}"
+        );
+        assert_eq!(refused.exit_code(), 2);
+    }
+
+    #[test]
     fn a_failure_tells_the_whole_chain_in_one_line() {
         let missing = crate::config::Config::load(std::path::Path::new("/nonexistent"));
         let error = missing.map(|_| ()).expect_err("missing");

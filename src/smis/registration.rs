@@ -53,7 +53,7 @@ static PROFILES: [Profile; 8] = [
     Profile {
         name: "Profile Registration",
         place: Place::ComponentOf("Server"),
-        central: every,
+        central: profiles,
     },
     Profile {
         name: "Block Services",
@@ -81,8 +81,10 @@ fn autonomous(_view: &View) -> Vec<Element> {
     with_place(|place| place == Place::Autonomous)
 }
 
-fn every(_view: &View) -> Vec<Element> {
-    with_place(|_| true)
+/// Every profile; the specification is none, and clients take a conformance of its for one that
+/// has its ends exchanged.
+fn profiles(_view: &View) -> Vec<Element> {
+    with_place(|place| place != Place::Specification)
 }
 
 fn all_pools(view: &View) -> Vec<Element> {
@@ -208,8 +210,10 @@ pub(super) fn conforms_to(_view: &View, element: &Element) -> Vec<Element> {
         Element::Job(_) => named("Job Control"),
         Element::Profile(_) => {
             let mut standards: Vec<_> = named("Profile Registration");
-            if profile(element).is_some_and(|profile| profile.place == Place::Autonomous) {
-                standards.extend(named("SMI-S"));
+            match profile(element).map(|profile| profile.place) {
+                Some(Place::Specification) => standards.clear(),
+                Some(Place::Autonomous) => standards.extend(named("SMI-S")),
+                _ => {}
             }
             standards
         }

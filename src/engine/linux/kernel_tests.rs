@@ -616,3 +616,17 @@ fn vm_the_network_interfaces_have_their_addresses() {
             .contains(&("10.0.2.15".parse().expect("an address"), 24))
     );
 }
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_volume_that_a_program_has_open_is_not_removed() {
+    let engine = engine();
+    let id = volume(&engine, "open", EXTENT);
+    let device = volumes(&engine).remove(0).device;
+    let reader = fs::File::open(format!("/dev/vg0/{device}")).expect("the device is there");
+    let job = JobId::new();
+    refused(&engine, &Step::Mark { volume: Subject::Known(id.clone()), job }, Kind::InUse);
+    drop(reader);
+    delete(&engine, &id);
+    assert_eq!(lvs().trim(), "");
+}

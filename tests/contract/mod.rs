@@ -1,0 +1,104 @@
+//! The contract of `Engine`: one suite for every engine.
+//!
+//! A case is a function over a [`Rig`]; [`CASES`] lists them all. Each runs on the modelled array
+//! as a test of its own; the kernel tests run the same list on real LVM and LIO.
+//!
+//! What an engine refuses, by kind (and nothing has changed afterwards):
+//!
+//! | wish | kind |
+//! |---|---|
+//! | a pool, volume or port that is not there | `NotFound` |
+//! | the device name of another volume | `AlreadyExists` |
+//! | more than is free | `NoSpace`, with the largest size |
+//! | a size of 0 or of broken extents, a bad name, a LUN number above 255 | `InvalidArgument` |
+//! | a foreign volume | `AccessDenied` |
+//! | a volume that is held open or exported, or a mark of another job | `InUse` |
+//! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
+//! | a LUN number that is taken | `InUse` |
+//! | a pool that lacks a disk; a cancelled step | `Unavailable` |
+//! | a machine that does not answer | `Timeout` |
+
+mod bench;
+mod crashes;
+mod growth;
+mod maps;
+mod rig;
+mod sim;
+mod volumes;
+
+pub use rig::Rig;
+
+/// One case.
+pub type Case = fn(&mut dyn Rig);
+
+macro_rules! cases {
+    ($($area:ident: $($case:ident)*;)*) => {
+        /// Every case by its name.
+        #[allow(dead_code, reason = "for rigs that run the list in one process")]
+        pub const CASES: &[(&str, Case)] = &[$($(
+            (concat!(stringify!($area), "::", stringify!($case)), $area::$case as Case),
+        )*)*];
+
+        /// Every case on the modelled array.
+        mod on_sim {$(
+            mod $area {$(
+                #[test]
+                fn $case() {
+                    super::super::$area::$case(&mut super::super::sim::SimRig::new());
+                }
+            )*}
+        )*}
+    };
+}
+
+cases! {
+    volumes:
+        a_created_volume_is_listed_with_its_marks
+        creating_twice_makes_one
+        an_impossible_volume_is_refused
+        a_full_pool_says_how_much_would_fit
+        a_volume_may_take_all_that_is_available
+        zeroing_reports_progress_up_to_the_size
+        zeroing_stops_when_cancelled
+        only_the_job_that_marked_a_volume_touches_it
+        a_finished_volume_is_not_removed
+        removing_frees_the_room_and_twice_is_once
+        marks_come_and_go
+        a_foreign_volume_is_left_alone
+        a_held_volume_is_left_alone
+        an_exported_volume_is_not_removed
+        a_rename_changes_the_name_only
+        a_volume_that_is_gone_is_not_found
+        a_pool_that_is_not_there_is_not_found
+        a_pool_that_lacks_a_disk_makes_nothing;
+    growth:
+        the_new_part_holds_zeros_and_the_old_part_its_data
+        growing_twice_is_once
+        a_mapped_volume_grows
+        only_the_marked_reserve_is_taken
+        a_wrong_size_is_refused
+        a_lost_reserve_is_an_error;
+    maps:
+        a_mapped_volume_answers_with_its_identifier
+        no_host_reads_old_data
+        another_initiator_sees_nothing
+        capitals_in_a_name_make_no_difference
+        mapping_twice_is_once
+        unmapping_takes_that_map_only
+        an_impossible_map_is_refused
+        a_taken_number_is_refused
+        a_foreign_map_is_reported_and_kept
+        a_lost_map_is_seen_and_made_again
+        converging_shows_exactly_what_is_listed
+        converging_tries_everything
+        the_identifier_survives_another_export
+        a_stalled_machine_ends_in_a_timeout;
+    crashes:
+        a_creation_cut_anywhere_can_be_undone
+        a_creation_cut_anywhere_can_be_completed
+        a_growth_cut_anywhere_leaves_old_or_new
+        a_removal_cut_anywhere_can_be_completed
+        everything_is_the_same_after_a_reboot
+        ports_are_closed_until_converged
+        every_change_moves_the_fingerprint;
+}

@@ -1,0 +1,248 @@
+//! The rig of the real array: LVM and the kernel's target in the test machine, looked at by LVM's
+//! own commands and by initiators of libiscsi and QEMU.
+//!
+//! One volume group `vg0` serves all cases; each starts on a cleaned machine.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Output};
+
+use standpipe::array::{Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::engine::linux::{LinuxEngine, Settings, TargetSettings};
+
+use crate::contract::{CASES, Rig};
+
+const IQN: &str = "iqn.2026-11.example.array:contract";
+const PORTAL: &str = "127.0.0.1:3260";
+
+/// Takes the whole kernel target down, whoever made it.
+const CLEAR_TARGET: &str = r#"
+    cd /sys/kernel/config/target
+    empty() { find "$1" -maxdepth 1 -type l -exec rm {} +; rmdir "$1"; }
+    for group in iscsi/iqn*/tpgt_*; do
+        [ -d "$group" ] || continue
+        for acl in $group/acls/*; do
+            [ -d "$acl" ] || continue
+            for lun in $acl/lun_*; do [ ! -d "$lun" ] || empty $lun; done
+            rmdir $acl
+        done
+        for lun in $group/lun/lun_*; do [ ! -d "$lun" ] || empty $lun; done
+        echo 0 > $group/enable
+        for portal in $group/np/*; do [ ! -d "$portal" ] || rmdir $portal; done
+        rmdir $group ${group%/*}
+    done
+    for store in core/iblock_*/*/; do [ ! -d "$store" ] || rmdir $store; done
+    for hba in core/iblock_*; do [ ! -d "$hba" ] || rmdir $hba; done
+"#;
+
+/// Takes down what cases stacked upon volumes.
+const RELEASE: &str =
+    "for held in /dev/mapper/held-*; do [ ! -e $held ] || dmsetup remove --retry $held; done";
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_contract_linux() {
+    let mut failed = 0;
+    for (name, case) in CASES {
+        let verdict = catch_unwind(AssertUnwindSafe(|| case(&mut LinuxRig::new())));
+        println!("case {name} ... {}", if verdict.is_ok() { "ok" } else { "FAILED" });
+        failed += usize::from(verdict.is_err());
+    }
+    clear();
+    assert_eq!(failed, 0, "cases failed on the real array");
+}
+
+/// The machine with the gateway's engine.
+struct LinuxRig {
+    engine: Option<LinuxEngine>,
+}
+
+impl LinuxRig {
+    /// A clean machine.
+    fn new() -> Self {
+        clear();
+        let engine = start();
+        engine.converge(&[]).expect("nothing to show");
+        Self { engine: Some(engine) }
+    }
+
+    fn linux(&self) -> &LinuxEngine {
+        self.engine.as_ref().expect("it runs but for the moment of a reboot")
+    }
+
+    fn device(&self, volume: &VolumeId) -> String {
+        self.lvs()[volume].0.clone()
+    }
+
+    /// What an initiator's tool says about a LUN; `None` when it fails.
+    fn ask(&self, tool: &[&str], initiator: &InitiatorName, lun: u16) -> Option<Vec<u8>> {
+        let output = Command::new(tool[0])
+            .args(&tool[1..])
+            .args(["-i", &initiator.folded()])
+            .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
+            .output()
+            .expect("the tool runs");
+        output.status.success().then_some(output.stdout)
+    }
+
+    /// Whether QEMU's initiator succeeds with a command on a LUN.
+    fn qemu(&self, initiator: &InitiatorName, lun: u16, command: &str) -> bool {
+        let image = format!(
+            "driver=iscsi,transport=tcp,portal={PORTAL},target={IQN},lun={lun},initiator-name={}",
+            initiator.folded()
+        );
+        let output = Command::new("qemu-io")
+            .args(["--image-opts", &image, "-c", command])
+            .output()
+            .expect("qemu-io runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        output.status.success() && !text.contains("failed")
+    }
+
+    /// The identifier in a page 0x83 as `iscsi-inq` prints it: raw, and only up to its first zero
+    /// byte. What is cut off is taken from the volume that begins so.
+    fn naa(&self, page: &[u8]) -> Option<Naa> {
+        let start = b"Designator Type:(3) NAA\nDesignator:[";
+        let at = page.windows(start.len()).position(|part| part == start)? + start.len();
+        let end = page[at..].windows(2).position(|part| part == b"]\n")? + at;
+        let digits: String = page[at..end].iter().map(|byte| format!("{byte:02X}")).collect();
+        if digits.len() == 32 {
+            return Naa::parse(&digits);
+        }
+        let begins = format!("{digits}00");
+        let volumes = self.linux().scan().expect("a scan").volumes;
+        let known = volumes.iter().map(|volume| volume.naa);
+        known.clone().find(|naa| naa.to_string().starts_with(&begins))
+    }
+}
+
+fn start() -> LinuxEngine {
+    let portals = vec![PORTAL.parse().expect("an address")];
+    let target = TargetSettings { iqn: Iqn::from(IQN), portals };
+    LinuxEngine::open(Settings::new(vec!["vg0".into()], vec![target])).expect("the engine opens")
+}
+
+/// A machine without volumes and without a target.
+fn clear() {
+    sh(CLEAR_TARGET);
+    sh(RELEASE);
+    sh("udevadm settle; lvremove -q -y vg0");
+}
+
+/// Runs a script that must succeed; returns its output.
+fn sh(script: &str) -> String {
+    let Output { status, stdout, stderr } =
+        Command::new("sh").args(["-c", script]).output().expect("sh runs");
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{script}: {text}{}", String::from_utf8_lossy(&stderr));
+    text
+}
+
+impl Rig for LinuxRig {
+    fn engine(&self) -> &dyn Engine {
+        self.linux()
+    }
+
+    fn pool(&self) -> PoolId {
+        PoolId::from(sh("vgs --noheadings -o vg_uuid vg0").trim())
+    }
+
+    fn port(&self) -> PortId {
+        PortId { iqn: Iqn::from(IQN), tag: 1 }
+    }
+
+    fn two_slices(&self) -> u64 {
+        128 << 20
+    }
+
+    /// The gateway's process and everything that a boot loses: exports and activations.
+    fn reboot(&mut self) {
+        self.engine = None;
+        sh(CLEAR_TARGET);
+        sh("udevadm settle; vgchange -q -an vg0");
+        self.engine = Some(start());
+    }
+
+    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
+        let listed = sh("lvs --noheadings --units b --nosuffix -o lv_uuid,lv_name,lv_size vg0");
+        let rows = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row.len() == 3)
+            .map(|row| (row[0].into(), (row[1].to_owned(), row[2].parse().expect("bytes"))))
+            .collect()
+    }
+
+    fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
+        let listed = Command::new("iscsi-ls")
+            .args(["-s", "-i", &initiator.folded(), &format!("iscsi://{PORTAL}")])
+            .output()
+            .expect("iscsi-ls runs");
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        if !listed.status.success() || !text.contains(IQN) {
+            return None;
+        }
+        let numbers = text.lines().filter_map(|line| {
+            let number = line.trim().strip_prefix("Lun:")?.split_whitespace().next()?;
+            number.parse::<u16>().ok()
+        });
+        let identified = numbers.filter_map(|lun| {
+            let page = self.ask(&["iscsi-inq", "-e", "1", "-c", "131"], initiator, lun)?;
+            Some((lun, self.naa(&page)?))
+        });
+        Some(identified.collect())
+    }
+
+    fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64> {
+        let answer = self.ask(&["iscsi-readcapacity16", "-s"], initiator, lun)?;
+        String::from_utf8_lossy(&answer).trim().parse().ok()
+    }
+
+    fn reads(&self, initiator: &InitiatorName, lun: u16, range: Range<u64>, byte: u8) -> bool {
+        let (start, length) = (range.start, range.end - range.start);
+        self.qemu(initiator, lun, &format!("read -P {byte} {start} {length}"))
+    }
+
+    fn writes(&self, initiator: &InitiatorName, lun: u16, range: Range<u64>, byte: u8) -> bool {
+        let (start, length) = (range.start, range.end - range.start);
+        self.qemu(initiator, lun, &format!("write -P {byte} {start} {length}"))
+    }
+
+    fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
+        sh(&format!("lvcreate -q -y -n {device} -L {size}b vg0"));
+        VolumeId::from(sh(&format!("lvs --noheadings -o lv_uuid vg0/{device}")).trim())
+    }
+
+    /// Stacks a device upon it, as an encrypted volume or a mount would claim it.
+    fn hold(&self, volume: &VolumeId, open: bool) {
+        let device = self.device(volume);
+        sh(&if open {
+            let size = self.lvs()[volume].1 / 512;
+            format!("dmsetup create held-{device} --table '0 {size} linear /dev/vg0/{device} 0'")
+        } else {
+            format!("udevadm settle; dmsetup remove --retry held-{device}")
+        });
+    }
+
+    fn foreign_map(&self, map: &Map) {
+        let device = self.device(&map.volume);
+        let (initiator, lun) = (map.initiator.folded(), map.lun);
+        sh(&format!(
+            "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
+             mkdir core/iblock_7; mkdir core/iblock_7/{device}
+             echo udev_path=/dev/vg0/{device} > core/iblock_7/{device}/control
+             echo 1 > core/iblock_7/{device}/enable
+             mkdir $group/lun/lun_40; ln -s core/iblock_7/{device} $group/lun/lun_40/theirs
+             mkdir -p $group/acls/{initiator}; mkdir $group/acls/{initiator}/lun_{lun}
+             ln -s $group/lun/lun_40 $group/acls/{initiator}/lun_{lun}/theirs"
+        ));
+    }
+
+    fn lose_map(&self, map: &Map) {
+        let row = format!(
+            "/sys/kernel/config/target/iscsi/{IQN}/tpgt_1/acls/{}/lun_{}",
+            map.initiator.folded(),
+            map.lun
+        );
+        sh(&format!("find {row} -maxdepth 1 -type l -exec rm {{}} + && rmdir {row}"));
+    }
+}
