@@ -322,7 +322,7 @@ class Run:
 
 
 def main():
-    chosen = options(__doc__, several_urls=True)
+    chosen = options(__doc__)
     checks = Checks("lsm_calls", chosen.verbose)
     for url in chosen.urls:
         Run(checks, chosen, url).run()

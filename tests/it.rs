@@ -5,6 +5,8 @@
     reason = "nothing of a test binary is reachable; `pub` marks what a layer shares"
 )]
 
+#[path = "array/mod.rs"]
+mod array;
 #[path = "contract/mod.rs"]
 mod contract;
 
