@@ -264,6 +264,7 @@ impl Rig for LinuxRig {
         sh(&format!(
             "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
+             echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
              echo udev_path=/dev/vg0/{device} > core/iblock_7/{device}/control
              echo 1 > core/iblock_7/{device}/enable
              mkdir $group/lun/lun_40; ln -s core/iblock_7/{device} $group/lun/lun_40/theirs
