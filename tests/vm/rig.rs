@@ -122,9 +122,10 @@ impl LinuxRig {
         let begins = format!("{digits}00");
         let volumes = self.linux().scan().expect("a scan").volumes;
         let known = volumes.iter().map(|volume| volume.naa);
-        known
+        let known = known
             .clone()
-            .find(|naa| naa.to_string().starts_with(&begins))
+            .find(|naa| naa.to_string().starts_with(&begins));
+        known.or_else(|| Naa::parse(&format!("{digits:0<32}")))
     }
 }
 
@@ -220,6 +221,8 @@ impl Rig for LinuxRig {
                 .output()
                 .expect("iscsi-ls runs");
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&listed.stderr);
+            eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
             (listed.status.success() && text.contains(IQN)).then_some(text)
         })?;
         let numbers = listed.lines().filter_map(|line| {
