@@ -6,9 +6,6 @@
 mod operations;
 mod parameters;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -18,7 +18,7 @@ use crate::schema::class::{
     Standpipe_RegisteredProfile as Profile, Standpipe_StorageCapabilities as Capabilities,
     Standpipe_StoragePool as Pool, Standpipe_StorageVolume as Volume,
 };
-use crate::schema::method::Standpipe_GroupMaskingMappingService::{AddMembers, CreateGroup};
+use crate::schema::method::Standpipe_GroupMaskingMappingService::CreateGroup;
 use crate::schema::method::Standpipe_StorageCapabilities::CreateGoalSettings;
 use crate::schema::method::Standpipe_StoragePool::GetSupportedSizeRange;
 use crate::schema::{ClassDecl, MethodDecl, Outcome, Outputs};
@@ -424,17 +424,9 @@ impl Model for Board {
                 .set(GetSupportedSizeRange::MinimumVolumeSize, 4096u64)
                 .returns(0u32));
         }
-        if let Some(given) = call.of(AddMembers) {
-            let members = call.elements(&given, AddMembers::Members)?;
-            let group = call.element(&given, AddMembers::MaskingGroup)?;
-            self.tell(format!("members {members:?} of {group:?}"));
-            return Ok(Outputs::new(AddMembers).returns(0u32));
-        }
         if let Some(given) = call.of(CreateGroup) {
             let name = given.need(CreateGroup::GroupName)?;
-            let members = given.of(CreateGroup::Members);
-            let members =
-                members.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let members = call.elements(&given, CreateGroup::Members)?;
             self.tell(format!("group {name} of {members:?}"));
             return Ok(Outputs::new(CreateGroup).returns(0u32));
         }

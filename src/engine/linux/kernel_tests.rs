@@ -625,7 +625,14 @@ fn vm_a_volume_that_a_program_has_open_is_not_removed() {
     let device = volumes(&engine).remove(0).device;
     let reader = fs::File::open(format!("/dev/vg0/{device}")).expect("the device is there");
     let job = JobId::new();
-    refused(&engine, &Step::Mark { volume: Subject::Known(id.clone()), job }, Kind::InUse);
+    refused(
+        &engine,
+        &Step::Mark {
+            volume: Subject::Known(id.clone()),
+            job,
+        },
+        Kind::InUse,
+    );
     drop(reader);
     delete(&engine, &id);
     assert_eq!(lvs().trim(), "");

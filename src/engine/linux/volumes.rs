@@ -2,9 +2,7 @@
 //! and mark, before it changes anything, and looks again afterwards.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -420,52 +418,54 @@ impl LinuxEngine {
     }
 }
 
-/// Zeroes on a thread of its own: the kernel may hang, the caller may not.
+/// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
+/// each slice, so that a wish to stop is heard there and then.
 fn zero_watched(device: PathBuf, size: u64, progress: &dyn Progress) -> Result<(), Error> {
     enum Word {
         Done(u64),
         End(std::io::Result<Zeroed>),
     }
-    let (sender, words) = channel();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
+    let (sender, words) = sync_channel(1);
+    let (answer, answers) = sync_channel(1);
     let path = device.clone();
     thread::spawn(move || {
         let end = blockdev::zero(&path, size, |done| {
-            sender.send(Word::Done(done)).is_ok() && !stopped.load(Ordering::Relaxed)
+            // Without an answer nobody is waiting any more.
+            sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
         });
-        // Nobody may be waiting any more.
         let _ = sender.send(Word::End(end));
     });
     loop {
-        match words.recv_timeout(STANDSTILL) {
+        let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
             Ok(Word::Done(done)) => {
                 progress.report(done, size);
-                stop.fetch_or(progress.is_cancelled(), Ordering::Relaxed);
+                let _ = answer.send(!progress.is_cancelled());
+                continue;
             }
             Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
             Ok(Word::End(Ok(Zeroed::Stopped))) => {
                 return Err(Error::unavailable("the job was cancelled"));
             }
-            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                let message = format!("{} is open elsewhere; close it first", device.display());
-                return Err(Error::in_use(message).caused_by(error));
-            }
-            Ok(Word::End(Err(error))) => {
-                let message = format!("{} cannot be zeroed; see the log", device.display());
-                return Err(Error::unavailable(message).caused_by(error));
-            }
+            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
+                Kind::InUse,
+                "is open elsewhere; close it first",
+                Some(error),
+            ),
+            Ok(Word::End(Err(error))) => (
+                Kind::Unavailable,
+                "cannot be zeroed; see the log",
+                Some(error),
+            ),
             Err(RecvTimeoutError::Timeout) => {
-                stop.store(true, Ordering::Relaxed);
-                return Err(Error::timeout(format!(
-                    "zeroing {} stands still",
-                    device.display()
-                )));
+                (Kind::Timeout, "does not get on with being zeroed", None)
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::bug("the zeroing thread ended without a word"));
-            }
-        }
+            Err(RecvTimeoutError::Disconnected) => (Kind::Bug, "was left while being zeroed", None),
+        };
+        let error = Error::new(kind, format!("{} {message}", device.display()));
+        return Err(match source {
+            Some(source) => error.caused_by(source),
+            None => error,
+        });
     }
 }
 

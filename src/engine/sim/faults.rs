@@ -52,6 +52,11 @@ impl Script {
         self.faults.remove(&self.taken)
     }
 
+    /// Forgets what is to come.
+    pub(super) fn clear(&mut self) {
+        self.faults.clear();
+    }
+
     /// Sets the fault of a coming step; 1 is the next.
     pub(super) fn set(&mut self, step: u64, fault: Fault) {
         self.faults.insert(self.taken + step.max(1), fault);
