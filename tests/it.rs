@@ -5,5 +5,10 @@
     reason = "nothing of a test binary is reachable; `pub` marks what a layer shares"
 )]
 
+#[path = "array/mod.rs"]
+mod array;
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "vm/rig.rs"]
+mod vm;

@@ -1,7 +1,8 @@
 //! The array as the rest of the program holds it: look, ask, wait, cancel.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
@@ -10,20 +11,22 @@ use crate::identity::Identity;
 use crate::store::{Batch, Store, Table};
 
 use super::command::{Command, Effect};
-use super::engine::Engine;
-use super::error::{Error, Kind};
-use super::ids::JobId;
+use super::engine::{Engine, PoolFacts, Step, Unwatched};
+use super::error::Error;
+use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
-use super::locks::{Locks, keys};
+use super::locks::{Key, Locks, keys};
+use super::model::Map;
 use super::plan::plan;
 use super::start;
-use super::work::{Begun, Reached, carry_out, closing, opening};
+use super::work::{Begun, Reached, carry_out, closing, map_of, opening, take_back};
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
-/// How long a command waits for others that hold what it needs.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for others that hold what it needs: less than any method waits for a
+/// command, so that a client never hears of a job that was then refused.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
@@ -35,8 +38,11 @@ struct Inner {
     engine: Arc<dyn Engine>,
     store: Store,
     published: ArcSwap<Inventory>,
-    /// Held while the next picture is put together.
-    writer: Mutex<()>,
+    /// Held while the next picture is put together. When the look began that a pool in the
+    /// present picture comes from: an older look that ends later must not replace it.
+    writer: Mutex<HashMap<PoolId, Instant>>,
+    /// Maps that a failed command left behind in an unknown state.
+    unsure: Mutex<BTreeSet<Map>>,
     versions: watch::Sender<u64>,
     locks: Locks,
     running: Mutex<usize>,
@@ -108,6 +114,7 @@ impl Array {
             versions: watch::Sender::new(inventory.version),
             published: ArcSwap::from_pointee(inventory),
             writer: Mutex::default(),
+            unsure: Mutex::default(),
             locks: Locks::default(),
             running: Mutex::default(),
         });
@@ -217,9 +224,14 @@ fn store_failed(error: crate::store::StoreError) -> Error {
 impl Inner {
     /// Publishes the picture that `edit` makes of the present one.
     fn publish(&self, edit: impl FnOnce(&mut Inventory)) {
-        let _next = lock(&self.writer);
+        self.publish_look(|next, _| edit(next));
+    }
+
+    /// The same, for one who brings news of pools.
+    fn publish_look(&self, edit: impl FnOnce(&mut Inventory, &mut HashMap<PoolId, Instant>)) {
+        let mut looks = lock(&self.writer);
         let mut inventory = Inventory::clone(&self.published.load());
-        edit(&mut inventory);
+        edit(&mut inventory, &mut looks);
         inventory.version += 1;
         let version = inventory.version;
         self.published.store(Arc::new(inventory));
@@ -235,7 +247,7 @@ impl Inner {
             )));
         };
         let plan = plan(command, &self.published.load(), id).map_err(refused)?;
-        let begun = Begun { job: id, plan };
+        let begun = Begun::new(id, plan);
         let job = Arc::new(Job::start(
             id,
             begun.plan.title.clone(),
@@ -259,22 +271,26 @@ impl Inner {
 
     /// Writes down and publishes what was reached.
     fn close(&self, begun: &Begun, job: &Job, reached: Reached) -> Ended {
-        let ended = job.ended(&Ok(reached.affected()));
-        if let Err(error) = self.store.write(&closing(&begun.plan, &ended, true, true)) {
-            // The work is done, but nobody will know it after a restart: the journal entry is
-            // still there and says what to do.
+        let mut ended = job.ended(&Ok(reached.affected()));
+        if let Err(error) = self.store.write(&closing(begun, &ended, true, false)) {
             let error = store_failed(error);
-            let ended = job.ended(&Err(error.clone()));
-            self.publish(|next| next.put_job(ended.into()));
-            return Err((error, Some(job.id)));
+            if begun.plan.stands_on_records() {
+                return Err((self.take_back_unwritten(begun, job, error), Some(job.id)));
+            }
+            // It is done, and with the journal entry the next start comes to the same end.
+            tracing::error!(%error, job = %job.id, "the end of a job could not be written");
+            ended.note = Some(error.message);
         }
-        self.publish(|next| {
+        self.publish_look(|next, looks| {
             begun
                 .plan
                 .changes
                 .iter()
                 .for_each(|change| next.take_change(change));
-            if let Some(pool) = reached.pool {
+            if let Some((look, pool)) = reached.pool
+                && looks.get(&pool.pool.id).is_none_or(|known| *known <= look)
+            {
+                looks.insert(pool.pool.id.clone(), look);
                 next.take_pool(pool);
             }
             next.put_job(ended.into());
@@ -282,19 +298,61 @@ impl Inner {
         Ok((reached.effect, job.id))
     }
 
+    /// Records that could not be written are not in force: what hosts see goes back to what the
+    /// records say. The next start finds the journal entry and comes to the same end.
+    fn take_back_unwritten(&self, begun: &Begun, job: &Job, error: Error) -> Error {
+        let mut ended = job.ended(&Err(error.clone()));
+        if let Err(left) = take_back(&begun.plan, begun.plan.steps.len(), self.engine.as_ref()) {
+            ended.note = Some(self.left_behind(begun, &left));
+        }
+        self.publish(|next| next.put_job(ended.into()));
+        error
+    }
+
     fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
         let mut ended = job.ended(&Err(error.clone()));
-        ended.note = left.map(|left| {
-            format!("not everything could be taken back ({left}); the next start tries again")
-        });
-        if let Err(error) = self
-            .store
-            .write(&closing(&begun.plan, &ended, false, left.is_none()))
-        {
+        ended.note = left.map(|left| self.left_behind(begun, left));
+        // Maps follow the records at every start; only what volumes need stays in the journal.
+        let left = left.is_some() && begun.plan.goal.pool().is_some();
+        if let Err(error) = self.store.write(&closing(begun, &ended, false, left)) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
         self.publish(|next| next.put_job(ended.clone().into()));
         ended
+    }
+
+    /// Remembers what could not be taken back; tells it in one sentence.
+    fn left_behind(&self, begun: &Begun, left: &Error) -> String {
+        let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
+        lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
+        let again = match begun.plan.goal.pool() {
+            Some(_) => "the next start tries again",
+            None => "it is tried again until hosts see what the masking views say",
+        };
+        format!("not everything could be taken back ({left}); {again}")
+    }
+
+    /// Brings the maps that a failed command left in an unknown state into the one that the
+    /// records say, as soon as the engine can.
+    fn mend(&self) {
+        if lock(&self.unsure).is_empty() {
+            return;
+        }
+        let Some(_held) = self.locks.take([Key::Masking].into(), Duration::ZERO) else {
+            return;
+        };
+        let unsure = lock(&self.unsure).clone();
+        let shown: BTreeSet<Map> = self.published.load().all_maps().into_iter().collect();
+        for map in unsure {
+            let step = match shown.contains(&map) {
+                true => Step::Map(map.clone()),
+                false => Step::Unmap(map.clone()),
+            };
+            match self.engine.apply(&step, &Unwatched) {
+                Ok(()) => drop(lock(&self.unsure).remove(&map)),
+                Err(error) => tracing::warn!(?step, %error, "hosts may not see what they should"),
+            }
+        }
     }
 
     /// After a failure only a look tells what is there.
@@ -306,29 +364,25 @@ impl Inner {
         }
     }
 
-    /// Looks at everything again. What a command published meanwhile is newer than the look, so
-    /// the look is taken again then.
+    /// Looks at everything again. A pool that a command looked at meanwhile stays as that
+    /// command saw it.
     fn refresh(&self) -> Result<(), Error> {
-        for _ in 0..5 {
-            let before = self.published.load().version;
-            let facts = self.engine.scan()?;
-            let _next = lock(&self.writer);
-            let present = self.published.load();
-            if present.version != before {
-                continue;
+        let look = Instant::now();
+        let facts = self.engine.scan()?;
+        self.publish_look(|next, looks| {
+            let newer: Vec<PoolFacts> = looks
+                .iter()
+                .filter(|(_, known)| **known > look)
+                .filter_map(|(pool, _)| next.pool_facts(pool))
+                .collect();
+            looks.retain(|_, known| *known > look);
+            for pool in &facts.pools {
+                looks.entry(pool.id.clone()).or_insert(look);
             }
-            let mut inventory = Inventory::clone(&present);
-            inventory.take_facts(facts);
-            inventory.version += 1;
-            let version = inventory.version;
-            self.published.store(Arc::new(inventory));
-            self.versions.send_replace(version);
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Unavailable,
-            "the array changes too fast to be looked at",
-        ))
+            next.take_facts(facts);
+            newer.into_iter().for_each(|pool| next.take_pool(pool));
+        });
+        Ok(())
     }
 
     fn forget(&self, jobs: &[JobId]) -> Result<(), Error> {
@@ -364,14 +418,16 @@ fn watch_outside(array: &Weak<Inner>) {
         std::thread::sleep(WATCH_EVERY);
         let Some(inner) = array.upgrade() else { return };
         inner.expire_jobs();
+        inner.mend();
         let now = inner.engine.fingerprint().map_err(|error| {
             tracing::warn!(%error, "the state outside could not be read");
         });
         if now.is_err() || Some(&now) != seen.as_ref() {
-            if let Err(error) = inner.refresh() {
-                tracing::warn!(%error, "the array could not be looked at");
+            match inner.refresh() {
+                Ok(()) => seen = Some(now),
+                // What has changed is still to be seen.
+                Err(error) => tracing::warn!(%error, "the array could not be looked at"),
             }
-            seen = Some(now);
         }
     }
 }

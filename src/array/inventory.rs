@@ -307,6 +307,14 @@ impl Inventory {
         self.replace_volumes(gone, facts.volumes);
     }
 
+    /// A pool with its volumes, as an engine would report it.
+    pub(super) fn pool_facts(&self, id: &PoolId) -> Option<PoolFacts> {
+        Some(PoolFacts {
+            pool: Pool::clone(self.pools.get(id)?),
+            volumes: self.volumes_in(id).map(|v| Volume::clone(v)).collect(),
+        })
+    }
+
     /// Puts `volumes` in the place of those named in `old`; what is the same stays as it is.
     fn replace_volumes(&mut self, old: Vec<VolumeId>, volumes: Vec<Volume>) {
         let kept: OrdSet<VolumeId> = volumes.iter().map(|v| v.id.clone()).collect();

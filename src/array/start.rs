@@ -1,6 +1,6 @@
 //! Start-up: end what was begun, adopt what is exported, bring the targets into the stored state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::store::{Batch, Store, Table};
 use super::change::Change;
 use super::engine::Engine;
 use super::error::Error;
-use super::ids::{GroupId, InitiatorName, PortId, ViewId};
+use super::ids::{GroupId, InitiatorName, JobId, PortId, ViewId};
 use super::inventory::{Inventory, SystemName};
-use super::job::{Job, JobState};
+use super::job::Job;
 use super::model::{Group, Initiator, Map, Members, View};
 use super::work::{Begun, Recovered, closing, recover};
 
@@ -32,8 +32,13 @@ pub(super) fn start(
     store: &Store,
     system: SystemName,
 ) -> Result<Inventory, Error> {
-    let (system, fresh) = system_record(store, system)?;
-    let mut inventory = Inventory::new(system);
+    let known = system_record(store)?;
+    let fresh = known.is_none();
+    let system = SystemName {
+        name: known.unwrap_or_else(|| system.name.clone()),
+        label: system.label,
+    };
+    let mut inventory = Inventory::new(system.clone());
     for (_, initiator) in load::<Initiator>(store, Table::Initiators)? {
         inventory.take_change(&Change::PutInitiator(initiator));
     }
@@ -48,19 +53,23 @@ pub(super) fn start(
         .map(|(_, job)| (job.id, job))
         .collect();
     let mut warnings = Vec::new();
+    let mut unfinished = BTreeSet::new();
     for (_, begun) in load::<Begun>(store, Table::Journal)? {
         let job = jobs.remove(&begun.job);
         let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
+        unfinished.insert(ended.id);
         jobs.insert(ended.id, ended);
     }
     jobs.into_values()
         .for_each(|job| inventory.put_job(job.into()));
     let facts = engine.scan()?;
     if fresh {
-        adopt(store, &mut inventory, &facts.maps, &mut warnings)?;
+        begin(store, &system, &mut inventory, &facts.maps, &mut warnings)?;
     }
+    let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();
     inventory.take_facts(facts);
-    let maps = showable(&inventory, &mut warnings);
+    warn_of_unfinished(&inventory, &unfinished, &mut warnings);
+    let maps = showable(&inventory, &shown, &mut warnings);
     if let Err(error) = engine.converge(&maps) {
         warnings.push(format!(
             "not everything that should be shown to hosts is: {error}"
@@ -74,12 +83,25 @@ pub(super) fn start(
     Ok(inventory)
 }
 
-/// The maps of volumes that are there and are this array's; the others are warned about.
-fn showable(inventory: &Inventory, warnings: &mut Vec<String>) -> Vec<Map> {
+/// A mark of unfinished work that the journal knows nothing of: without it nothing is removed.
+fn warn_of_unfinished(inventory: &Inventory, known: &BTreeSet<JobId>, warnings: &mut Vec<String>) {
+    for volume in inventory.volumes() {
+        if let Some(job) = volume.job.filter(|job| !known.contains(job)) {
+            warnings.push(format!(
+                "volume '{}' ({}) was left unfinished by job {job}, of which nothing is stored; \
+                 look at it and remove it or its mark",
+                volume.name, volume.device
+            ));
+        }
+    }
+}
+
+/// The maps that are to be there: those of volumes that are there, and those that hosts see now.
+/// A volume may be missing only because its pool could not be read; who reads it already goes on.
+fn showable(inventory: &Inventory, shown: &BTreeSet<Map>, warnings: &mut Vec<String>) -> Vec<Map> {
     let (good, bad): (Vec<_>, Vec<_>) = inventory.all_maps().into_iter().partition(|map| {
-        inventory
-            .volume(&map.volume)
-            .is_some_and(|volume| volume.job.is_none())
+        let volume = inventory.volume(&map.volume);
+        volume.map_or_else(|| shown.contains(map), |volume| volume.job.is_none())
     });
     for map in bad {
         warnings.push(format!(
@@ -100,34 +122,18 @@ fn load<T: DeserializeOwned>(store: &Store, table: Table) -> Result<Vec<(String,
     })
 }
 
-/// The lasting name of the system; made once. Tells whether it was made now.
-fn system_record(store: &Store, system: SystemName) -> Result<(SystemName, bool), Error> {
-    if let Some((_, record)) = load::<SystemRecord>(store, Table::System)?.pop() {
-        if record.format != FORMAT {
-            return Err(Error::not_supported(format!(
-                "the stored state has format {}, this program reads format {FORMAT}",
-                record.format
-            )));
-        }
-        return Ok((
-            SystemName {
-                name: record.name,
-                label: system.label,
-            },
-            false,
-        ));
-    }
-    let mut batch = Batch::new();
-    let record = SystemRecord {
-        format: FORMAT,
-        name: system.name.clone(),
-        label: system.label.clone(),
+/// The lasting name of the system; none in an empty store.
+fn system_record(store: &Store) -> Result<Option<String>, Error> {
+    let Some((_, record)) = load::<SystemRecord>(store, Table::System)?.pop() else {
+        return Ok(None);
     };
-    batch.put(Table::System, "system", &record);
-    store
-        .write(&batch)
-        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
-    Ok((system, true))
+    if record.format != FORMAT {
+        return Err(Error::not_supported(format!(
+            "the stored state has format {}, this program reads format {FORMAT}",
+            record.format
+        )));
+    }
+    Ok(Some(record.name))
 }
 
 /// Ends one piece of work that a crash interrupted.
@@ -147,7 +153,16 @@ fn end_begun(
             String::new(),
         )
     });
-    let (mut ended, reached, clean) = match recover(&begun.plan, engine) {
+    let (ended, reached, left) = match recover(begun, engine) {
+        // Who was told that it failed is told why; the note says what became of it since.
+        Recovered::Finished(_) if begun.failed => {
+            job.note = Some("it turned out after a restart that it was done after all".into());
+            (told(job), true, false)
+        }
+        Recovered::RolledBack if begun.failed => {
+            job.note = Some("what was left of it was taken back after a restart".into());
+            (told(job), false, false)
+        }
         Recovered::Finished(reached) => {
             job.note = Some("a restart interrupted it; it was finished afterwards".into());
             begun
@@ -155,45 +170,89 @@ fn end_begun(
                 .changes
                 .iter()
                 .for_each(|change| inventory.take_change(change));
-            (job.ended(&Ok(reached.affected())), true, true)
+            (job.ended(&Ok(reached.affected())), true, false)
         }
-        Recovered::RolledBack => {
-            job.note = Some("a restart interrupted it; it was rolled back".into());
-            let error = Error::unavailable("a restart interrupted the job; it was rolled back");
-            (job.ended(&Err(error)), false, true)
+        // Maps follow the records when the targets converge.
+        Recovered::Stuck(_) | Recovered::RolledBack if begun.plan.goal.pool().is_none() => {
+            rolled_back(job)
         }
+        Recovered::RolledBack => rolled_back(job),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
                 job.title
             ));
             job.note = Some("a restart interrupted it; the next start tries to end it".into());
-            (job.ended(&Err(error)), false, false)
+            let ended = match begun.failed {
+                true => told(job),
+                false => job.ended(&Err(error)),
+            };
+            (ended, false, true)
         }
     };
-    if ended.state == JobState::Cancelled {
-        ended.state = JobState::Failed;
-    }
     store
-        .write(&closing(&begun.plan, &ended, reached, clean))
+        .write(&closing(begun, &ended, reached, left))
         .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
     Ok(ended)
 }
 
-/// With an empty store, what is shown to hosts already becomes views: a lost store hides nothing.
-fn adopt(
+/// The end of work that was rolled back: the job, whether the goal was reached, what is left.
+fn rolled_back(mut job: Job) -> (Job, bool, bool) {
+    job.note = Some("a restart interrupted it; it was rolled back".into());
+    let error = Error::unavailable("a restart interrupted the job; it was rolled back");
+    (job.ended(&Err(error)), false, false)
+}
+
+/// A job of whose end somebody was told: it stays as it was told.
+fn told(job: Job) -> Job {
+    if job.is_finished() {
+        return job;
+    }
+    // The record's time was up, or its last state could not be written.
+    job.ended(&Err(Error::unavailable("the job failed before a restart")))
+}
+
+/// Begins an empty store, in one transaction: were the name written alone, a start that failed
+/// after it would let the next one hide what it should have adopted.
+fn begin(
     store: &Store,
+    system: &SystemName,
     inventory: &mut Inventory,
     maps: &[Map],
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
+    let changes = adopt(maps);
+    let mut batch = Batch::new();
+    let record = SystemRecord {
+        format: FORMAT,
+        name: system.name.clone(),
+        label: system.label.clone(),
+    };
+    batch.put(Table::System, "system", &record);
+    changes
+        .iter()
+        .for_each(|change| change.write_to(&mut batch));
+    store
+        .write(&batch)
+        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+    changes
+        .iter()
+        .for_each(|change| inventory.take_change(change));
+    if !changes.is_empty() {
+        warnings.push(
+            "the stored state was missing; what is shown to hosts was adopted as masking views"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// What is shown to hosts already, as views: a lost store hides nothing.
+fn adopt(maps: &[Map]) -> Vec<Change> {
     let mut paths: BTreeMap<(&InitiatorName, &PortId), BTreeMap<_, u16>> = BTreeMap::new();
     for map in maps {
         let luns = paths.entry((&map.initiator, &map.port)).or_default();
         luns.insert(map.volume.clone(), map.lun);
-    }
-    if paths.is_empty() {
-        return Ok(());
     }
     let mut hosts: BTreeMap<&InitiatorName, GroupId> = BTreeMap::new();
     let mut changes = Vec::new();
@@ -233,18 +292,5 @@ fn adopt(
             luns,
         }));
     }
-    let mut batch = Batch::new();
     changes
-        .iter()
-        .for_each(|change| change.write_to(&mut batch));
-    store
-        .write(&batch)
-        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
-    changes
-        .iter()
-        .for_each(|change| inventory.take_change(change));
-    warnings.push(
-        "the stored state was missing; what is shown to hosts was adopted as masking views".into(),
-    );
-    Ok(())
 }

@@ -1,30 +1,45 @@
 //! Carrying out a plan: journal, steps, undo, verification, records.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Table};
 
 use super::command::Effect;
 use super::engine::{Engine, PoolFacts, Progress, Step, Unwatched};
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::ids::{JobId, VolumeId};
 use super::job::{Element, Job};
 use super::model::{Map, Volume};
-use super::plan::{AfterCrash, Goal, Plan};
+use super::plan::{AfterCrash, Goal, Plan, Planned};
 
 /// Work that began: what a restart needs to end it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Begun {
     pub(super) job: JobId,
     pub(super) plan: Plan,
+    /// Whether somebody was told already that it failed: from then on it is only taken back.
+    #[serde(default)]
+    pub(super) failed: bool,
+}
+
+impl Begun {
+    pub(super) fn new(job: JobId, plan: Plan) -> Self {
+        Self {
+            job,
+            plan,
+            failed: false,
+        }
+    }
 }
 
 /// What was reached.
 #[derive(Debug)]
 pub(super) struct Reached {
     pub(super) effect: Effect,
-    /// What the affected pool is like now, where the plan concerned one.
-    pub(super) pool: Option<PoolFacts>,
+    /// What the affected pool is like, where the plan concerned one, and when the look began.
+    pub(super) pool: Option<(Instant, PoolFacts)>,
 }
 
 /// Why a plan ended without its goal, and whether everything was taken back.
@@ -57,32 +72,76 @@ pub(super) fn carry_out(
     for (taken, planned) in plan.steps.iter().enumerate() {
         if let Err(error) = engine.apply(&planned.step, progress) {
             // The failed step may have done half of its work, so its undo is taken, too.
-            let left = take_back(plan, taken + 1, engine).err();
-            return Err(Box::new(Setback { error, left }));
+            return set_back(plan, taken + 1, engine, error);
         }
     }
-    verify(plan, engine).map_err(|error| {
-        let left = take_back(plan, plan.steps.len(), engine).err();
-        Box::new(Setback { error, left })
-    })
+    verify(plan, engine).or_else(|error| set_back(plan, plan.steps.len(), engine, error))
+}
+
+/// What becomes of a plan after an error in one of its first `taken` steps.
+fn set_back(
+    plan: &Plan,
+    taken: usize,
+    engine: &dyn Engine,
+    error: Error,
+) -> Result<Reached, Box<Setback>> {
+    // A step can fail after it did all of its work, and the last one cannot be taken back then.
+    if let Ok(reached) = verify(plan, engine) {
+        tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
+        return Ok(reached);
+    }
+    // What did not end in time may still happen, after everything was taken back: so this is not
+    // the end of it.
+    let left = match take_back(plan, taken, engine) {
+        Ok(()) if error.kind == Kind::Timeout => Some(error.clone()),
+        other => other.err(),
+    };
+    Err(Box::new(Setback { error, left }))
 }
 
 /// Takes the undos of the first `taken` steps, last first; goes on after a failure.
-fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Result<(), Error> {
-    let undos = plan
-        .steps
-        .iter()
-        .take(taken)
-        .rev()
-        .filter_map(|planned| planned.undo.as_ref());
+pub(super) fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Result<(), Error> {
+    let taken = plan.steps.iter().take(taken).rev();
     let mut first = Ok(());
-    for undo in undos {
-        if let Err(error) = engine.apply(undo, &Unwatched) {
-            tracing::error!(?undo, %error, "a step could not be taken back");
+    for planned in taken {
+        if let Err(error) = undo(plan, planned, engine) {
+            tracing::error!(?planned, %error, "a step could not be taken back");
             first = first.and(Err(error));
         }
     }
     first
+}
+
+/// Takes back one step.
+fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error> {
+    let Some(undo) = &planned.undo else {
+        return Ok(());
+    };
+    if let Step::Rename { volume, name } = &planned.step
+        && !bears(plan, volume, name, engine)?
+    {
+        // It was never renamed, or somebody gave it another name since: that one stays.
+        return Ok(());
+    }
+    match engine.apply(undo, &Unwatched) {
+        // A pool that is there and lacks the volume has nothing that could be taken back.
+        Err(error) if error.kind == Kind::NotFound => match plan.goal.pool() {
+            Some(pool) => engine.scan_pool(pool).map(drop),
+            None => Err(error),
+        },
+        other => other,
+    }
+}
+
+/// Whether the volume bears that name now.
+fn bears(plan: &Plan, volume: &VolumeId, name: &str, engine: &dyn Engine) -> Result<bool, Error> {
+    match plan.goal.pool() {
+        Some(pool) => {
+            let facts = engine.scan_pool(pool)?;
+            Ok(find(&facts, volume).is_some_and(|v| v.name == name))
+        }
+        None => Ok(false),
+    }
 }
 
 /// How unfinished work ended at start-up.
@@ -96,26 +155,35 @@ pub(super) enum Recovered {
     Stuck(Error),
 }
 
-/// Ends work that a crash interrupted.
-pub(super) fn recover(plan: &Plan, engine: &dyn Engine) -> Recovered {
+/// Ends work that a crash interrupted, or that could not be taken back when it failed.
+pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
+    let plan = &begun.plan;
+    // While its pool is missing nothing can be said about a volume, least of all that it is gone.
+    if let Some(pool) = plan.goal.pool()
+        && let Err(error) = engine.scan_pool(pool)
+    {
+        return Recovered::Stuck(error);
+    }
     if let Ok(reached) = verify(plan, engine) {
         return Recovered::Finished(reached);
     }
+    let back = || match take_back(plan, plan.steps.len(), engine) {
+        Ok(()) => Recovered::RolledBack,
+        Err(error) => Recovered::Stuck(error),
+    };
     match plan.after_crash {
-        AfterCrash::Forward => match carry_out(plan, engine, &Unwatched) {
+        AfterCrash::Forward if !begun.failed => match carry_out(plan, engine, &Unwatched) {
             Ok(reached) => Recovered::Finished(reached),
             Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
         },
-        AfterCrash::Back => match take_back(plan, plan.steps.len(), engine) {
-            Ok(()) => Recovered::RolledBack,
-            Err(error) => Recovered::Stuck(error),
-        },
+        AfterCrash::Forward | AfterCrash::Back => back(),
     }
 }
 
 /// Looks again at what the plan was about, and compares it with the goal.
 fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     let unlike = |what: String| Error::bug(format!("{what}; nothing of the request was kept"));
+    let look = Instant::now();
     match &plan.goal {
         Goal::Made { pool, device, size } => {
             let facts = engine.scan_pool(pool)?;
@@ -126,7 +194,7 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
             match made.filter(|v| v.size == *size) {
                 Some(volume) => Ok(Reached {
                     effect: Effect::Volume(volume.id.clone()),
-                    pool: Some(facts),
+                    pool: Some((look, facts)),
                 }),
                 None => Err(unlike(format!(
                     "the new volume is not there with {size} bytes"
@@ -143,7 +211,7 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
             match find(&facts, volume).filter(|v| v.size == *size && v.name == *name) {
                 Some(_) => Ok(Reached {
                     effect: Effect::Volume(volume.clone()),
-                    pool: Some(facts),
+                    pool: Some((look, facts)),
                 }),
                 None => Err(unlike(format!("the volume does not have {size} bytes"))),
             }
@@ -153,7 +221,7 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
             match find(&facts, volume) {
                 None => Ok(Reached {
                     effect: Effect::Gone,
-                    pool: Some(facts),
+                    pool: Some((look, facts)),
                 }),
                 Some(_) => Err(unlike("the volume is still there".to_owned())),
             }
@@ -185,7 +253,7 @@ fn find<'a>(facts: &'a PoolFacts, id: &VolumeId) -> Option<&'a Volume> {
 }
 
 /// The map that a step makes (`true`) or takes away.
-fn map_of(step: &Step) -> Option<(&Map, bool)> {
+pub(super) fn map_of(step: &Step) -> Option<(&Map, bool)> {
     match step {
         Step::Map(map) => Some((map, true)),
         Step::Unmap(map) => Some((map, false)),
@@ -201,17 +269,26 @@ pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
     batch
 }
 
-/// What is written after the last step: the records, the job, and the end of the journal entry.
-pub(super) fn closing(plan: &Plan, job: &Job, reached: bool, clean: bool) -> Batch {
+/// What is written at the end: the job, the records if the goal was reached, and the end of the
+/// journal entry unless something is left.
+pub(super) fn closing(begun: &Begun, job: &Job, reached: bool, left: bool) -> Batch {
     let mut batch = Batch::new();
     if reached {
-        plan.changes
+        begun
+            .plan
+            .changes
             .iter()
             .for_each(|change| change.write_to(&mut batch));
     }
     batch.put(Table::Jobs, job.id.to_string(), job);
-    if clean {
-        batch.remove(Table::Journal, job.id.to_string());
+    if left {
+        let failed = Begun {
+            failed: true,
+            ..begun.clone()
+        };
+        batch.put(Table::Journal, begun.job.to_string(), &failed);
+    } else {
+        batch.remove(Table::Journal, begun.job.to_string());
     }
     batch
 }

@@ -132,10 +132,17 @@ impl Store {
     /// # Errors
     /// When there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let backend = redb::backends::InMemoryBackend::new();
+        Self::over(redb::backends::InMemoryBackend::new())
+    }
+
+    /// A store on a storage of the caller's: memory that outlives it, or storage that fails.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn over(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         let database = redb::Database::builder()
             .create_with_backend(backend)
-            .map_err(during("made"))?;
+            .map_err(during("opened"))?;
         Self::with_tables(database)
     }
 

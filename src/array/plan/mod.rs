@@ -38,6 +38,14 @@ pub(super) struct Plan {
     pub(super) after_crash: AfterCrash,
 }
 
+impl Plan {
+    /// Whether a restart would take it back although all of its steps are done, unless the records
+    /// say so.
+    pub(super) fn stands_on_records(&self) -> bool {
+        self.after_crash == AfterCrash::Back && self.goal.pool().is_none()
+    }
+}
+
 /// A step and what takes it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Planned {
@@ -75,6 +83,18 @@ pub(super) enum Goal {
     Removed { pool: PoolId, volume: VolumeId },
     /// Every map that the steps make is there, every other one gone.
     Shown { effect: Effect },
+}
+
+impl Goal {
+    /// The pool that it is about, if it is about one.
+    pub(super) const fn pool(&self) -> Option<&PoolId> {
+        match self {
+            Self::Made { pool, .. } | Self::Changed { pool, .. } | Self::Removed { pool, .. } => {
+                Some(pool)
+            }
+            Self::Shown { .. } => None,
+        }
+    }
 }
 
 impl Planned {

@@ -52,6 +52,11 @@ impl Script {
         self.faults.remove(&self.taken)
     }
 
+    /// Forgets what is to come; whether there was anything.
+    pub(super) fn clear(&mut self) -> bool {
+        !std::mem::take(&mut self.faults).is_empty()
+    }
+
     /// Sets the fault of a coming step; 1 is the next.
     pub(super) fn set(&mut self, step: u64, fault: Fault) {
         self.faults.insert(self.taken + step.max(1), fault);

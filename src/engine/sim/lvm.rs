@@ -12,7 +12,7 @@ impl Machine {
     /// The volume that a step names; `None` where it is gone.
     pub(super) fn find(&self, subject: &Subject) -> Result<Option<&Lv>, Error> {
         match subject {
-            Subject::Known(id) => Ok(self.volumes.get(id)),
+            Subject::Known(id) => Ok(self.known(id)),
             Subject::Made(pool, device) => {
                 self.pool(pool)?;
                 let id = self.devices.get(&(pool.clone(), device.clone()));

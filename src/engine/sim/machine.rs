@@ -3,7 +3,7 @@
 //! This is the state and its reports; `lvm` and `lio` hold what steps do to it. It knows nothing
 //! of threads, time or scripted faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -100,6 +100,8 @@ pub(super) struct Lun {
 /// The machine.
 pub(super) struct Machine {
     pub(super) pools: Vec<Pool>,
+    /// The pools that cannot be found at present.
+    pub(super) hidden: BTreeSet<PoolId>,
     pub(super) volumes: BTreeMap<VolumeId, Lv>,
     pub(super) devices: BTreeMap<(PoolId, String), VolumeId>,
     pub(super) targets: Vec<Target>,
@@ -195,19 +197,42 @@ impl Pool {
 impl Machine {
     /// The pool of that identity.
     pub(super) fn pool(&self, id: &PoolId) -> Result<&Pool, Error> {
-        let found = self.pools.iter().find(|pool| pool.row.id == *id);
-        found.ok_or_else(|| no_pool(id))
+        let mut found = self.present_pools();
+        found
+            .find(|pool| pool.row.id == *id)
+            .ok_or_else(|| no_pool(id))
     }
 
     /// The same, to change it.
     pub(super) fn pool_mut(&mut self, id: &PoolId) -> Result<&mut Pool, Error> {
-        let found = self.pools.iter_mut().find(|pool| pool.row.id == *id);
+        let hidden = &self.hidden;
+        let mut present = self.pools.iter_mut();
+        let found = present.find(|pool| pool.row.id == *id && !hidden.contains(id));
         found.ok_or_else(|| no_pool(id))
+    }
+
+    fn present_pools(&self) -> impl Iterator<Item = &Pool> {
+        let mut pools = self.pools.iter();
+        std::iter::from_fn(move || pools.find(|pool| !self.hidden.contains(&pool.row.id)))
+    }
+
+    /// Hides a pool, or brings it back.
+    pub(super) fn hide(&mut self, pool: &PoolId, hidden: bool) {
+        match hidden {
+            true => self.hidden.insert(pool.clone()),
+            false => self.hidden.remove(pool),
+        };
+    }
+
+    /// The volume of that identity, where its pool can be found.
+    pub(super) fn known(&self, id: &VolumeId) -> Option<&Lv> {
+        let lv = self.volumes.get(id)?;
+        (!self.hidden.contains(&lv.pool)).then_some(lv)
     }
 
     /// The volume of that identity.
     pub(super) fn volume(&self, id: &VolumeId) -> Result<&Lv, Error> {
-        self.volumes.get(id).ok_or_else(|| {
+        self.known(id).ok_or_else(|| {
             Error::not_found(format!("there is no volume {id}; it may have been removed"))
         })
     }
@@ -221,9 +246,14 @@ impl Machine {
     /// Everything.
     pub(super) fn report(&self) -> Facts {
         Facts {
-            pools: self.pools.iter().map(Pool::report).collect(),
-            volumes: self.volumes.values().map(|lv| self.report_lv(lv)).collect(),
-            disks: self.pools.iter().flat_map(Pool::report_disks).collect(),
+            pools: self.present_pools().map(Pool::report).collect(),
+            volumes: self
+                .volumes
+                .values()
+                .filter(|lv| !self.hidden.contains(&lv.pool))
+                .map(|lv| self.report_lv(lv))
+                .collect(),
+            disks: self.present_pools().flat_map(Pool::report_disks).collect(),
             targets: self.report_targets(),
             nics: self.nics.clone(),
             maps: self.report_maps(),

@@ -105,6 +105,23 @@ impl SimEngine {
         lost.is_some()
     }
 
+    /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
+    /// this array is mapped or exported.
+    pub fn reboot(&self) {
+        let mut machine = self.0.machine();
+        machine.luns.retain(|_, lun| !lun.ours);
+        machine.exports.clear();
+        machine.open = false;
+        machine.generation += 1;
+    }
+
+    /// A pool is away, e.g. its disks were pulled, or back again.
+    pub fn hide_pool(&self, pool: &PoolId, hidden: bool) {
+        let mut machine = self.0.machine();
+        machine.hide(pool, hidden);
+        machine.generation += 1;
+    }
+
     /// A disk fails, or works again; whether there is such a disk.
     pub fn fail_disk(&self, disk: &DiskId, failed: bool) -> bool {
         let mut machine = self.0.machine();
@@ -117,6 +134,11 @@ impl SimEngine {
     /// Lets a coming step fail; 1 is the next.
     pub fn fail_step(&self, step: u64, kind: Kind, moment: Moment) {
         self.0.script().set(step, Fault::Fail(kind, moment));
+    }
+
+    /// Forgets the failures that are still to come; whether there were any.
+    pub fn calm(&self) -> bool {
+        self.0.script().clear()
     }
 
     /// Lets a coming step hang before it does anything; 1 is the next.

@@ -1,0 +1,274 @@
+//! Kill points: the process dies at every moment of every kind of command, also while a failed
+//! one is taken back, and starts again on the same machine or after a reboot of it.
+
+use standpipe::array::{Command, GroupKind, Kind, Members};
+use standpipe::engine::sim::{EXTENT, Moment};
+
+use super::rig::{Picture, Rig, creation, host, machine};
+
+/// A command, made for a prepared array.
+type Wish = fn(&Rig) -> Command;
+
+fn prepared() -> Rig {
+    let rig = Rig::on(machine().foreign_volumes(2).volume_size(EXTENT));
+    rig.show_one();
+    let loose = rig.create("loose", 1);
+    rig.create("free", 3);
+    rig.group("more devices", Members::Volumes(vec![loose]));
+    rig.hosts("more hosts", &["b"]);
+    rig.done(Command::CreateInitiator { name: host("c") });
+    rig
+}
+
+fn volume(rig: &Rig, name: &str) -> standpipe::array::VolumeId {
+    rig.named(name).expect("it was made")
+}
+
+fn group(rig: &Rig, kind: GroupKind, name: &str) -> standpipe::array::GroupId {
+    rig.now().group_named(kind, name).expect("it was made").id
+}
+
+fn view(rig: &Rig) -> standpipe::array::ViewId {
+    rig.now().view_named("view").expect("it was made").id
+}
+
+fn devices(rig: &Rig) -> standpipe::array::GroupId {
+    group(rig, GroupKind::Volumes, "devices")
+}
+
+fn hosts(rig: &Rig) -> standpipe::array::GroupId {
+    group(rig, GroupKind::Initiators, "hosts")
+}
+
+fn new_group(members: Members) -> Command {
+    Command::CreateGroup {
+        name: Some("new".into()),
+        members,
+        delete_on_empty: true,
+        delete_when_unassociated: true,
+    }
+}
+
+const WISHES: &[(&str, Wish)] = &[
+    ("create a volume", |rig| creation(rig.pool(), "new", 5)),
+    ("grow a shown volume", |rig| Command::GrowVolume {
+        volume: volume(rig, "shown"),
+        size: 7 * EXTENT,
+        name: None,
+    }),
+    ("grow and rename a volume", |rig| Command::GrowVolume {
+        volume: volume(rig, "free"),
+        size: 4 * EXTENT,
+        name: Some("other".into()),
+    }),
+    ("rename a volume", |rig| Command::RenameVolume {
+        volume: volume(rig, "shown"),
+        name: "other".into(),
+    }),
+    ("delete a volume", |rig| Command::DeleteVolume {
+        volume: volume(rig, "free"),
+    }),
+    ("introduce an initiator", |_| Command::CreateInitiator {
+        name: host("new"),
+    }),
+    ("forget an initiator", |_| Command::DeleteInitiator {
+        name: host("c"),
+    }),
+    ("create a host group", |_| {
+        new_group(Members::Initiators([host("c")].into()))
+    }),
+    ("create a port group", |rig| {
+        new_group(Members::Ports([rig.port()].into()))
+    }),
+    ("create a device group", |rig| {
+        new_group(Members::Volumes(vec![volume(rig, "free")]))
+    }),
+    ("delete a group", |rig| Command::DeleteGroup {
+        group: group(rig, GroupKind::Volumes, "more devices"),
+        force: false,
+    }),
+    ("delete a used group by force", |rig| Command::DeleteGroup {
+        group: hosts(rig),
+        force: true,
+    }),
+    ("add a device", |rig| Command::AddMembers {
+        group: devices(rig),
+        members: Members::Volumes(vec![volume(rig, "free"), volume(rig, "loose")]),
+        luns: vec![9, 8],
+    }),
+    ("add a host", |rig| Command::AddMembers {
+        group: hosts(rig),
+        members: Members::Initiators([host("c")].into()),
+        luns: Vec::new(),
+    }),
+    ("remove a device", |rig| Command::RemoveMembers {
+        group: devices(rig),
+        members: Members::Volumes(vec![volume(rig, "shown")]),
+        delete_on_empty: None,
+    }),
+    ("remove a host", |rig| Command::RemoveMembers {
+        group: hosts(rig),
+        members: Members::Initiators([host("a")].into()),
+        delete_on_empty: None,
+    }),
+    ("modify a group", |rig| Command::ModifyGroup {
+        group: hosts(rig),
+        name: Some("other".into()),
+        delete_on_empty: Some(true),
+        delete_when_unassociated: None,
+    }),
+    ("create a view", |rig| Command::CreateView {
+        name: Some("new".into()),
+        groups: vec![
+            group(rig, GroupKind::Initiators, "more hosts"),
+            group(rig, GroupKind::Ports, "ports"),
+            devices(rig),
+        ],
+        luns: Vec::new(),
+    }),
+    ("delete a view", |rig| Command::DeleteView {
+        view: view(rig),
+        delete_unassociated: true,
+    }),
+    ("add a group", |rig| {
+        rig.done(Command::RemoveGroup {
+            view: view(rig),
+            group: devices(rig),
+        });
+        Command::AddGroup {
+            view: view(rig),
+            group: group(rig, GroupKind::Volumes, "more devices"),
+            luns: vec![200],
+        }
+    }),
+    ("remove a group", |rig| Command::RemoveGroup {
+        view: view(rig),
+        group: devices(rig),
+    }),
+];
+
+/// What fails besides the process.
+type Failing = Option<(u64, Moment)>;
+
+/// One kill point.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    failing: Failing,
+    moment: usize,
+    reboot: bool,
+}
+
+/// Lets the process die at one moment of a command and start again; whether it died.
+fn killed(what: &str, wish: Wish, whole: &Picture, kill: Kill) -> bool {
+    let Kill {
+        failing,
+        moment,
+        reboot,
+    } = kill;
+    let when = format!("{what}, failing {failing:?}, killed at moment {moment}, reboot {reboot}");
+    let rig = prepared();
+    let command = wish(&rig);
+    let before = rig.picture();
+    let known: Vec<_> = rig.now().jobs().map(|job| job.id).collect();
+    if let Some((step, how)) = failing {
+        rig.sim.fail_step(step, Kind::Unavailable, how);
+    }
+    rig.mortal.die_at(moment);
+    let ticket = rig.array.submit(&super::rig::who(), command.clone());
+    let _ = ticket.expect("there is a slot").join();
+    if !rig.mortal.is_dead() {
+        rig.assert_whole(&when);
+        return false;
+    }
+    rig.sim.calm();
+    let rig = rig.restart(reboot);
+    rig.assert_whole(&when);
+    let now = rig.now();
+    let job = now.jobs().find(|job| !known.contains(&job.id));
+    let job = job.unwrap_or_else(|| panic!("{when}: the job is forgotten"));
+    let note = job.note.clone().unwrap_or_default();
+    let after = rig.picture();
+    if note.contains("finished") {
+        assert_ne!(after, before, "{when}: nothing was finished");
+        assert_eq!(job.percent(), 100, "{when}");
+    } else {
+        assert!(
+            note.contains("rolled back"),
+            "{when}: the job says {note:?}"
+        );
+        assert_eq!(after, before, "{when}: something is left");
+    }
+    assert!(after == before || after == *whole, "{when}: {after:?}");
+    // The next start finds nothing to do.
+    let rig = rig.restart(reboot);
+    rig.assert_whole(&when);
+    assert_eq!(rig.picture(), after, "{when}: after another start");
+    true
+}
+
+/// Whether a failure of that step would be one of this command.
+fn is_reached(wish: Wish, failing: Failing) -> bool {
+    let Some((step, how)) = failing else {
+        return true;
+    };
+    let rig = prepared();
+    let command = wish(&rig);
+    rig.sim.fail_step(step, Kind::Unavailable, how);
+    rig.ask(command);
+    !rig.sim.calm()
+}
+
+fn kill_everywhere(failing: &[Failing], reboot: bool) {
+    let mut points = 0;
+    for (what, wish) in WISHES {
+        // What the command comes to without any crash.
+        let whole = prepared();
+        whole.done(wish(&whole));
+        let whole = whole.picture();
+        for &failing in failing.iter().filter(|f| is_reached(*wish, **f)) {
+            let kills = (0..200).map(|moment| Kill {
+                failing,
+                moment,
+                reboot,
+            });
+            points += kills
+                .take_while(|kill| killed(what, *wish, &whole, *kill))
+                .count();
+        }
+    }
+    println!("{points} kill points, reboot {reboot}");
+    assert!(points > 0);
+}
+
+const NOTHING_FAILS: &[Failing] = &[None];
+const A_STEP_FAILS: &[Failing] = &[
+    Some((1, Moment::Before)),
+    Some((1, Moment::After)),
+    Some((2, Moment::Before)),
+    Some((2, Moment::Midway)),
+    Some((2, Moment::After)),
+    Some((3, Moment::Before)),
+    Some((3, Moment::After)),
+    Some((4, Moment::Before)),
+    Some((4, Moment::After)),
+];
+
+#[test]
+fn a_gateway_killed_anywhere_leaves_nothing_half_made() {
+    kill_everywhere(NOTHING_FAILS, false);
+}
+
+#[test]
+fn a_machine_killed_anywhere_leaves_nothing_half_made() {
+    kill_everywhere(NOTHING_FAILS, true);
+}
+
+#[test]
+fn a_gateway_killed_while_it_takes_back_leaves_nothing_half_made() {
+    kill_everywhere(A_STEP_FAILS, false);
+}
+
+#[test]
+fn a_machine_killed_while_it_takes_back_leaves_nothing_half_made() {
+    kill_everywhere(A_STEP_FAILS, true);
+}

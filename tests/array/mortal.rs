@@ -1,0 +1,120 @@
+//! An engine whose process can die at any of its calls: no undo, no last word, no destructor that
+//! matters.
+
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use standpipe::array::{Engine, Error, Facts, Map, PoolFacts, PoolId, Progress, Step};
+use standpipe::engine::sim::SimEngine;
+
+use super::rig::Medium;
+
+/// Counts the moments at which its process could die: before and after each step, and at each
+/// look that follows the steps.
+pub struct Mortal {
+    sim: SimEngine,
+    dead: AtomicBool,
+    blind: AtomicBool,
+    moments: AtomicUsize,
+    last: AtomicUsize,
+    /// The medium that fails as soon as somebody looks at what was done.
+    failing: Mutex<Option<Medium>>,
+}
+
+impl Mortal {
+    pub fn new(sim: SimEngine) -> Self {
+        Self {
+            sim,
+            dead: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
+            moments: AtomicUsize::new(0),
+            last: AtomicUsize::new(usize::MAX),
+            failing: Mutex::default(),
+        }
+    }
+
+    /// The process dies at the coming moment of that number; 0 is the next.
+    pub fn die_at(&self, moment: usize) {
+        self.moments.store(0, Ordering::SeqCst);
+        self.last.store(moment, Ordering::SeqCst);
+    }
+
+    /// The process dies now: whatever it still does, the machine hears nothing of it.
+    pub fn die(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// The store fails between the steps of the next command and its end.
+    pub fn fail_store_at_look(&self, medium: &Medium) {
+        *self.failing.lock().expect("nobody panics with it") = Some(medium.clone());
+    }
+
+    fn look(&self) {
+        self.moment();
+        if let Some(medium) = self.failing.lock().expect("nobody panics with it").take() {
+            medium.fail();
+        }
+    }
+
+    /// From now on the machine cannot be looked at.
+    pub fn blind(self) -> Self {
+        self.blind.store(true, Ordering::SeqCst);
+        self
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    fn moment(&self) {
+        if self.moments.fetch_add(1, Ordering::SeqCst) == self.last.load(Ordering::SeqCst) {
+            self.die();
+        }
+        self.alive();
+    }
+
+    fn alive(&self) {
+        if self.is_dead() {
+            // Unwinding ends the thread without its next statement; the hook is not to print it.
+            resume_unwind(Box::new("the process is dead"));
+        }
+    }
+}
+
+impl Engine for Mortal {
+    fn scan(&self) -> Result<Facts, Error> {
+        self.alive();
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the machine cannot be looked at"));
+        }
+        self.sim.scan()
+    }
+
+    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
+        self.look();
+        self.sim.scan_pool(pool)
+    }
+
+    fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
+        self.look();
+        self.sim.is_mapped(map)
+    }
+
+    fn fingerprint(&self) -> Result<u64, Error> {
+        self.alive();
+        self.sim.fingerprint()
+    }
+
+    fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
+        self.moment();
+        let ended = self.sim.apply(step, progress);
+        self.moment();
+        ended
+    }
+
+    fn converge(&self, maps: &[Map]) -> Result<(), Error> {
+        self.alive();
+        self.sim.converge(maps)
+    }
+}

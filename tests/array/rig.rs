@@ -1,0 +1,369 @@
+//! A modelled machine with an array on it, a store that lies in memory, and what hosts and an
+//! administrator see of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redb::StorageBackend;
+use standpipe::array::{
+    Array, Command, Effect, Engine, Error, GroupId, GroupKind, InitiatorName, Inventory, JobId,
+    Map, Members, Owner, PoolId, PortId, SystemName, ViewId, VolumeId, Waited,
+};
+use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
+use standpipe::identity::{Identity, Role};
+use standpipe::store::{Store, Table};
+
+use super::mortal::Mortal;
+
+/// The storage under a store: memory that outlives it and can fail.
+#[derive(Clone, Debug, Default)]
+pub struct Medium {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Medium {
+    /// What a machine finds after the power failed at this moment.
+    pub fn image(&self) -> Self {
+        let bytes = self.locked().clone();
+        Self {
+            bytes: Arc::new(Mutex::new(bytes)),
+            broken: Arc::default(),
+        }
+    }
+
+    /// From now on writes fail.
+    pub fn fail(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// The store on it.
+    pub fn store(&self) -> Store {
+        Store::over(self.clone()).expect("the store opens")
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn whole(&self) -> io::Result<()> {
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("no space left on device")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Medium {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.locked().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = offset as usize;
+        let bytes = self.locked();
+        let found = bytes.get(start..start + out.len());
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.whole()?;
+        self.locked().resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.whole()
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.whole()?;
+        let start = offset as usize;
+        let mut all = self.locked();
+        let place = all.get_mut(start..start + bytes.len());
+        place
+            .ok_or(io::ErrorKind::UnexpectedEof)?
+            .copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// What a host finds that sees nothing.
+pub const NOTHING: [u16; 0] = [];
+
+/// An array on a modelled machine.
+pub struct Rig {
+    pub sim: SimEngine,
+    pub mortal: Arc<Mortal>,
+    pub medium: Medium,
+    pub array: Array,
+}
+
+/// What a person would write down: no identities that are made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    volumes: BTreeMap<String, u64>,
+    initiators: BTreeSet<String>,
+    groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
+    views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
+}
+
+/// A machine with one pool of two disks of 64 extents each.
+pub fn machine() -> Builder {
+    SimEngine::builder()
+        .pool("vg0", 2, 65 * EXTENT)
+        .clock(Clock::instant())
+}
+
+/// Who asks.
+pub fn who() -> Identity {
+    Identity {
+        user: "admin".into(),
+        role: Role::Administrator,
+        peer: ([127, 0, 0, 1], 1).into(),
+    }
+}
+
+pub fn host(name: &str) -> InitiatorName {
+    InitiatorName::parse(&format!("iqn.2026-01.example:{name}")).expect("a name")
+}
+
+/// Opens an array.
+pub fn open(engine: Arc<dyn Engine>, medium: &Medium) -> Result<Array, Error> {
+    let system = SystemName {
+        name: "system".into(),
+        label: "label".into(),
+    };
+    Array::open(engine, medium.store(), system)
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self::on(machine())
+    }
+
+    pub fn on(builder: Builder) -> Self {
+        let sim = builder.build().expect("a machine");
+        Self::start(sim, Medium::default()).expect("it starts")
+    }
+
+    /// Starts an array on that machine and store.
+    pub fn start(sim: SimEngine, medium: Medium) -> Result<Self, Error> {
+        let mortal = Arc::new(Mortal::new(sim.clone()));
+        let array = open(mortal.clone(), &medium)?;
+        Ok(Self {
+            sim,
+            mortal,
+            medium,
+            array,
+        })
+    }
+
+    /// The gateway dies and starts again; with `reboot` the machine, too.
+    pub fn restart(self, reboot: bool) -> Self {
+        self.try_restart(reboot).expect("it starts again")
+    }
+
+    pub fn try_restart(self, reboot: bool) -> Result<Self, Error> {
+        self.mortal.die();
+        if reboot {
+            self.sim.reboot();
+        }
+        Self::start(self.sim.clone(), self.medium.image())
+    }
+
+    pub fn now(&self) -> Arc<Inventory> {
+        self.array.snapshot()
+    }
+
+    pub fn pool(&self) -> PoolId {
+        self.now().pools().next().expect("a pool").id.clone()
+    }
+
+    pub fn port(&self) -> PortId {
+        self.now().ports().next().expect("a port").id.clone()
+    }
+
+    /// Asks and waits for the end.
+    pub fn ask(&self, command: Command) -> Waited {
+        let ticket = self.array.submit(&who(), command).expect("there is a slot");
+        ticket.join()
+    }
+
+    /// Asks for what must be done.
+    pub fn done(&self, command: Command) -> Effect {
+        match self.ask(command.clone()) {
+            Waited::Done(effect, _) => effect,
+            other => panic!("{command:?}: {other:?}"),
+        }
+    }
+
+    /// Asks for what must be refused or fail.
+    pub fn fails(&self, command: Command) -> (Error, Option<JobId>) {
+        match self.ask(command.clone()) {
+            Waited::Failed(error, job) => (error, job),
+            other => panic!("{command:?}: {other:?}"),
+        }
+    }
+
+    pub fn create(&self, name: &str, extents: u64) -> VolumeId {
+        match self.done(creation(self.pool(), name, extents)) {
+            Effect::Volume(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn group(&self, name: &str, members: Members) -> GroupId {
+        let wish = Command::CreateGroup {
+            name: Some(name.into()),
+            members,
+            delete_on_empty: false,
+            delete_when_unassociated: false,
+        };
+        match self.done(wish) {
+            Effect::Group(id, _) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn hosts(&self, name: &str, hosts: &[&str]) -> GroupId {
+        for name in hosts {
+            self.done(Command::CreateInitiator { name: host(name) });
+        }
+        let members = hosts.iter().map(|name| host(name)).collect();
+        self.group(name, Members::Initiators(members))
+    }
+
+    pub fn ports(&self, name: &str) -> GroupId {
+        self.group(name, Members::Ports([self.port()].into()))
+    }
+
+    pub fn view(&self, name: &str, groups: &[GroupId]) -> ViewId {
+        let wish = Command::CreateView {
+            name: Some(name.into()),
+            groups: groups.to_vec(),
+            luns: Vec::new(),
+        };
+        match self.done(wish) {
+            Effect::View(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A volume `shown` of two extents, shown to host `a` as number 1.
+    pub fn show_one(&self) -> (VolumeId, [GroupId; 3], ViewId) {
+        let volume = self.create("shown", 2);
+        let groups = [
+            self.hosts("hosts", &["a"]),
+            self.ports("ports"),
+            self.group("devices", Members::Volumes(vec![volume.clone()])),
+        ];
+        let view = self.view("view", &groups);
+        (volume, groups, view)
+    }
+
+    /// The volume of that name.
+    pub fn named(&self, name: &str) -> Option<VolumeId> {
+        let now = self.now();
+        now.volumes_named(name).next().map(|v| v.id.clone())
+    }
+
+    /// The numbers that a host finds.
+    pub fn luns(&self, name: &str) -> Vec<u16> {
+        let found = self.sim.report_luns(&host(name), &self.port());
+        found.into_iter().flatten().map(|(lun, _)| lun).collect()
+    }
+
+    /// How many journal entries there are.
+    pub fn journal(&self) -> usize {
+        let store = self.medium.image().store();
+        let entries = store.load::<serde_json::Value>(Table::Journal);
+        entries.expect("the journal can be read").len()
+    }
+
+    /// What is in force.
+    pub fn picture(&self) -> Picture {
+        let now = self.now();
+        let called = |id: &VolumeId| {
+            now.volume(id)
+                .map_or_else(|| id.to_string(), |v| v.name.clone())
+        };
+        let group = |id: &GroupId| now.group(id).expect("views name groups").name.clone();
+        Picture {
+            volumes: now.volumes().map(|v| (v.name.clone(), v.size)).collect(),
+            initiators: now.initiators().map(|i| i.name.to_string()).collect(),
+            groups: now
+                .groups()
+                .map(|g| {
+                    let members = match &g.members {
+                        Members::Initiators(set) => set.iter().map(ToString::to_string).collect(),
+                        Members::Ports(set) => set.iter().map(ToString::to_string).collect(),
+                        Members::Volumes(list) => list.iter().map(&called).collect(),
+                    };
+                    let rules = (members, g.delete_on_empty, g.delete_when_unassociated);
+                    ((g.members.kind(), g.name.clone()), rules)
+                })
+                .collect(),
+            views: now
+                .views()
+                .map(|v| {
+                    let groups = v.groups().map(|id| group(&id)).collect();
+                    let luns = v.luns.iter().map(|(id, lun)| (called(id), *lun)).collect();
+                    (v.name.clone(), (groups, luns))
+                })
+                .collect(),
+        }
+    }
+
+    /// Nothing is half-made: what every state between two commands has in common.
+    pub fn assert_whole(&self, when: &str) {
+        let facts = self.sim.scan().expect("a scan");
+        let now = self.now();
+        for volume in facts.volumes.iter().filter(|v| v.owner == Owner::Array) {
+            assert_eq!(volume.job, None, "{when}: {} is unfinished", volume.name);
+        }
+        let seen: Vec<_> = now.volumes().map(|v| (**v).clone()).collect();
+        assert_eq!(seen, facts.volumes, "{when}: the picture is the truth");
+        for pool in &facts.pools {
+            let used = facts.volumes.iter().filter(|v| v.pool == pool.id);
+            let used: u64 = used.map(|v| v.consumed).sum();
+            assert_eq!(pool.free, pool.size - used, "{when}: no extent is lost");
+        }
+        let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();
+        let wanted: BTreeSet<Map> = now.all_maps().into_iter().collect();
+        assert_eq!(shown, wanted, "{when}: hosts see what views say");
+        for map in &shown {
+            let read = self.sim.read_as(&map.initiator, &map.port, map.lun);
+            let read = read.expect("a shown volume can be read");
+            assert_ne!(read, Content::Old, "{when}: a host reads old data");
+        }
+        assert_eq!(self.journal(), 0, "{when}: the journal is empty");
+        assert!(now.jobs().all(|job| job.is_finished()), "{when}");
+    }
+
+    /// Waits until a published picture is like that.
+    pub fn wait_until(&self, like: impl Fn(&Inventory) -> bool) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        let mut versions = self.array.versions();
+        let waited = runtime.block_on(tokio::time::timeout(
+            Duration::from_secs(30),
+            versions.wait_for(|_| like(&self.now())),
+        ));
+        matches!(waited, Ok(Ok(_)))
+    }
+}
+
+pub fn creation(pool: PoolId, name: &str, extents: u64) -> Command {
+    Command::CreateVolume {
+        pool,
+        name: Some(name.into()),
+        size: extents * EXTENT,
+    }
+}
