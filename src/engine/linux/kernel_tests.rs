@@ -464,7 +464,7 @@ fn vm_only_the_mapped_initiator_reads_the_promised_identifier() {
     apply(&engine, &Step::Map(shown.clone()));
     assert!(engine.is_mapped(&shown).expect("readable"));
     let facts = engine.scan().expect("a scan");
-    assert_eq!(facts.maps, [shown.clone()]);
+    assert_eq!(facts.maps, std::slice::from_ref(&shown));
     assert_eq!(facts.targets[0].ports[0].health, crate::array::Health::Ok);
     let page = inquiry(HOST, 7).expect("the host sees it");
     assert!(
