@@ -24,8 +24,9 @@ use super::work::{Begun, Reached, carry_out, closing, map_of, opening, take_back
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
-/// How long a command waits for others that hold what it needs.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for others that hold what it needs: less than any method waits for a
+/// command, so that a client never hears of a job that was then refused.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 

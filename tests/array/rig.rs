@@ -92,6 +92,9 @@ impl StorageBackend for Medium {
     }
 }
 
+/// What a host finds that sees nothing.
+pub const NOTHING: [u16; 0] = [];
+
 /// An array on a modelled machine.
 pub struct Rig {
     pub sim: SimEngine,
