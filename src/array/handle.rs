@@ -139,7 +139,7 @@ impl Array {
     /// Hands in a command. It runs to its end, whatever becomes of the ticket.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when too many commands are under way.
+    /// [`Kind::Unavailable`](super::Kind::Unavailable) when too many commands are under way.
     pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
         let slot = Slot::take(&self.0)?;
         let (tell, told) = oneshot::channel();
@@ -158,7 +158,7 @@ impl Array {
     /// Wants a running job to stop at its next good moment.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it is not there, [`Kind::NotSupported`] if it has ended.
+    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended.
     pub fn cancel(&self, job: JobId) -> Result<(), Error> {
         let snapshot = self.snapshot();
         let job = snapshot
@@ -176,7 +176,7 @@ impl Array {
     /// Forgets a job that has ended.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it is not there, [`Kind::InUse`] while it runs.
+    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::InUse`](super::Kind::InUse) while it runs.
     pub fn forget(&self, id: JobId) -> Result<(), Error> {
         match self.snapshot().job(&id) {
             None => Err(Error::not_found("there is no such job")),
