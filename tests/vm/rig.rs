@@ -19,24 +19,7 @@ const PORTAL: &str = "127.0.0.1:3260";
 const UNIT_ATTENTIONS: usize = 5;
 
 /// Takes the whole kernel target down, whoever made it.
-const CLEAR_TARGET: &str = r#"
-    cd /sys/kernel/config/target
-    empty() { find "$1" -maxdepth 1 -type l -exec rm {} +; rmdir "$1"; }
-    for group in iscsi/iqn*/tpgt_*; do
-        [ -d "$group" ] || continue
-        for acl in $group/acls/*; do
-            [ -d "$acl" ] || continue
-            for lun in $acl/lun_*; do [ ! -d "$lun" ] || empty $lun; done
-            rmdir $acl
-        done
-        for lun in $group/lun/lun_*; do [ ! -d "$lun" ] || empty $lun; done
-        echo 0 > $group/enable
-        for portal in $group/np/*; do [ ! -d "$portal" ] || rmdir $portal; done
-        rmdir $group ${group%/*}
-    done
-    for store in core/iblock_*/*/; do [ ! -d "$store" ] || rmdir $store; done
-    for hba in core/iblock_*; do [ ! -d "$hba" ] || rmdir $hba; done
-"#;
+const CLEAR_TARGET: &str = include_str!("guest/clear");
 
 /// Takes down what cases stacked upon volumes.
 const RELEASE: &str =
