@@ -88,7 +88,7 @@ fn many_clients_end_and_leave_what_was_answered() {
             .map(|seed| {
                 let rig = &rig;
                 scope.spawn(move || {
-                    let mut dice = Dice(seed * 0x9e37_79b9_7f4a_7c15);
+                    let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
                     let mut answers = Vec::new();
                     for _ in 0..12 {
                         let Some(command) = wish(rig, &mut dice) else {

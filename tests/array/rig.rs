@@ -352,11 +352,13 @@ impl Rig {
             .build()
             .expect("a runtime");
         let mut versions = self.array.versions();
-        let waited = runtime.block_on(tokio::time::timeout(
-            Duration::from_secs(30),
-            versions.wait_for(|_| like(&self.now())),
-        ));
-        matches!(waited, Ok(Ok(_)))
+        let waited = runtime.block_on(async {
+            let liked = versions.wait_for(|_| like(&self.now()));
+            tokio::time::timeout(Duration::from_secs(30), liked)
+                .await
+                .map(|w| w.is_ok())
+        });
+        waited == Ok(true)
     }
 }
 

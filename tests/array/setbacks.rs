@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use standpipe::array::{Array, Command, Engine, Facts, Health, JobState, Kind, Members};
-use standpipe::engine::sim::{EXTENT, Moment};
+use standpipe::engine::sim::{EXTENT, Moment, SimEngine};
 
 use super::mortal::Mortal;
 use super::rig::{Medium, NOTHING, Rig, creation, host, open};
@@ -355,15 +355,18 @@ fn a_view_of_a_volume_that_is_gone_can_be_cleaned() {
 fn a_disk_that_failed_does_not_keep_the_rest_from_starting() {
     let rig = Rig::new();
     rig.show_one();
-    let disk = rig.now().disks().next().expect("a disk").id.clone();
-    assert!(rig.sim.fail_disk(&disk, true));
+    let fail = |sim: &SimEngine, failed| {
+        let disks = sim.scan().expect("a scan").disks;
+        assert!(disks.iter().all(|disk| sim.fail_disk(&disk.id, failed)));
+    };
+    fail(&rig.sim, true);
     let rig = rig.restart(true);
     assert!(!rig.now().warnings.is_empty());
     let volume = rig.named("shown").expect("it is listed");
     let health = rig.now().volume(&volume).map(|v| v.health.clone());
     assert!(matches!(health, Some(Health::Failed(_))));
     assert_eq!(rig.now().views().count(), 1, "nothing is forgotten");
-    assert!(rig.sim.fail_disk(&disk, false));
+    fail(&rig.sim, false);
     let rig = rig.restart(false);
     assert_eq!(rig.luns("a"), [1]);
 }
