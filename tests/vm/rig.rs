@@ -71,15 +71,25 @@ impl LinuxRig {
         self.lvs()[volume].0.clone()
     }
 
-    /// What an initiator's tool says about a LUN; `None` when it fails.
+    /// What an initiator's tool says about a LUN; `None` when it fails, and not at a unit attention
+    /// that an earlier change left for it.
     fn ask(&self, tool: &[&str], initiator: &InitiatorName, lun: u16) -> Option<Vec<u8>> {
-        let output = Command::new(tool[0])
-            .args(&tool[1..])
-            .args(["-i", &initiator.folded()])
-            .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
-            .output()
-            .expect("the tool runs");
-        output.status.success().then_some(output.stdout)
+        (0..UNIT_ATTENTIONS).find_map(|_| {
+            let output = Command::new(tool[0])
+                .args(&tool[1..])
+                .args(["-i", &initiator.folded()])
+                .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
+                .output()
+                .expect("the tool runs");
+            if !output.status.success() {
+                // Shown only when the case fails.
+                eprintln!(
+                    "{tool:?} {lun}: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
+            }
+            output.status.success().then_some(output.stdout)
+        })
     }
 
     /// Whether QEMU's initiator succeeds with a command on a LUN.
@@ -264,6 +274,7 @@ impl Rig for LinuxRig {
         sh(&format!(
             "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
+             echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
              echo udev_path=/dev/vg0/{device} > core/iblock_7/{device}/control
              echo 1 > core/iblock_7/{device}/enable
              mkdir $group/lun/lun_40; ln -s core/iblock_7/{device} $group/lun/lun_40/theirs
