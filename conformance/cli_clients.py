@@ -285,7 +285,7 @@ class Clients:
 
 
 def main():
-    chosen = options(__doc__, several_urls=True)
+    chosen = options(__doc__)
     checks = Checks("cli_clients", chosen.verbose)
     for url in chosen.urls:
         checks.section(url)

@@ -106,7 +106,7 @@ def judge(checks, cases):
 
 
 def main():
-    chosen = options(__doc__, several_urls=True)
+    chosen = options(__doc__)
     checks = Checks("end2end", chosen.verbose)
     for url in chosen.urls:
         checks.section(url)

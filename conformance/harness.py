@@ -35,33 +35,48 @@ METHOD_NOT_AVAILABLE = pywbem.CIM_ERR_METHOD_NOT_AVAILABLE
 METHOD_NOT_FOUND = pywbem.CIM_ERR_METHOD_NOT_FOUND
 
 
-def options(description, several_urls=False):
-    """Parse the options that every script takes; the password comes from the environment."""
-    parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
-    parser.add_argument(
-        "urls", metavar="URL", nargs="+" if several_urls else 1,
-        help="server, such as http://127.0.0.1:5988",
-    )
-    parser.add_argument("--user", default="admin", help="user name (default: admin)")
-    parser.add_argument(
+class _Parser(argparse.ArgumentParser):
+    """Options that every script takes; the password comes from the environment."""
+
+    def parse(self):
+        """Parse the command line and make the environment fit for a test."""
+        chosen = self.parse_args()
+        chosen.password = os.environ.get(chosen.password_variable)
+        if chosen.password is None:
+            self.error(
+                f"the password is expected in the environment as {chosen.password_variable}")
+        chosen.url = chosen.urls[0]
+        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            # These overrule what a client of the requests library is told, for good and for bad.
+            os.environ.pop(variable, None)
+        return chosen
+
+
+def parser(description):
+    """The common options, for a script that has further ones."""
+    common = _Parser(description=description.strip().splitlines()[0])
+    common.add_argument(
+        "urls", metavar="URL", nargs="+", help="server, such as http://127.0.0.1:5988")
+    common.add_argument("--user", default="admin", help="user name (default: admin)")
+    common.add_argument(
         "--password-variable", default="STANDPIPE_PASSWORD", metavar="NAME",
         help="environment variable that holds the password (default: STANDPIPE_PASSWORD)",
     )
-    parser.add_argument("--ca", help="file of the certificate authority; default: no verification")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print every check")
-    chosen = parser.parse_args()
-    chosen.password = os.environ.get(chosen.password_variable)
-    if chosen.password is None:
-        parser.error(f"the password is expected in the environment as {chosen.password_variable}")
-    chosen.url = chosen.urls[0]
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        # These overrule what a client of the requests library is told, for good and for bad.
-        os.environ.pop(variable, None)
-    return chosen
+    common.add_argument("--ca", help="file of the certificate authority; default: no verification")
+    common.add_argument("-v", "--verbose", action="store_true", help="print every check")
+    return common
 
 
-def connect(chosen, url=None, namespace="interop", user=None, password=None):
-    """A validating connection to the server under test."""
+def options(description):
+    """Parse the options that every script takes."""
+    return parser(description).parse()
+
+
+def connect(chosen, url=None, namespace="interop", user=None, password=None, verify=None):
+    """A validating connection to the server under test.
+
+    Certificates are verified when a certificate authority was given, or when asked for.
+    """
     warnings.simplefilter("ignore", pywbem.ToleratedServerIssueWarning)
     if chosen.ca is None:
         # The demo's certificate is made at start; its verification is tested elsewhere.
@@ -73,7 +88,7 @@ def connect(chosen, url=None, namespace="interop", user=None, password=None):
         (user or chosen.user, chosen.password if password is None else password),
         default_namespace=namespace,
         ca_certs=chosen.ca,
-        no_verification=chosen.ca is None,
+        no_verification=chosen.ca is None if verify is None else not verify,
         timeout=30,
     )
 

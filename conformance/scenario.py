@@ -424,8 +424,8 @@ class Scenario:
             return
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
-        for part in (self.pools, self.create, self.grow, self.rename, self.initiators, self.make_groups,
-                     self.make_view, self.walk, self.operations_agree):
+        for part in (self.pools, self.create, self.grow, self.rename, self.initiators,
+                     self.make_groups, self.make_view, self.walk, self.operations_agree):
             checks.step(part)
         if self.view is not None and self.second is not None:
             checks.step(refusals.run, checks, connection, self, namespaces)
@@ -436,7 +436,7 @@ class Scenario:
 
 
 def main():
-    chosen = options(__doc__, several_urls=True)
+    chosen = options(__doc__)
     checks = Checks("scenario", chosen.verbose)
     for url in chosen.urls:
         checks.section(url)

@@ -9,3 +9,6 @@
 mod array;
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "vm/rig.rs"]
+mod vm;

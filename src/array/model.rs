@@ -116,7 +116,7 @@ pub struct Port {
     pub id: PortId,
     /// Whether initiators can log in.
     pub enabled: bool,
-    /// The addresses; 0.0.0.0 and [::] stand for every address of the machine.
+    /// The addresses; `0.0.0.0` and `[::]` stand for every address of the machine.
     pub portals: Vec<SocketAddr>,
     /// How well it is.
     pub health: Health,

@@ -56,6 +56,11 @@ impl<M: Model> Broker<M> {
         M::Snapshot::catalog().namespace(name.as_str())
     }
 
+    #[cfg(test)]
+    pub(super) fn sessions(&self) -> &Sessions<M::Snapshot> {
+        &self.sessions
+    }
+
     /// Closes the pull sessions whose time is up, so that they free what they hold even if
     /// nobody asks for anything; tells how many are left. To be called now and then.
     pub fn expire_sessions(&self) -> usize {

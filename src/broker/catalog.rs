@@ -10,7 +10,7 @@ use super::model::{Kind, Namespace, Relation, Snapshot, Subject};
 
 /// Everything that a model declares.
 ///
-/// ```ignore
+/// ```text
 /// static CATALOG: LazyLock<Catalog<Shelf>> = LazyLock::new(|| {
 ///     Catalog::new(&[INTEROP, ARRAY])
 ///         .kind(Kind { tag: Tag::Volume, class: Standpipe_StorageVolume, … })

@@ -40,12 +40,6 @@ pub(super) fn framing(head: &Parts, limits: &Limits) -> Result<Framing, Fault> {
         Some(_) => return Err(Fault::Expectation),
     };
     match single(&head.headers, &header::TRANSFER_ENCODING)? {
-        // A front end may have believed the other one (RFC 9112 §6.3).
-        Some(_) if head.headers.contains_key(header::CONTENT_LENGTH) => {
-            return Err(Fault::Framing(
-                "Content-Length and Transfer-Encoding together",
-            ));
-        }
         Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => {}
         Some(_) => return Err(Fault::TransferCoding),
         None => {

@@ -161,6 +161,9 @@ pub fn ports_are_closed_until_converged(rig: &mut dyn Rig) {
     assert!(scan(rig).targets[0].ports[0].enabled);
     rig.reboot();
     assert_eq!(rig.luns(&host("a")), None);
+    let targets = scan(rig).targets;
+    let mut ports = targets.iter().flat_map(|target| &target.ports);
+    assert!(ports.all(|port| !port.enabled), "a port is open early");
     rig.engine().converge(&[shown]).expect("converged");
     assert!(scan(rig).targets[0].ports[0].enabled);
     assert_eq!(rig.luns(&host("a")), Some([(1, volume.naa)].into()));

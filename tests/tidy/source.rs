@@ -2,7 +2,7 @@
 //! that lead out of its room.
 
 /// The source without comments, strings and characters; lines stay where they are.
-pub fn code(source: &str) -> String {
+pub(crate) fn code(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut kept = String::with_capacity(source.len());
     let mut at = 0;
@@ -80,7 +80,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 /// The words and signs of code, with the number of their line.
-pub fn tokens(code: &str) -> Vec<(usize, &str)> {
+pub(crate) fn tokens(code: &str) -> Vec<(usize, &str)> {
     let mut tokens = Vec::new();
     for (number, line) in (1..).zip(code.lines()) {
         let mut rest = line.trim_start();
@@ -101,7 +101,7 @@ pub fn tokens(code: &str) -> Vec<(usize, &str)> {
 /// The rooms and other modules that `crate::` paths of this code begin with, by line; groups are
 /// looked into. `depth` says how far the file lies below the root of its room; a path that climbs
 /// out of the room with `super::` is given as `super`.
-pub fn ways_out(code: &str, depth: usize) -> Vec<(usize, String)> {
+pub(crate) fn ways_out(code: &str, depth: usize) -> Vec<(usize, String)> {
     let tokens = tokens(code);
     let word = |at: usize| tokens.get(at).map_or("", |(_, token)| *token);
     let mut found = Vec::new();

@@ -25,7 +25,11 @@ async fn a_superclass_lists_the_instances_of_all_below_it_in_its_namespace() {
     let profiles = listed(&broker, "ROOT/Interop", names_of("CIM_RegisteredProfile")).await;
     assert_eq!(profiles.len(), 2);
     assert!(profiles.iter().all(|p| p.starts_with("interop:")));
-    assert!(listed(&broker, "interop", names_of("CIM_StorageSynchronized")).await.is_empty());
+    assert!(
+        listed(&broker, "interop", names_of("CIM_StorageSynchronized"))
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -56,14 +60,30 @@ async fn what_is_enumerated_equals_what_is_fetched() {
 #[tokio::test]
 async fn associations_are_instances_with_references_as_keys() {
     let broker = broker(4);
-    let links = all(&broker, "interop", instances_of("CIM_ElementConformsToProfile")).await;
+    let links = all(
+        &broker,
+        "interop",
+        instances_of("CIM_ElementConformsToProfile"),
+    )
+    .await;
     let (path, _) = &links[0];
     assert_eq!(path.namespace, Some("interop".into()));
-    let element = path.keys.as_ref().and_then(|keys| keys.find("ManagedElement"));
+    let element = path
+        .keys
+        .as_ref()
+        .and_then(|keys| keys.find("ManagedElement"));
     let element = element.and_then(Value::as_reference).expect("a reference");
     assert_eq!(element.namespace, Some("root/standpipe".into()));
-    let shares = all(&broker, "root/standpipe", instances_of("CIM_AllocatedFromStoragePool")).await;
-    let consumed: Vec<_> = shares.iter().map(|(_, i)| i.value("SpaceConsumed").cloned()).collect();
+    let shares = all(
+        &broker,
+        "root/standpipe",
+        instances_of("CIM_AllocatedFromStoragePool"),
+    )
+    .await;
+    let consumed: Vec<_> = shares
+        .iter()
+        .map(|(_, i)| i.value("SpaceConsumed").cloned())
+        .collect();
     let expected = [1000u64, 1002, 1001, 1003].map(|n| Some(Value::Uint64(n)));
     assert_eq!(consumed, expected);
 }
@@ -71,7 +91,12 @@ async fn associations_are_instances_with_references_as_keys() {
 #[tokio::test]
 async fn a_link_between_unrelated_elements_is_not_found() {
     let broker = broker(4);
-    let shares = all(&broker, "root/standpipe", instances_of("CIM_AllocatedFromStoragePool")).await;
+    let shares = all(
+        &broker,
+        "root/standpipe",
+        instances_of("CIM_AllocatedFromStoragePool"),
+    )
+    .await;
     let mut path = shares[0].0.clone();
     let keys = [
         ("Antecedent", Value::from(path_of(Id::Pool(1)))),
@@ -104,7 +129,10 @@ async fn references_in_keys_take_the_namespace_of_the_request() {
 async fn property_lists_choose_and_the_path_stays_whole() {
     let broker = broker(1);
     for (names, expected) in [
-        (&["blocksize", "Nonsense", "BlockSize"][..], &["BlockSize"][..]),
+        (
+            &["blocksize", "Nonsense", "BlockSize"][..],
+            &["BlockSize"][..],
+        ),
         (&["DeviceID"], &["DeviceID"]),
         (&[], &[]),
         (&["Caption"], &["Caption"]),
@@ -115,7 +143,11 @@ async fn property_lists_choose_and_the_path_stays_whole() {
         };
         let found = all(&broker, "root/standpipe", operation).await;
         let (path, instance) = &found[0];
-        let names: Vec<_> = instance.properties.iter().map(|p| p.name.as_str()).collect();
+        let names: Vec<_> = instance
+            .properties
+            .iter()
+            .map(|p| p.name.as_str())
+            .collect();
         assert_eq!(names, expected);
         assert_eq!(path.keys.as_ref().map(|keys| keys.len()), Some(4));
     }
@@ -136,7 +168,10 @@ async fn without_deep_inheritance_properties_stop_at_the_class() {
     assert!(deep[0].1.property("BlockSize").is_some());
     let flat = all(&broker, "root/standpipe", operation(false)).await;
     assert!(flat[0].1.property("BlockSize").is_none());
-    let device_id = flat[0].1.property("DeviceID").expect("CIM_LogicalDevice has it");
+    let device_id = flat[0]
+        .1
+        .property("DeviceID")
+        .expect("CIM_LogicalDevice has it");
     assert_eq!(device_id.origin, Some("CIM_LogicalDevice".into()));
     assert_eq!(deep.len(), flat.len());
 }
@@ -174,7 +209,11 @@ async fn what_is_not_there_is_refused_in_order() {
         ..gone.clone()
     };
     for (namespace, operation, status) in [
-        ("root/nowhere", instances_of("CIM_Foo"), Status::InvalidNamespace),
+        (
+            "root/nowhere",
+            instances_of("CIM_Foo"),
+            Status::InvalidNamespace,
+        ),
         ("interop", instances_of("CIM_Foo"), Status::InvalidClass),
         ("interop", names_of("CIM_Foo"), Status::InvalidClass),
         ("root/standpipe", get(&no_class), Status::InvalidClass),

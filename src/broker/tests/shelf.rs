@@ -18,7 +18,7 @@ use crate::schema::class::{
     Standpipe_RegisteredProfile as Profile, Standpipe_StorageCapabilities as Capabilities,
     Standpipe_StoragePool as Pool, Standpipe_StorageVolume as Volume,
 };
-use crate::schema::method::Standpipe_GroupMaskingMappingService::{AddMembers, CreateGroup};
+use crate::schema::method::Standpipe_GroupMaskingMappingService::CreateGroup;
 use crate::schema::method::Standpipe_StorageCapabilities::CreateGoalSettings;
 use crate::schema::method::Standpipe_StoragePool::GetSupportedSizeRange;
 use crate::schema::{ClassDecl, MethodDecl, Outcome, Outputs};
@@ -33,7 +33,7 @@ pub(super) const ARRAY: Namespace = Namespace {
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Id {
+pub(crate) enum Id {
     Profile(u32),
     System,
     Primordial,
@@ -45,7 +45,7 @@ pub(super) enum Id {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Tag {
+pub(crate) enum Tag {
     Profile,
     System,
     Primordial,
@@ -58,7 +58,7 @@ pub(super) enum Tag {
 
 /// Volume number → name. Even volumes are in pool 0, odd ones in pool 1; the view has 0 and 1.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     pub(super) volumes: Arc<BTreeMap<u32, String>>,
     /// How many times the model was asked to step, and how many instances it filled.
     pub(super) steps: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn with_volumes(count: u32) -> Self {
+    pub(crate) fn with_volumes(count: u32) -> Self {
         let volumes = (0..count).map(|n| (n, format!("volume {n}")));
         Self {
             volumes: Arc::new(volumes.collect()),
@@ -382,13 +382,13 @@ impl Snapshot for Shelf {
 }
 
 /// A shelf that changes, and a record of what it was told.
-pub(super) struct Board {
+pub(crate) struct Board {
     pub(super) shelf: Mutex<Shelf>,
     pub(super) told: Mutex<Vec<String>>,
 }
 
 impl Board {
-    pub(super) fn new(shelf: Shelf) -> Self {
+    pub(crate) fn new(shelf: Shelf) -> Self {
         Self {
             shelf: Mutex::new(shelf),
             told: Mutex::default(),
@@ -424,17 +424,9 @@ impl Model for Board {
                 .set(GetSupportedSizeRange::MinimumVolumeSize, 4096u64)
                 .returns(0u32));
         }
-        if let Some(given) = call.of(AddMembers) {
-            let members = call.elements(&given, AddMembers::Members)?;
-            let group = call.element(&given, AddMembers::MaskingGroup)?;
-            self.tell(format!("members {members:?} of {group:?}"));
-            return Ok(Outputs::new(AddMembers).returns(0u32));
-        }
         if let Some(given) = call.of(CreateGroup) {
             let name = given.need(CreateGroup::GroupName)?;
-            let members = given.of(CreateGroup::Members);
-            let members =
-                members.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let members = call.elements(&given, CreateGroup::Members)?;
             self.tell(format!("group {name} of {members:?}"));
             return Ok(Outputs::new(CreateGroup).returns(0u32));
         }

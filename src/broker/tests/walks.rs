@@ -47,12 +47,17 @@ fn path_of(id: Id) -> ObjectPath {
 /// The elements that a walk from `id` ends at.
 async fn walked(broker: &Broker<Board>, id: Id, filters: Filters) -> Vec<Id> {
     let operation = names(associators(path_of(id), filters));
-    let reply = run(broker, "root/standpipe", operation).await.expect("walked");
+    let reply = run(broker, "root/standpipe", operation)
+        .await
+        .expect("walked");
     let Reply::Objects(objects) = reply else {
         panic!("a listing is wanted");
     };
     let shelf = Shelf::with_volumes(4);
-    paths(objects).iter().map(|p| shelf.resolve(p).expect("an element")).collect()
+    paths(objects)
+        .iter()
+        .map(|p| shelf.resolve(p).expect("an element"))
+        .collect()
 }
 
 #[tokio::test]
@@ -64,29 +69,66 @@ async fn every_filter_of_associators_chooses() {
     let everything = [&pools[..], &volumes].concat();
     let cases: Vec<(Id, Filters, Vec<Id>)> = vec![
         (Id::System, NONE, with_profile(&everything)),
-        (Id::System, ["CIM_Component", "", "", ""], everything.clone()),
-        (Id::System, ["cim_systemdevice", "", "", ""], volumes.clone()),
-        (Id::System, ["CIM_Dependency", "", "", ""], vec![]),
-        (Id::System, ["", "CIM_StoragePool", "", ""], pools.clone()),
-        (Id::System, ["", "Standpipe_StoragePool", "", ""], vec![Id::Pool(0), Id::Pool(1)]),
-        (Id::System, ["", "CIM_RegisteredProfile", "", ""], vec![Id::Profile(0)]),
-        (Id::System, ["", "CIM_ConcreteJob", "", ""], vec![]),
-        (Id::System, ["", "", "groupcomponent", ""], everything.clone()),
-        (Id::System, ["", "", "PartComponent", ""], vec![]),
-        (Id::System, ["", "", "", "PartComponent"], everything),
-        (Id::System, ["", "", "", "ConformantStandard"], vec![Id::Profile(0)]),
         (
             Id::System,
-            ["CIM_SystemDevice", "CIM_StorageVolume", "GroupComponent", "PartComponent"],
+            ["CIM_Component", "", "", ""],
+            everything.clone(),
+        ),
+        (
+            Id::System,
+            ["cim_systemdevice", "", "", ""],
+            volumes.clone(),
+        ),
+        (Id::System, ["CIM_Dependency", "", "", ""], vec![]),
+        (Id::System, ["", "CIM_StoragePool", "", ""], pools.clone()),
+        (
+            Id::System,
+            ["", "Standpipe_StoragePool", "", ""],
+            vec![Id::Pool(0), Id::Pool(1)],
+        ),
+        (
+            Id::System,
+            ["", "CIM_RegisteredProfile", "", ""],
+            vec![Id::Profile(0)],
+        ),
+        (Id::System, ["", "CIM_ConcreteJob", "", ""], vec![]),
+        (
+            Id::System,
+            ["", "", "groupcomponent", ""],
+            everything.clone(),
+        ),
+        (Id::System, ["", "", "PartComponent", ""], vec![]),
+        (Id::System, ["", "", "", "PartComponent"], everything),
+        (
+            Id::System,
+            ["", "", "", "ConformantStandard"],
+            vec![Id::Profile(0)],
+        ),
+        (
+            Id::System,
+            [
+                "CIM_SystemDevice",
+                "CIM_StorageVolume",
+                "GroupComponent",
+                "PartComponent",
+            ],
             volumes,
         ),
         (Id::Volume(3), NONE, vec![Id::System, Id::Pool(1)]),
-        (Id::Volume(1), ["", "", "Dependent", ""], vec![Id::Pool(1), Id::View]),
+        (
+            Id::Volume(1),
+            ["", "", "Dependent", ""],
+            vec![Id::Pool(1), Id::View],
+        ),
         (Id::View, NONE, vec![Id::Volume(0), Id::Volume(1)]),
         (Id::Capabilities, NONE, vec![]),
     ];
     for (from, filters, expected) in cases {
-        assert_eq!(walked(&broker, from, filters).await, expected, "{from:?} {filters:?}");
+        assert_eq!(
+            walked(&broker, from, filters).await,
+            expected,
+            "{from:?} {filters:?}"
+        );
     }
 }
 
@@ -101,7 +143,11 @@ async fn both_ends_may_be_of_one_kind() {
     assert_eq!(met, [Id::Profile(1), Id::Profile(0)]);
     let down = ["CIM_ReferencedProfile", "", "Antecedent", ""];
     assert_eq!(walk(Id::Profile(1), down).await, [Id::Profile(1)]);
-    let links = names(references(path_of(Id::Profile(1)), "CIM_ReferencedProfile", ""));
+    let links = names(references(
+        path_of(Id::Profile(1)),
+        "CIM_ReferencedProfile",
+        "",
+    ));
     assert_eq!(listed(&broker, "interop", links).await.len(), 2);
 }
 
@@ -112,7 +158,12 @@ async fn references_are_the_links_that_a_walk_takes() {
         (Id::Volume(0), "", "", 3),
         (Id::Volume(3), "", "", 2),
         (Id::Volume(0), "CIM_ProtocolControllerForUnit", "", 1),
-        (Id::Volume(0), "CIM_ProtocolControllerForUnit", "Antecedent", 0),
+        (
+            Id::Volume(0),
+            "CIM_ProtocolControllerForUnit",
+            "Antecedent",
+            0,
+        ),
         (Id::System, "CIM_Component", "GroupComponent", 7),
         (Id::System, "CIM_ElementConformsToProfile", "", 1),
         (Id::System, "CIM_StorageSynchronized", "", 0),
@@ -127,7 +178,11 @@ async fn references_are_the_links_that_a_walk_takes() {
             let fetched = one(&broker, namespace.as_str(), get(&path)).await;
             assert_eq!(fetched, instance, "{path}");
         }
-        let paths = listed(&broker, "root/standpipe", names(references(path_of(from), class, role)));
+        let paths = listed(
+            &broker,
+            "root/standpipe",
+            names(references(path_of(from), class, role)),
+        );
         assert_eq!(paths.await.len(), count);
     }
 }
@@ -138,13 +193,26 @@ async fn an_association_that_crosses_namespaces_is_walked_from_both_ends() {
     let conforms = ["CIM_ElementConformsToProfile", "", "", ""];
     let down = names(associators(path_of(Id::Profile(0)), conforms));
     let system = listed(&broker, "root/interop", down).await;
-    assert!(system[0].starts_with("root/standpipe:Standpipe_ComputerSystem."), "{system:?}");
+    assert!(
+        system[0].starts_with("root/standpipe:Standpipe_ComputerSystem."),
+        "{system:?}"
+    );
     let up = names(associators(path_of(Id::System), conforms));
     let profile = listed(&broker, "root/standpipe", up).await;
-    assert_eq!(profile, ["interop:Standpipe_RegisteredProfile.InstanceID=\"profile 0\""]);
-    let link = names(references(path_of(Id::System), "CIM_ElementConformsToProfile", ""));
+    assert_eq!(
+        profile,
+        ["interop:Standpipe_RegisteredProfile.InstanceID=\"profile 0\""]
+    );
+    let link = names(references(
+        path_of(Id::System),
+        "CIM_ElementConformsToProfile",
+        "",
+    ));
     let link = listed(&broker, "root/standpipe", link).await;
-    assert!(link[0].starts_with("interop:CIM_ElementConformsToProfile."), "{link:?}");
+    assert!(
+        link[0].starts_with("interop:CIM_ElementConformsToProfile."),
+        "{link:?}"
+    );
 }
 
 #[tokio::test]
@@ -153,7 +221,11 @@ async fn a_step_touches_nothing_else() {
     let (steps, fills) = (Arc::clone(&shelf.steps), Arc::clone(&shelf.fills));
     let broker = Broker::new(Board::new(shelf), PullLimits::default());
     for (from, filters, expected) in [
-        (Id::Volume(1), ["CIM_ProtocolControllerForUnit", "", "", ""], 1),
+        (
+            Id::Volume(1),
+            ["CIM_ProtocolControllerForUnit", "", "", ""],
+            1,
+        ),
         (Id::Volume(1), ["", "CIM_StoragePool", "", ""], 1),
         (Id::Volume(1), NONE, 3),
         (Id::System, ["CIM_HostedStoragePool", "", "", ""], 1),
@@ -164,8 +236,16 @@ async fn a_step_touches_nothing_else() {
         let form = Form::Instances(Selection::default());
         let source = associators(path_of(from), filters);
         all(&broker, "root/standpipe", Operation::List { source, form }).await;
-        assert_eq!(steps.load(Ordering::Relaxed), expected, "{from:?} {filters:?}");
-        assert_eq!(fills.load(Ordering::Relaxed), 0, "no volume is at the other end");
+        assert_eq!(
+            steps.load(Ordering::Relaxed),
+            expected,
+            "{from:?} {filters:?}"
+        );
+        assert_eq!(
+            fills.load(Ordering::Relaxed),
+            0,
+            "no volume is at the other end"
+        );
     }
     // Whether a link exists is asked from the end that has few.
     steps.store(0, Ordering::Relaxed);
@@ -187,18 +267,37 @@ async fn wrong_sources_and_filters_are_refused() {
         ..path_of(Id::System)
     };
     for (source, status) in [
-        (associators(system(), ["CIM_Foo", "", "", ""]), Status::InvalidParameter),
-        (associators(system(), ["", "CIM_Foo", "", ""]), Status::InvalidParameter),
-        (references(system(), "CIM_Foo", ""), Status::InvalidParameter),
+        (
+            associators(system(), ["CIM_Foo", "", "", ""]),
+            Status::InvalidParameter,
+        ),
+        (
+            associators(system(), ["", "CIM_Foo", "", ""]),
+            Status::InvalidParameter,
+        ),
+        (
+            references(system(), "CIM_Foo", ""),
+            Status::InvalidParameter,
+        ),
         (associators(foo(), NONE), Status::InvalidParameter),
-        (references(ObjectPath::class("CIM_Foo"), "", ""), Status::InvalidParameter),
+        (
+            references(ObjectPath::class("CIM_Foo"), "", ""),
+            Status::InvalidParameter,
+        ),
         (associators(path_of(Id::Volume(3)), NONE), Status::NotFound),
     ] {
         let refused = refusal(&broker, "root/standpipe", names(source.clone())).await;
         assert_eq!(refused, Some(status), "{source:?}");
         let opened = open(source, Form::Paths, SessionTerms::default());
-        assert_eq!(refusal(&broker, "root/standpipe", opened).await, Some(status));
+        assert_eq!(
+            refusal(&broker, "root/standpipe", opened).await,
+            Some(status)
+        );
     }
     // Roles are names, not classes: one that nothing has leaves nothing.
-    assert!(walked(&broker, Id::System, ["", "", "Nonsense", ""]).await.is_empty());
+    assert!(
+        walked(&broker, Id::System, ["", "", "Nonsense", ""])
+            .await
+            .is_empty()
+    );
 }

@@ -5,7 +5,7 @@
 //! | `lvm` | the command shells, and how to say things to LVM |
 //! | `lio` | configfs, and how a volume becomes a logical unit |
 //! | `blockdev`, `disks`, `nics` | what the kernel shows of devices and interfaces |
-//! | `scan` | how all of that looks as [`Facts`](crate::array::Facts) |
+//! | `scan` | how all of that looks as [`Facts`] |
 //! | `volumes`, `exports` | the steps, with their guards |
 //! | `watch` | deadlines: no call hangs |
 

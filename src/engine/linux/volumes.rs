@@ -2,9 +2,7 @@
 //! and mark, before it changes anything, and looks again afterwards.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +22,8 @@ const STANDSTILL: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(5);
 /// Time between two looks at such a device.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How many ranges of extents a volume can grow by at once: LVM's shell takes fewer than 64 words.
+const MAX_PIECES: usize = 48;
 /// How often a removal is tried that LVM refuses.
 const REMOVALS: usize = 5;
 
@@ -223,6 +223,13 @@ impl LinuxEngine {
         let extent = extent_size(&state(session)?)?;
         let extents = session.extents(&identity(spare)?)?;
         let extents = extents.ok_or_else(|| Error::bug("the extents set aside are not plain"))?;
+        if extents.len() > MAX_PIECES {
+            return Err(Error::no_space(format!(
+                "the free space of pool {} is in more than {MAX_PIECES} pieces; grow the volume \
+                 by less at a time",
+                session.group.name
+            )));
+        }
         let before = session
             .find(Which::Uuid(&volume))?
             .and_then(|row| row.vg_seqno);
@@ -420,52 +427,54 @@ impl LinuxEngine {
     }
 }
 
-/// Zeroes on a thread of its own: the kernel may hang, the caller may not.
+/// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
+/// each slice, so that a wish to stop is heard there and then.
 fn zero_watched(device: PathBuf, size: u64, progress: &dyn Progress) -> Result<(), Error> {
     enum Word {
         Done(u64),
         End(std::io::Result<Zeroed>),
     }
-    let (sender, words) = channel();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
+    let (sender, words) = sync_channel(1);
+    let (answer, answers) = sync_channel(1);
     let path = device.clone();
     thread::spawn(move || {
         let end = blockdev::zero(&path, size, |done| {
-            sender.send(Word::Done(done)).is_ok() && !stopped.load(Ordering::Relaxed)
+            // Without an answer nobody is waiting any more.
+            sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
         });
-        // Nobody may be waiting any more.
         let _ = sender.send(Word::End(end));
     });
     loop {
-        match words.recv_timeout(STANDSTILL) {
+        let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
             Ok(Word::Done(done)) => {
                 progress.report(done, size);
-                stop.fetch_or(progress.is_cancelled(), Ordering::Relaxed);
+                let _ = answer.send(!progress.is_cancelled());
+                continue;
             }
             Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
             Ok(Word::End(Ok(Zeroed::Stopped))) => {
                 return Err(Error::unavailable("the job was cancelled"));
             }
-            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                let message = format!("{} is open elsewhere; close it first", device.display());
-                return Err(Error::in_use(message).caused_by(error));
-            }
-            Ok(Word::End(Err(error))) => {
-                let message = format!("{} cannot be zeroed; see the log", device.display());
-                return Err(Error::unavailable(message).caused_by(error));
-            }
+            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
+                Kind::InUse,
+                "is open elsewhere; close it first",
+                Some(error),
+            ),
+            Ok(Word::End(Err(error))) => (
+                Kind::Unavailable,
+                "cannot be zeroed; see the log",
+                Some(error),
+            ),
             Err(RecvTimeoutError::Timeout) => {
-                stop.store(true, Ordering::Relaxed);
-                return Err(Error::timeout(format!(
-                    "zeroing {} stands still",
-                    device.display()
-                )));
+                (Kind::Timeout, "does not get on with being zeroed", None)
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::bug("the zeroing thread ended without a word"));
-            }
-        }
+            Err(RecvTimeoutError::Disconnected) => (Kind::Bug, "was left while being zeroed", None),
+        };
+        let error = Error::new(kind, format!("{} {message}", device.display()));
+        return Err(match source {
+            Some(source) => error.caused_by(source),
+            None => error,
+        });
     }
 }
 
@@ -493,10 +502,22 @@ fn owned(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRo
     let row = session
         .find(name.which())?
         .ok_or_else(|| no_volume(asked))?;
-    match Marks::read(&row.lv_tags).owned {
-        true => Ok(row),
-        false => Err(not_ours(&row)),
+    if !Marks::read(&row.lv_tags).owned {
+        return Err(not_ours(&row));
     }
+    if !row.vg_partial.is_empty() {
+        return Err(lacks_disk(&row.vg_name));
+    }
+    Ok(row)
+}
+
+/// A group that is not whole is not changed: LVM would write into its metadata that the disk which
+/// it cannot see is missing, also when somebody has only just added that disk.
+fn lacks_disk(group: &str) -> Error {
+    Error::unavailable(format!(
+        "pool {group} lacks a disk, or has one that was added since the start; connect it again, \
+         or restart standpipe to see it"
+    ))
 }
 
 fn marked(row: &LvRow, job: &JobId) -> Result<(), Error> {
@@ -522,14 +543,13 @@ fn is_of(marks: &Marks, job: &JobId) -> bool {
 /// How many extents that is, if the group has them and room to note them down.
 fn room_for(group: &VgRow, size: u64) -> Result<u64, Error> {
     let extent = extent_size(group)?;
-    if size == 0 || size % extent != 0 {
+    if size == 0 || !size.is_multiple_of(extent) {
         return Err(Error::invalid(format!(
             "{size} bytes are no multiple of the pool's extent"
         )));
     }
     if !group.vg_partial.is_empty() {
-        let message = format!("pool {} lacks a disk; connect it again", group.vg_name);
-        return Err(Error::unavailable(message));
+        return Err(lacks_disk(&group.vg_name));
     }
     let available = super::scan::available(group);
     if size > available {

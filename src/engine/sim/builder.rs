@@ -252,7 +252,7 @@ impl Builder {
     fn put_volumes(&self, machine: &mut Machine) -> Result<(), Error> {
         let now = self.clock.wall();
         let extents = self.volume_size.div_ceil(EXTENT).max(1);
-        for number in 1..=self.foreign_volumes.max(self.foreign_luns.len() as u64) {
+        for number in 1..=self.foreign_volumes + self.foreign_luns.len() as u64 {
             let lv = Lv {
                 device: format!("data{number}"),
                 name: None,

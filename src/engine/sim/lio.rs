@@ -111,10 +111,10 @@ impl Machine {
             self.unmap(map);
         }
         self.exports.retain(|_, count| *count > 0);
-        let first_failure = maps
-            .iter()
-            .map(|map| self.map(map))
-            .fold(Ok(()), |first, next| first.and(next));
+        let mut first_failure = Ok(());
+        for map in maps {
+            first_failure = first_failure.and(self.map(map));
+        }
         if !self.open {
             self.open = true;
             self.generation += 1;

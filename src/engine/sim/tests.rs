@@ -1,1 +1,374 @@
-//! Tests of the model itself.
+//! Tests of what only the model has: its time, its scripted faults, its state, its probes.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Builder, Clock, Content, DEFAULT_IQN, EXTENT, Moment, SimEngine};
+use crate::array::{
+    Engine, Facts, Health, InitiatorName, JobId, Kind, Map, Owner, PortId, Progress, Step, Subject,
+    Unwatched, Volume,
+};
+
+fn small() -> Builder {
+    SimEngine::builder()
+        .pool("vg0", 2, 65 * EXTENT)
+        .clock(Clock::instant())
+}
+
+fn started(builder: Builder) -> SimEngine {
+    let engine = builder.build().expect("a machine");
+    engine.converge(&[]).expect("converged");
+    engine
+}
+
+fn scan(engine: &SimEngine) -> Facts {
+    engine.scan().expect("a scan")
+}
+
+fn port() -> PortId {
+    PortId {
+        iqn: DEFAULT_IQN.into(),
+        tag: 1,
+    }
+}
+
+fn host() -> InitiatorName {
+    InitiatorName::parse("iqn.2026-01.example.host:a").expect("a name")
+}
+
+fn map_of(volume: &Volume, lun: u16) -> Map {
+    Map {
+        port: port(),
+        initiator: host(),
+        lun,
+        volume: volume.id.clone(),
+    }
+}
+
+/// Creates an unfinished volume; returns its job and how steps name it.
+fn create(engine: &SimEngine, extents: u64) -> (JobId, Subject) {
+    let job = JobId::new();
+    let pool = scan(engine).pools[0].id.clone();
+    let device = format!("standpipe-{}", job.hex());
+    let step = Step::Create {
+        pool: pool.clone(),
+        device: device.clone(),
+        name: "test".to_owned(),
+        size: extents * EXTENT,
+        job,
+    };
+    engine.apply(&step, &Unwatched).expect("created");
+    (job, Subject::Made(pool, device))
+}
+
+#[test]
+fn the_default_machine_has_what_clients_walk() {
+    let engine = started(SimEngine::builder().volumes(5).clock(Clock::instant()));
+    let facts = scan(&engine);
+    assert_eq!(facts.pools.len(), 2);
+    assert_eq!(facts.disks.len(), 10);
+    assert_eq!(facts.volumes.len(), 5);
+    assert_eq!(facts.nics.len(), 2);
+    assert_eq!(facts.targets[0].ports[0].id, port());
+    assert_eq!(facts.targets[0].ports[0].portals.len(), 2);
+    assert!(InitiatorName::parse(DEFAULT_IQN).is_ok());
+    for nic in &facts.nics {
+        assert_eq!((nic.mac.len(), nic.addresses.len()), (12, 1));
+    }
+    for disk in &facts.disks {
+        assert_eq!(
+            facts
+                .disks
+                .iter()
+                .filter(|other| other.id == disk.id)
+                .count(),
+            1
+        );
+    }
+    for (number, volume) in facts.volumes.iter().enumerate() {
+        assert_eq!((volume.job, volume.owner), (None, Owner::Array));
+        let step = Step::Map(map_of(volume, number as u16));
+        engine.apply(&step, &Unwatched).expect("mapped");
+        let read = engine.read_as(&host(), &port(), number as u16);
+        assert_eq!(read, Some(Content::Zeros));
+    }
+}
+
+#[test]
+fn a_person_may_have_been_here_before() {
+    let builder = small().volume_size(EXTENT).foreign_volumes(1);
+    let engine = builder.foreign_map(host(), 3).build().expect("a machine");
+    assert_eq!(engine.report_luns(&host(), &port()), None, "open too early");
+    engine.converge(&[]).expect("converged");
+    let facts = scan(&engine);
+    assert_eq!(facts.volumes.len(), 2);
+    assert!(
+        facts
+            .volumes
+            .iter()
+            .all(|volume| volume.owner == Owner::Foreign)
+    );
+    assert!(facts.volumes.iter().all(|volume| volume.held_by.is_some()));
+    assert_eq!(facts.maps, []);
+    assert_eq!(
+        (facts.foreign_maps.len(), facts.foreign_maps[0].lun),
+        (1, 3)
+    );
+    assert_eq!(engine.read_as(&host(), &port(), 3), Some(Content::Old));
+}
+
+#[test]
+fn unfinished_volumes_hold_old_data_that_zeroing_ends() {
+    let engine = started(small());
+    let (job, volume) = create(&engine, 4);
+    let pool = scan(&engine).pools[0].id.clone();
+    let foreign = engine.lvcreate(&pool, "theirs", EXTENT).expect("room");
+    let shown = Map {
+        volume: foreign,
+        ..map_of(&scan(&engine).volumes[0], 9)
+    };
+    engine.foreign_map(&shown).expect("free");
+    assert_eq!(engine.read_as(&host(), &port(), 9), Some(Content::Old));
+
+    let half = Step::Zero {
+        volume: volume.clone(),
+        job,
+    };
+    engine.fail_step(1, Kind::Unavailable, Moment::Midway);
+    let error = engine.apply(&half, &Unwatched).expect_err("scripted");
+    assert_eq!(error.kind, Kind::Unavailable);
+    engine
+        .apply(&Step::Unmark { volume, job }, &Unwatched)
+        .expect("unmarked");
+    let ours = scan(&engine)
+        .volumes
+        .into_iter()
+        .find(|v| v.owner == Owner::Array);
+    let step = Step::Map(map_of(&ours.expect("one"), 1));
+    engine.apply(&step, &Unwatched).expect("mapped");
+    let seen = engine.extents_as(&host(), &port(), 1).expect("a LUN");
+    use Content::{Old, Zeros};
+    assert_eq!(seen, [Zeros, Zeros, Old, Old]);
+}
+
+/// Progress that can be cancelled from elsewhere.
+#[derive(Default)]
+struct Watched {
+    done: Mutex<Vec<u64>>,
+    cancelled: Mutex<bool>,
+}
+
+impl Progress for Watched {
+    fn report(&self, done: u64, _total: u64) {
+        self.done.lock().expect("no panic").push(done);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        *self.cancelled.lock().expect("no panic")
+    }
+}
+
+#[test]
+fn zeroing_takes_the_time_that_its_size_needs() {
+    let clock = Clock::stepped();
+    // One slice of 64 MiB per second.
+    let engine = started(small().clock(clock.clone()).zero_rate(64 << 20));
+    let (job, volume) = create(&engine, 48);
+    let progress = Watched::default();
+    let step = Step::Zero { volume, job };
+    thread::scope(|scope| {
+        let zeroing = scope.spawn(|| engine.apply(&step, &progress));
+        let second = Duration::from_secs(1);
+        assert!(clock.advance(second / 2));
+        // Looks are answered while it goes on.
+        assert_eq!(scan(&engine).volumes.len(), 1);
+        assert!(clock.advance(second / 2));
+        assert!(clock.advance(second));
+        assert!(clock.advance(second));
+        assert!(zeroing.join().expect("no panic").is_ok());
+    });
+    let slices: Vec<u64> = [16, 32, 48].map(|extents| extents * EXTENT).into();
+    assert_eq!(*progress.done.lock().expect("no panic"), slices);
+}
+
+#[test]
+fn zeroing_stops_at_the_next_slice() {
+    let clock = Clock::stepped();
+    let engine = started(small().clock(clock.clone()).zero_rate(64 << 20));
+    let (job, volume) = create(&engine, 48);
+    let progress = Watched::default();
+    let step = Step::Zero { volume, job };
+    thread::scope(|scope| {
+        let zeroing = scope.spawn(|| engine.apply(&step, &progress));
+        assert!(clock.advance(Duration::from_secs(1)));
+        // The second slice has begun.
+        assert!(clock.advance(Duration::ZERO));
+        *progress.cancelled.lock().expect("no panic") = true;
+        assert!(clock.advance(Duration::from_secs(1)));
+        let error = zeroing.join().expect("no panic").expect_err("cancelled");
+        assert_eq!(error.kind, Kind::Unavailable);
+    });
+    assert_eq!(progress.done.lock().expect("no panic").len(), 1);
+}
+
+#[test]
+fn scripted_steps_fail_when_and_as_they_should() {
+    let engine = started(small());
+    let (job, volume) = create(&engine, 1);
+    let rename = |name: &str| Step::Rename {
+        volume: scan(&engine).volumes[0].id.clone(),
+        name: name.to_owned(),
+    };
+    let name = || scan(&engine).volumes[0].name.clone();
+    engine.fail_step(2, Kind::Timeout, Moment::Before);
+    engine.fail_step(3, Kind::Unavailable, Moment::After);
+    engine.apply(&rename("one"), &Unwatched).expect("not yet");
+    let error = engine
+        .apply(&rename("two"), &Unwatched)
+        .expect_err("scripted");
+    assert_eq!((error.kind, name().as_str()), (Kind::Timeout, "one"));
+    let error = engine
+        .apply(&rename("three"), &Unwatched)
+        .expect_err("scripted");
+    assert_eq!((error.kind, name().as_str()), (Kind::Unavailable, "three"));
+    engine.apply(&rename("four"), &Unwatched).expect("over");
+    engine
+        .apply(&Step::Unmark { volume, job }, &Unwatched)
+        .expect("over");
+
+    // A volume that is exported but not mapped is nobody's to remove, and its undo helps.
+    let shown = map_of(&scan(&engine).volumes[0], 1);
+    engine.fail_step(1, Kind::Unavailable, Moment::Midway);
+    let failed = engine.apply(&Step::Map(shown.clone()), &Unwatched);
+    assert!(failed.is_err());
+    assert_eq!(engine.report_luns(&host(), &port()), None);
+    let mark = Step::Mark {
+        volume: Subject::Known(shown.volume.clone()),
+        job,
+    };
+    let error = engine.apply(&mark, &Unwatched).expect_err("exported");
+    assert_eq!(error.kind, Kind::InUse);
+    engine
+        .apply(&Step::Unmap(shown), &Unwatched)
+        .expect("undone");
+    engine.apply(&mark, &Unwatched).expect("exported no longer");
+}
+
+#[test]
+fn a_hanging_step_goes_on_when_it_is_released_in_time() {
+    let clock = Clock::stepped();
+    let engine = started(small().clock(clock.clone()).volumes(1).volume_size(EXTENT));
+    let hang = engine.hang_step(1);
+    let step = Step::Map(map_of(&scan(&engine).volumes[0], 1));
+    thread::scope(|scope| {
+        let mapping = scope.spawn(|| engine.apply(&step, &Unwatched));
+        assert!(clock.advance(Duration::from_secs(19)));
+        assert_eq!(engine.report_luns(&host(), &port()), None);
+        hang.release();
+        assert!(mapping.join().expect("no panic").is_ok());
+    });
+    assert!(engine.report_luns(&host(), &port()).is_some());
+}
+
+#[test]
+fn a_failed_disk_fails_what_lies_on_it() {
+    let engine = started(small().volumes(1).volume_size(100 * EXTENT));
+    let step = Step::Map(map_of(&scan(&engine).volumes[0], 1));
+    engine.apply(&step, &Unwatched).expect("mapped");
+    let second = scan(&engine).disks[1].id.clone();
+    assert!(engine.fail_disk(&second, true));
+    let facts = scan(&engine);
+    assert!(matches!(facts.volumes[0].health, Health::Failed(_)));
+    assert!(matches!(facts.pools[0].health, Health::Degraded(_)));
+    assert_eq!(engine.read_as(&host(), &port(), 1), None);
+    assert!(engine.fail_disk(&second, false));
+    assert_eq!(engine.read_as(&host(), &port(), 1), Some(Content::Zeros));
+}
+
+#[test]
+fn creates_stop_while_the_metadata_has_room_for_other_things() {
+    let engine = started(small().metadata(2 * 700 * 20));
+    let made = (0..40).take_while(|_| {
+        let available = scan(&engine).pools[0].available > 0;
+        if available {
+            create(&engine, 1);
+        }
+        available
+    });
+    assert_eq!(made.count(), 4);
+    let facts = scan(&engine);
+    assert!(facts.pools[0].free > 0);
+    assert!(matches!(facts.pools[0].health, Health::Degraded(_)));
+    let (job, volume) = (facts.volumes[0].job.expect("a mark"), &facts.volumes[0]);
+    let remove = Step::Remove {
+        volume: Subject::Known(volume.id.clone()),
+        job,
+    };
+    engine
+        .apply(&remove, &Unwatched)
+        .expect("removes still work");
+    create(&engine, 1);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_at_the_start() {
+    let error = small().volumes(1).volume_size(1 << 40).build().err();
+    assert_eq!(error.map(|error| error.kind), Some(Kind::NoSpace));
+}
+
+#[test]
+fn a_kept_machine_comes_back_as_it_was() {
+    let directory = TempDir::new().expect("a directory");
+    let build = || {
+        started(
+            small()
+                .state(directory.path())
+                .volumes(20)
+                .volume_size(EXTENT),
+        )
+    };
+    let engine = build();
+    let (job, volume) = create(&engine, 3);
+    engine
+        .apply(&Step::Zero { volume, job }, &Unwatched)
+        .expect("zeroed");
+    let before = scan(&engine);
+    assert_eq!(before.volumes.len(), 21);
+    drop(engine);
+    let engine = build();
+    assert_eq!(scan(&engine), before);
+    // Whatever was asked for now, the state that is there wins.
+    drop(engine);
+    let engine = started(SimEngine::builder().state(directory.path()).volumes(3));
+    assert_eq!(scan(&engine).pools, before.pools);
+}
+
+#[test]
+fn a_state_that_is_in_use_or_damaged_is_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let engine = started(small().state(directory.path()));
+    let second = small().state(directory.path()).build().err();
+    assert_eq!(second.map(|error| error.kind), Some(Kind::Unavailable));
+    drop(engine);
+    std::fs::write(directory.path().join("simulator.redb"), "no database").expect("written");
+    let damaged = small().state(directory.path()).build().err();
+    assert_eq!(damaged.map(|error| error.kind), Some(Kind::Unavailable));
+}
+
+#[test]
+fn ten_thousand_volumes_are_a_start_like_any_other() {
+    let directory = TempDir::new().expect("a directory");
+    let build = || SimEngine::builder().volumes(10_000).state(directory.path());
+    let engine = started(build());
+    assert_eq!(scan(&engine).volumes.len(), 10_000);
+    let (job, volume) = create(&engine, 1);
+    engine
+        .apply(&Step::Remove { volume, job }, &Unwatched)
+        .expect("removed");
+    let before = scan(&engine);
+    drop(engine);
+    assert_eq!(scan(&started(build())), before);
+}

@@ -7,7 +7,7 @@
 
 use super::line::Line;
 use super::report::Document;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -21,8 +21,6 @@ use std::time::Duration;
 const DOCUMENT_LIMIT: u64 = 256 << 20;
 /// Most text kept of what the shell wrote to standard error, in bytes.
 const COMPLAINT_LIMIT: usize = 8 << 10;
-/// How long an interrupted command may take to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +43,7 @@ pub enum ShellError {
         /// The first error of the log.
         reason: String,
     },
-    /// No end within the deadline. The command was interrupted; whether it took effect must be
+    /// No end within the deadline. The command may go on; whether it took effect must be
     /// read from LVM.
     #[error("LVM did not finish `{command}` within {seconds} s")]
     TimedOut {
@@ -120,8 +118,7 @@ impl Shell {
             }
             Err(RecvTimeoutError::Disconnected) => Err(running.died(line)),
             Err(RecvTimeoutError::Timeout) => {
-                running.interrupt();
-                running.end();
+                running.abandon();
                 Err(ShellError::TimedOut {
                     command: line.to_string(),
                     seconds: deadline.as_secs(),
@@ -231,23 +228,36 @@ impl Running {
             .clear();
     }
 
-    /// Asks the command to end: a wait for a lock ends at once, and cleanly.
-    fn interrupt(&self) {
+    /// Asks the command to end and leaves it to itself: a wait for a lock ends at once, anything
+    /// else goes on to its end. Killed in the middle, LVM may leave a device suspended, and then
+    /// everything that touches it hangs. The shell ends at the end of its input.
+    fn abandon(self) {
         if let Some(pid) = self.pid() {
             // It may have ended just now, which is as good.
             let _ = kill_process(pid, Signal::INT);
-            let _ = self.documents.recv_timeout(GRACE);
         }
+        let Self {
+            mut child,
+            lines,
+            documents,
+            ..
+        } = self;
+        drop(lines);
+        thread::spawn(move || {
+            // Takes what it still has to say, so that it never waits for a reader.
+            while documents.recv().is_ok() {}
+            let _ = child.wait();
+        });
     }
 
-    /// Ends the shell and its helpers, and waits for it elsewhere: a process stuck in the
-    /// kernel ends only when the kernel lets it go.
-    fn end(mut self) {
-        if let Some(pid) = self.pid() {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
+    /// Lets an idle or dead shell go, and waits for its end elsewhere.
+    fn end(self) {
+        let Self {
+            mut child, lines, ..
+        } = self;
+        drop(lines);
         thread::spawn(move || {
-            let _ = self.child.wait();
+            let _ = child.wait();
         });
     }
 

@@ -1,0 +1,179 @@
+//! From the draft to steps and changes: what the touched views showed against what they will show.
+
+use std::collections::BTreeSet;
+
+use super::Draft;
+use crate::array::change::Change;
+use crate::array::engine::Step;
+use crate::array::error::Error;
+use crate::array::ids::{GroupId, InitiatorName, PortId};
+use crate::array::inventory;
+use crate::array::model::{FIRST_LUN, MAX_LUN, Map, Members, View};
+use crate::array::plan::Planned;
+
+/// From the draft to steps and changes.
+impl Draft<'_> {
+    /// Settles the numbers of every touched view and compares before with after.
+    pub(super) fn steps(&mut self) -> Result<Vec<Planned>, Error> {
+        let mut before = BTreeSet::new();
+        let mut after = BTreeSet::new();
+        for id in self.views.keys().copied().collect::<Vec<_>>() {
+            if let Some(old) = self.now.view(&id) {
+                before.extend(self.now.maps_of(old));
+            }
+            if let Some(view) = self.views.get(&id).cloned().flatten() {
+                let view = self.settle(view)?;
+                after.extend(self.maps_of(&view)?);
+                self.views.insert(id, Some(view));
+            }
+        }
+        let hide = before.difference(&after).cloned();
+        let show = after.difference(&before).cloned();
+        let hide = hide.map(|m| Planned::with_undo(Step::Unmap(m.clone()), Step::Map(m)));
+        let show = show.map(|m| Planned::with_undo(Step::Map(m.clone()), Step::Unmap(m)));
+        Ok(hide.chain(show).collect())
+    }
+
+    /// The initiators and ports of a view, as they will be.
+    fn paths(&self, view: &View) -> Result<(BTreeSet<InitiatorName>, BTreeSet<PortId>), Error> {
+        let members =
+            |id: Option<GroupId>| id.map(|id| self.group(id).map(|g| g.members)).transpose();
+        let initiators = match members(view.initiators)? {
+            Some(Members::Initiators(set)) => set,
+            _ => BTreeSet::new(),
+        };
+        let ports = match members(view.ports)? {
+            Some(Members::Ports(set)) => set,
+            _ => BTreeSet::new(),
+        };
+        Ok((initiators, ports))
+    }
+
+    fn maps_of(&self, view: &View) -> Result<Vec<Map>, Error> {
+        let (initiators, ports) = self.paths(view)?;
+        Ok(inventory::maps(&initiators, &ports, view))
+    }
+
+    /// Gives every device of a view its number: the one it has, the one the client wants, or the
+    /// lowest that no initiator of the view sees something else under.
+    fn settle(&self, mut view: View) -> Result<View, Error> {
+        let (initiators, ports) = self.paths(&view)?;
+        self.check_paths(&view, &initiators, &ports)?;
+        let volumes = match view
+            .volumes
+            .map(|id| self.group(id))
+            .transpose()?
+            .map(|g| g.members)
+        {
+            Some(Members::Volumes(list)) => list,
+            _ => Vec::new(),
+        };
+        view.luns.retain(|volume, _| volumes.contains(volume));
+        let foreign: BTreeSet<u16> = self
+            .now
+            .foreign_maps()
+            .iter()
+            .filter(|m| ports.contains(&m.port) && initiators.contains(&m.initiator))
+            .map(|m| m.lun)
+            .collect();
+        self.check_kept_numbers(&view, &foreign)?;
+        let mut taken: BTreeSet<u16> = view.luns.values().copied().chain(foreign).collect();
+        let fresh: Vec<_> = volumes
+            .iter()
+            .filter(|v| !view.luns.contains_key(*v))
+            .collect();
+        // Wishes first, so that no number that the array chooses stands in their way.
+        let (wished, free): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .partition(|v| self.wanted.contains_key(*v));
+        for volume in wished {
+            let lun = self.wanted[volume];
+            if !taken.insert(lun) {
+                return Err(Error::in_use(format!(
+                    "device number {lun} is taken in masking view '{}'; choose another one",
+                    view.name
+                )));
+            }
+            view.luns.insert(volume.clone(), lun);
+        }
+        for volume in free {
+            let lun = lowest_free(&taken).ok_or_else(|| {
+                Error::no_space(format!(
+                    "masking view '{}' has no device number left; it holds {} devices at most",
+                    view.name,
+                    MAX_LUN + 1
+                ))
+            })?;
+            taken.insert(lun);
+            view.luns.insert(volume.clone(), lun);
+        }
+        Ok(view)
+    }
+
+    /// An initiator that joins must not see something else under a number that the view uses.
+    fn check_kept_numbers(&self, view: &View, foreign: &BTreeSet<u16>) -> Result<(), Error> {
+        match view.luns.values().find(|lun| foreign.contains(lun)) {
+            None => Ok(()),
+            Some(lun) => Err(Error::in_use(format!(
+                "device number {lun} of masking view '{}' is used for one of these initiators by \
+                 another manager",
+                view.name
+            ))),
+        }
+    }
+
+    /// An initiator sees each port through one view at most.
+    fn check_paths(
+        &self,
+        view: &View,
+        initiators: &BTreeSet<InitiatorName>,
+        ports: &BTreeSet<PortId>,
+    ) -> Result<(), Error> {
+        let Some(group) = view.initiators else {
+            return Ok(());
+        };
+        for other in self
+            .views_with(group)
+            .iter()
+            .filter(|other| other.id != view.id)
+        {
+            let (theirs, other_ports) = self.paths(other)?;
+            if let Some(port) = other_ports.intersection(ports).next()
+                && let Some(initiator) = theirs.intersection(initiators).next()
+            {
+                return Err(Error::in_use(format!(
+                    "initiator {initiator} already has masking view '{}' on port {port}; add the \
+                     devices to that view",
+                    other.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let initiators = self
+            .initiators
+            .into_iter()
+            .map(|(name, record)| match record {
+                Some(initiator) => Change::PutInitiator(initiator),
+                None => Change::RemoveInitiator(name),
+            });
+        let groups = self.groups.into_iter().map(|(id, record)| match record {
+            Some(group) => Change::PutGroup(group),
+            None => Change::RemoveGroup(id),
+        });
+        let views = self.views.into_iter().map(|(id, record)| match record {
+            Some(view) => Change::PutView(view),
+            None => Change::RemoveView(id),
+        });
+        initiators.chain(groups).chain(views).collect()
+    }
+}
+
+/// The lowest number that is not taken; 0 comes last.
+fn lowest_free(taken: &BTreeSet<u16>) -> Option<u16> {
+    (FIRST_LUN..=MAX_LUN)
+        .chain(0..FIRST_LUN)
+        .find(|lun| !taken.contains(lun))
+}
