@@ -72,8 +72,11 @@ def options(description):
     return parser(description).parse()
 
 
-def connect(chosen, url=None, namespace="interop", user=None, password=None):
-    """A validating connection to the server under test."""
+def connect(chosen, url=None, namespace="interop", user=None, password=None, verify=None):
+    """A validating connection to the server under test.
+
+    Certificates are verified when a certificate authority was given, or when asked for.
+    """
     warnings.simplefilter("ignore", pywbem.ToleratedServerIssueWarning)
     if chosen.ca is None:
         # The demo's certificate is made at start; its verification is tested elsewhere.
@@ -85,7 +88,7 @@ def connect(chosen, url=None, namespace="interop", user=None, password=None):
         (user or chosen.user, chosen.password if password is None else password),
         default_namespace=namespace,
         ca_certs=chosen.ca,
-        no_verification=chosen.ca is None,
+        no_verification=chosen.ca is None if verify is None else not verify,
         timeout=30,
     )
 

@@ -5,6 +5,7 @@ What the plug-in offers for profiles that the server does not advertise (disks, 
 not be advertised half; the rest of its acceptance list is run here over every URL given.
 """
 
+import argparse
 import re
 import sys
 import uuid
@@ -66,6 +67,16 @@ class Run:
         except pywbem.AuthError:
             checks.that(True, "a wrong password is PLUGIN_AUTH_FAILED")
         stranger.close()
+        if self.url.startswith("https:") and self.chosen.ca:
+            doubter = connect(argparse.Namespace(**{**vars(self.chosen), "ca": None}), self.url,
+                              verify=True)
+            try:
+                Plugin(doubter).register()
+                checks.that(False, "an unknown certificate is not trusted")
+            except pywbem.ConnectionError as error:
+                checks.that("CERTIFICATE_VERIFY_FAILED" in str(error),
+                            "an unknown certificate is not trusted", str(error))
+            doubter.close()
         self.plugin = plugin = Plugin(self.connection).register()
         for name, version in (("Array", (1, 4)), ("Group Masking and Mapping", (1, 5)),
                               ("iSCSI Target Ports", (1, 1))):

@@ -24,8 +24,9 @@ use super::work::{Begun, Reached, carry_out, closing, map_of, opening, take_back
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
-/// How long a command waits for others that hold what it needs.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for others that hold what it needs: less than any method waits for a
+/// command, so that a client never hears of a job that was then refused.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
@@ -138,7 +139,7 @@ impl Array {
     /// Hands in a command. It runs to its end, whatever becomes of the ticket.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when too many commands are under way.
+    /// [`Kind::Unavailable`](super::Kind::Unavailable) when too many commands are under way.
     pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
         let slot = Slot::take(&self.0)?;
         let (tell, told) = oneshot::channel();
@@ -157,7 +158,7 @@ impl Array {
     /// Wants a running job to stop at its next good moment.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it is not there, [`Kind::NotSupported`] if it has ended.
+    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended.
     pub fn cancel(&self, job: JobId) -> Result<(), Error> {
         let snapshot = self.snapshot();
         let job = snapshot
@@ -175,7 +176,7 @@ impl Array {
     /// Forgets a job that has ended.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it is not there, [`Kind::InUse`] while it runs.
+    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::InUse`](super::Kind::InUse) while it runs.
     pub fn forget(&self, id: JobId) -> Result<(), Error> {
         match self.snapshot().job(&id) {
             None => Err(Error::not_found("there is no such job")),

@@ -48,7 +48,7 @@ impl<M: Model> Broker<M> {
         namespace: Namespace,
         operation: Operation<V>,
     ) -> Result<Reply, CimError> {
-        let what = describe(&operation);
+        let what = describe::<M::Snapshot, V>(&operation, namespace);
         let done = match allowed(who) {
             Ok(()) => self.attempt(who, namespace, operation).await,
             Err(refusal) => Err(refusal),
@@ -338,13 +338,17 @@ fn conformed(
     Ok(declared.instance_property(value))
 }
 
-fn describe<V>(operation: &Operation<V>) -> String {
+/// What an operation does, for the audit log.
+fn describe<S: Snapshot, V>(operation: &Operation<V>, namespace: Namespace) -> String {
+    let full = |path: &ObjectPath| S::catalog().canonical(path, namespace);
     match operation {
-        Operation::CreateInstance { instance } => format!("CreateInstance of {}", instance.class),
-        Operation::ModifyInstance { path, .. } => format!("ModifyInstance of {path}"),
-        Operation::DeleteInstance { path } => format!("DeleteInstance of {path}"),
+        Operation::CreateInstance { instance } => {
+            format!("CreateInstance of {}:{}", namespace.name, instance.class)
+        }
+        Operation::ModifyInstance { path, .. } => format!("ModifyInstance of {}", full(path)),
+        Operation::DeleteInstance { path } => format!("DeleteInstance of {}", full(path)),
         Operation::SetProperty { path, property, .. } => {
-            format!("SetProperty {property} of {path}")
+            format!("SetProperty {property} of {}", full(path))
         }
         _ => String::new(),
     }

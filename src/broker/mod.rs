@@ -28,4 +28,4 @@ pub use operation::{
 pub use pull::PullLimits;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

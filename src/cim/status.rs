@@ -52,12 +52,20 @@ pub struct CimError {
     pub description: String,
 }
 
+/// Bytes of the longest description; what clients sent may be quoted in it.
+const MAX_DESCRIPTION: usize = 2048;
+
 impl CimError {
     /// An error of that status with that sentence.
     pub fn new(status: Status, description: impl Into<String>) -> Self {
+        let mut description = description.into();
+        if description.len() > MAX_DESCRIPTION {
+            description.truncate(description.floor_char_boundary(MAX_DESCRIPTION));
+            description.push('…');
+        }
         Self {
             status,
-            description: description.into(),
+            description,
         }
     }
 }
@@ -100,4 +108,16 @@ shorthand! {
     method_not_found => MethodNotFound,
     /// The method is declared but not implemented for this object.
     method_not_available => MethodNotAvailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_descriptions_are_cut() {
+        let error = CimError::failed("é".repeat(5000));
+        assert_eq!(error.description.len(), MAX_DESCRIPTION + '…'.len_utf8());
+        assert!(error.description.ends_with("é…"));
+    }
 }

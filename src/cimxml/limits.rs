@@ -45,11 +45,16 @@ impl Default for Limits {
     }
 }
 
+/// How deep references may nest in the keys of one another: written as text, each level doubles the
+/// quoting of what is inside it.
+const REFERENCES_CAP: usize = 4;
+
 /// What is left of the [`Limits`] while a request is read.
 pub(super) struct Budget {
     limits: Limits,
     elements: usize,
     depth: usize,
+    references: usize,
     embedded: usize,
     embedded_bytes: usize,
 }
@@ -60,6 +65,7 @@ impl Budget {
             limits: *limits,
             elements: limits.elements,
             depth: limits.depth.min(Limits::DEPTH_CAP),
+            references: REFERENCES_CAP,
             embedded: limits.embedded,
             embedded_bytes: limits.bytes,
         }
@@ -85,6 +91,20 @@ impl Budget {
     /// Gives back the level of an element that closes.
     pub(super) fn close(&mut self) {
         self.depth += 1;
+    }
+
+    /// Counts a reference that opens, perhaps inside the keys of another one.
+    pub(super) fn open_reference(&mut self) -> Result<(), DecodeError> {
+        self.references = self
+            .references
+            .checked_sub(1)
+            .ok_or(DecodeError::TooLarge("references are nested too deep"))?;
+        Ok(())
+    }
+
+    /// Gives back the level of a reference that closes.
+    pub(super) fn close_reference(&mut self) {
+        self.references += 1;
     }
 
     /// Counts the text of an embedded object that is about to be read.

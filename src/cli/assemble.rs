@@ -1,7 +1,7 @@
 //! Wiring: from an engine to the service that the listeners call.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -21,6 +21,8 @@ use super::{Failure, populate};
 /// How long a method that may start a job waits for its end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often idle pull sessions are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(15);
 /// The name space in which system names are derived from machine identities.
 const SYSTEMS: Uuid = Uuid::from_u128(0x1c0f_5f0e_7d35_5d3c_8b44_19a6_60d2_7e8b);
 
@@ -96,8 +98,20 @@ fn service(array: Array, urls: &[ListenUrl]) -> Arc<Service> {
         host_name: host.clone(),
     };
     let gateway = Gateway::new(array, server, PATIENCE);
-    let broker = Broker::new(gateway, PullLimits::default());
-    Arc::new(Cimom::new(Arc::new(broker), host))
+    let broker = Arc::new(Broker::new(gateway, PullLimits::default()));
+    tokio::spawn(expire_sessions(Arc::downgrade(&broker)));
+    Arc::new(Cimom::new(broker, host))
+}
+
+/// Closes idle pull sessions now and then, as long as there is a broker.
+async fn expire_sessions(broker: Weak<Broker<Gateway>>) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        match broker.upgrade() {
+            Some(broker) => broker.expire_sessions(),
+            None => return,
+        };
+    }
 }
 
 /// The name of this machine.
@@ -107,3 +121,6 @@ fn host_name() -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,9 @@
 mod operations;
 mod parameters;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

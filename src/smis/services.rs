@@ -94,11 +94,13 @@ pub(super) fn fill_masking_capabilities(
     // 2 nameable, 3 members can be added while in a view, 4 can be empty, 5 can be empty in a
     // view, 8 can be in several views, 9 can go with its last view, 10 empty means no access.
     const GROUP: [u16; 7] = [2, 3, 4, 5, 8, 9, 10];
+    // 11: numbers are the same for all initiators; numbers belong to views, not to groups alone.
+    const WITH_NUMBERS: [u16; 8] = [2, 3, 4, 5, 8, 9, 10, 11];
     out.set(P::ElementName, "Masking methods of the array")
         .set(P::SupportedFeatures, [2u16, 3, 4, 5])
-        .set(P::SupportedInitiatorGroupFeatures, GROUP)
+        .set(P::SupportedInitiatorGroupFeatures, WITH_NUMBERS)
         .set(P::SupportedTargetGroupFeatures, GROUP)
-        .set(P::SupportedDeviceGroupFeatures, GROUP)
+        .set(P::SupportedDeviceGroupFeatures, WITH_NUMBERS)
         .set(P::SupportedSynchronousActions, MASKING_ACTIONS)
         .set(P::SupportedAsynchronousActions, Vec::<u16>::new())
         .set(P::ValidHardwareIdTypes, [5u16])

@@ -4,7 +4,7 @@
 use standpipe::array::{Command, GroupKind, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment};
 
-use super::rig::{Rig, creation, host, machine};
+use super::rig::{Picture, Rig, creation, host, machine};
 
 /// A command, made for a prepared array.
 type Wish = fn(&Rig) -> Command;
@@ -150,8 +150,21 @@ const WISHES: &[(&str, Wish)] = &[
 /// What fails besides the process.
 type Failing = Option<(u64, Moment)>;
 
+/// One kill point.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    failing: Failing,
+    moment: usize,
+    reboot: bool,
+}
+
 /// Lets the process die at one moment of a command and start again; whether it died.
-fn killed(what: &str, wish: Wish, failing: Failing, moment: usize, reboot: bool) -> bool {
+fn killed(what: &str, wish: Wish, whole: &Picture, kill: Kill) -> bool {
+    let Kill {
+        failing,
+        moment,
+        reboot,
+    } = kill;
     let when = format!("{what}, failing {failing:?}, killed at moment {moment}, reboot {reboot}");
     let rig = prepared();
     let command = wish(&rig);
@@ -185,13 +198,7 @@ fn killed(what: &str, wish: Wish, failing: Failing, moment: usize, reboot: bool)
         );
         assert_eq!(after, before, "{when}: something is left");
     }
-    // What the command came to without any crash.
-    let whole = prepared();
-    whole.done(wish(&whole));
-    assert!(
-        after == before || after == whole.picture(),
-        "{when}: {after:?}"
-    );
+    assert!(after == before || after == *whole, "{when}: {after:?}");
     // The next start finds nothing to do.
     let rig = rig.restart(reboot);
     rig.assert_whole(&when);
@@ -199,12 +206,34 @@ fn killed(what: &str, wish: Wish, failing: Failing, moment: usize, reboot: bool)
     true
 }
 
+/// Whether a failure of that step would be one of this command.
+fn is_reached(wish: Wish, failing: Failing) -> bool {
+    let Some((step, how)) = failing else {
+        return true;
+    };
+    let rig = prepared();
+    let command = wish(&rig);
+    rig.sim.fail_step(step, Kind::Unavailable, how);
+    rig.ask(command);
+    !rig.sim.calm()
+}
+
 fn kill_everywhere(failing: &[Failing], reboot: bool) {
     let mut points = 0;
     for (what, wish) in WISHES {
-        for failing in failing {
-            let died = (0..200).take_while(|m| killed(what, *wish, *failing, *m, reboot));
-            points += died.count();
+        // What the command comes to without any crash.
+        let whole = prepared();
+        whole.done(wish(&whole));
+        let whole = whole.picture();
+        for &failing in failing.iter().filter(|f| is_reached(*wish, **f)) {
+            let kills = (0..200).map(|moment| Kill {
+                failing,
+                moment,
+                reboot,
+            });
+            points += kills
+                .take_while(|kill| killed(what, *wish, &whole, *kill))
+                .count();
         }
     }
     println!("{points} kill points, reboot {reboot}");

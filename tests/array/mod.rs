@@ -1,6 +1,10 @@
 //! The whole array over the modelled machine: what clients, hosts and administrators observe of
 //! commands, jobs, crashes, lost and failing stores, and of changes past the array.
 
+mod crowd;
 mod kills;
+mod life;
 mod mortal;
+mod outside;
 mod rig;
+mod setbacks;

@@ -2,18 +2,24 @@
 //! matters.
 
 use std::panic::resume_unwind;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use standpipe::array::{Engine, Error, Facts, Map, PoolFacts, PoolId, Progress, Step};
 use standpipe::engine::sim::SimEngine;
+
+use super::rig::Medium;
 
 /// Counts the moments at which its process could die: before and after each step, and at each
 /// look that follows the steps.
 pub struct Mortal {
     sim: SimEngine,
     dead: AtomicBool,
+    blind: AtomicBool,
     moments: AtomicUsize,
     last: AtomicUsize,
+    /// The medium that fails as soon as somebody looks at what was done.
+    failing: Mutex<Option<Medium>>,
 }
 
 impl Mortal {
@@ -21,8 +27,10 @@ impl Mortal {
         Self {
             sim,
             dead: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
             moments: AtomicUsize::new(0),
             last: AtomicUsize::new(usize::MAX),
+            failing: Mutex::default(),
         }
     }
 
@@ -35,6 +43,24 @@ impl Mortal {
     /// The process dies now: whatever it still does, the machine hears nothing of it.
     pub fn die(&self) {
         self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// The store fails between the steps of the next command and its end.
+    pub fn fail_store_at_look(&self, medium: &Medium) {
+        *self.failing.lock().expect("nobody panics with it") = Some(medium.clone());
+    }
+
+    fn look(&self) {
+        self.moment();
+        if let Some(medium) = self.failing.lock().expect("nobody panics with it").take() {
+            medium.fail();
+        }
+    }
+
+    /// From now on the machine cannot be looked at.
+    pub fn blind(self) -> Self {
+        self.blind.store(true, Ordering::SeqCst);
+        self
     }
 
     pub fn is_dead(&self) -> bool {
@@ -59,16 +85,19 @@ impl Mortal {
 impl Engine for Mortal {
     fn scan(&self) -> Result<Facts, Error> {
         self.alive();
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the machine cannot be looked at"));
+        }
         self.sim.scan()
     }
 
     fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
-        self.moment();
+        self.look();
         self.sim.scan_pool(pool)
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
-        self.moment();
+        self.look();
         self.sim.is_mapped(map)
     }
 

@@ -92,6 +92,9 @@ impl StorageBackend for Medium {
     }
 }
 
+/// What a host finds that sees nothing.
+pub const NOTHING: [u16; 0] = [];
+
 /// An array on a modelled machine.
 pub struct Rig {
     pub sim: SimEngine,
@@ -349,11 +352,13 @@ impl Rig {
             .build()
             .expect("a runtime");
         let mut versions = self.array.versions();
-        let waited = runtime.block_on(tokio::time::timeout(
-            Duration::from_secs(30),
-            versions.wait_for(|_| like(&self.now())),
-        ));
-        matches!(waited, Ok(Ok(_)))
+        let waited = runtime.block_on(async {
+            let liked = versions.wait_for(|_| like(&self.now()));
+            tokio::time::timeout(Duration::from_secs(30), liked)
+                .await
+                .map(|w| w.is_ok())
+        });
+        waited == Ok(true)
     }
 }
 

@@ -5,7 +5,7 @@ mod classes;
 mod model;
 mod pulls;
 mod reads;
-mod shelf;
+pub(crate) mod shelf;
 mod walks;
 
 use std::net::SocketAddr;

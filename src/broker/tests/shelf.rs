@@ -33,7 +33,7 @@ pub(super) const ARRAY: Namespace = Namespace {
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Id {
+pub(crate) enum Id {
     Profile(u32),
     System,
     Primordial,
@@ -45,7 +45,7 @@ pub(super) enum Id {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Tag {
+pub(crate) enum Tag {
     Profile,
     System,
     Primordial,
@@ -58,7 +58,7 @@ pub(super) enum Tag {
 
 /// Volume number → name. Even volumes are in pool 0, odd ones in pool 1; the view has 0 and 1.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     pub(super) volumes: Arc<BTreeMap<u32, String>>,
     /// How many times the model was asked to step, and how many instances it filled.
     pub(super) steps: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn with_volumes(count: u32) -> Self {
+    pub(crate) fn with_volumes(count: u32) -> Self {
         let volumes = (0..count).map(|n| (n, format!("volume {n}")));
         Self {
             volumes: Arc::new(volumes.collect()),
@@ -382,13 +382,13 @@ impl Snapshot for Shelf {
 }
 
 /// A shelf that changes, and a record of what it was told.
-pub(super) struct Board {
+pub(crate) struct Board {
     pub(super) shelf: Mutex<Shelf>,
     pub(super) told: Mutex<Vec<String>>,
 }
 
 impl Board {
-    pub(super) fn new(shelf: Shelf) -> Self {
+    pub(crate) fn new(shelf: Shelf) -> Self {
         Self {
             shelf: Mutex::new(shelf),
             told: Mutex::default(),

@@ -52,6 +52,7 @@ impl Tokens<'_, '_> {
 
     /// The open VALUE.REFERENCE.
     pub(super) fn reference(&mut self, reference: &Element<'_>) -> Result<ObjectPath> {
+        self.budget.open_reference()?;
         let element = self.first(reference)?;
         let path = match element.name() {
             "CLASSPATH" | "LOCALCLASSPATH" | "CLASSNAME" | "INSTANCEPATH" | "LOCALINSTANCEPATH"
@@ -59,6 +60,7 @@ impl Tokens<'_, '_> {
             _ => return Err(element.unexpected_in(reference)),
         };
         self.end(reference)?;
+        self.budget.close_reference();
         Ok(path)
     }
 

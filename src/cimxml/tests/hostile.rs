@@ -50,14 +50,20 @@ fn references_nested_as_the_grammar_allows() {
     let level =
         "<VALUE.REFERENCE><INSTANCENAME CLASSNAME=\"C\"><KEYBINDING NAME=\"K\">".repeat(200_000);
     let error = attack(&parameter(&level), &roomy());
-    assert_eq!(error, DecodeError::TooLarge("elements are nested too deep"));
+    assert_eq!(
+        error,
+        DecodeError::TooLarge("references are nested too deep")
+    );
     // However deep is allowed: the stack is not at the mercy of a setting.
     let limits = Limits {
         depth: usize::MAX,
         ..roomy()
     };
     let error = attack(&parameter(&level), &limits);
-    assert_eq!(error, DecodeError::TooLarge("elements are nested too deep"));
+    assert_eq!(
+        error,
+        DecodeError::TooLarge("references are nested too deep")
+    );
 }
 
 #[test]

@@ -81,10 +81,8 @@ impl Exports {
 
     /// Hides a volume.
     pub(super) fn hide(&self, map: &Map, deadline: Deadline) -> Result<(), Error> {
-        // Through a port that is not ours nothing is shown.
-        let Ok(row) = self.row(map) else {
-            return Ok(());
-        };
+        // The port may have been ours under another configuration.
+        let row = row(map);
         let uuid = map.volume.as_str().to_owned();
         self.change("hiding the volume", deadline, move |configfs| {
             export::hide(configfs, &uuid, &row)
@@ -105,7 +103,7 @@ impl Exports {
 
     /// Whether the kernel shows a volume as this map says.
     pub(super) fn is_shown(&self, map: &Map, deadline: Deadline) -> Result<bool, Error> {
-        let row = self.row(map)?;
+        let row = row(map);
         let uuid = map.volume.as_str().to_owned();
         self.look(deadline, move |configfs| {
             export::is_shown(configfs, &uuid, &row)
@@ -141,11 +139,7 @@ impl Exports {
                 map.port
             )));
         }
-        Ok(Row {
-            iqn: map.port.iqn.as_str().to_owned(),
-            initiator: map.initiator.folded(),
-            number: map.lun.into(),
-        })
+        Ok(row(map))
     }
 
     /// Reads without locks: the kernel's own suffice for one look.
@@ -178,5 +172,14 @@ impl Exports {
         let _locks = self.locks.take(deadline.left())?;
         let configfs = self.configfs.clone();
         Ok(self.watch.run(what, deadline, move || call(&configfs))??)
+    }
+}
+
+/// Where a map is in the kernel.
+fn row(map: &Map) -> Row {
+    Row {
+        iqn: map.port.iqn.as_str().to_owned(),
+        initiator: map.initiator.folded(),
+        number: map.lun.into(),
     }
 }

@@ -22,6 +22,8 @@ const STANDSTILL: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(5);
 /// Time between two looks at such a device.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How many ranges of extents a volume can grow by at once: LVM's shell takes fewer than 64 words.
+const MAX_PIECES: usize = 48;
 /// How often a removal is tried that LVM refuses.
 const REMOVALS: usize = 5;
 
@@ -221,6 +223,13 @@ impl LinuxEngine {
         let extent = extent_size(&state(session)?)?;
         let extents = session.extents(&identity(spare)?)?;
         let extents = extents.ok_or_else(|| Error::bug("the extents set aside are not plain"))?;
+        if extents.len() > MAX_PIECES {
+            return Err(Error::no_space(format!(
+                "the free space of pool {} is in more than {MAX_PIECES} pieces; grow the volume \
+                 by less at a time",
+                session.group.name
+            )));
+        }
         let before = session
             .find(Which::Uuid(&volume))?
             .and_then(|row| row.vg_seqno);
@@ -493,10 +502,22 @@ fn owned(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRo
     let row = session
         .find(name.which())?
         .ok_or_else(|| no_volume(asked))?;
-    match Marks::read(&row.lv_tags).owned {
-        true => Ok(row),
-        false => Err(not_ours(&row)),
+    if !Marks::read(&row.lv_tags).owned {
+        return Err(not_ours(&row));
     }
+    if !row.vg_partial.is_empty() {
+        return Err(lacks_disk(&row.vg_name));
+    }
+    Ok(row)
+}
+
+/// A group that is not whole is not changed: LVM would write into its metadata that the disk which
+/// it cannot see is missing, also when somebody has only just added that disk.
+fn lacks_disk(group: &str) -> Error {
+    Error::unavailable(format!(
+        "pool {group} lacks a disk, or has one that was added since the start; connect it again, \
+         or restart standpipe to see it"
+    ))
 }
 
 fn marked(row: &LvRow, job: &JobId) -> Result<(), Error> {
@@ -528,8 +549,7 @@ fn room_for(group: &VgRow, size: u64) -> Result<u64, Error> {
         )));
     }
     if !group.vg_partial.is_empty() {
-        let message = format!("pool {} lacks a disk; connect it again", group.vg_name);
-        return Err(Error::unavailable(message));
+        return Err(lacks_disk(&group.vg_name));
     }
     let available = super::scan::available(group);
     if size > available {

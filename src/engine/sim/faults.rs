@@ -52,9 +52,9 @@ impl Script {
         self.faults.remove(&self.taken)
     }
 
-    /// Forgets what is to come.
-    pub(super) fn clear(&mut self) {
-        self.faults.clear();
+    /// Forgets what is to come; whether there was anything.
+    pub(super) fn clear(&mut self) -> bool {
+        !std::mem::take(&mut self.faults).is_empty()
     }
 
     /// Sets the fault of a coming step; 1 is the next.

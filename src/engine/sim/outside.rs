@@ -136,9 +136,9 @@ impl SimEngine {
         self.0.script().set(step, Fault::Fail(kind, moment));
     }
 
-    /// Forgets the failures that are still to come.
-    pub fn calm(&self) {
-        self.0.script().clear();
+    /// Forgets the failures that are still to come; whether there were any.
+    pub fn calm(&self) -> bool {
+        self.0.script().clear()
     }
 
     /// Lets a coming step hang before it does anything; 1 is the next.

@@ -249,11 +249,23 @@ fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<String, Export
         thin: false,
     };
     let place = backstore::create(configfs, &wanted)?;
-    let checked = check_identifier(configfs, &place, volume);
+    let checked = check_device(configfs, &place, volume)
+        .and_then(|()| check_identifier(configfs, &place, volume));
     if checked.is_err() {
         let _ = backstore::remove(configfs, &place);
     }
     checked.map(|()| place)
+}
+
+/// The device was named by a link of udev's, which may be older than the volume.
+fn check_device(configfs: &Configfs, place: &str, volume: &Exported) -> Result<(), ExportError> {
+    match read::backstore(configfs, place).device == Some(volume.number) {
+        true => Ok(()),
+        false => Err(ExportError::Mismatch {
+            place: place.to_owned(),
+            volume: volume.uuid.clone(),
+        }),
+    }
 }
 
 /// Reads back what the kernel derives the identifier from.

@@ -25,18 +25,24 @@ pub fn group(iqn: &str) -> String {
     format!("iscsi/{iqn}/tpgt_{TPGT}")
 }
 
-/// Makes a target with its portals, or completes one that is there, and opens it for logins.
-/// Portals that are there beyond these are left alone.
+/// Makes a target with its portals, or completes one that is there. Portals that are there beyond
+/// these are left alone, and so are the attributes of a portal group that is open already: somebody
+/// may have asked for credentials there.
 pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<(), ConfigfsError> {
     let group = group(iqn);
     // The first of these makes the kernel load its iSCSI target.
     for folder in ["iscsi", &format!("iscsi/{iqn}"), &group] {
         configfs.make(folder)?;
     }
-    for (attribute, value) in ATTRIBUTES {
-        let path = format!("{group}/attrib/{attribute}");
-        if configfs.read(&path)? != *value {
-            configfs.write(&path, value)?;
+    let is_open = configfs
+        .read(&format!("{group}/enable"))
+        .is_ok_and(|text| text == "1");
+    if !is_open {
+        for (attribute, value) in ATTRIBUTES {
+            let path = format!("{group}/attrib/{attribute}");
+            if configfs.read(&path)? != *value {
+                configfs.write(&path, value)?;
+            }
         }
     }
     for portal in portals {

@@ -161,7 +161,13 @@ impl Lvm {
         deadline: Deadline,
     ) -> Result<Option<&Group>, LvmError> {
         let rows = self.list_volumes(deadline)?;
-        let row = rows.iter().find(|row| row.lv_uuid == volume.as_str());
+        let mut named = rows.iter().filter(|row| row.lv_uuid == volume.as_str());
+        let row = named.next();
+        if named.next().is_some() {
+            return Err(LvmError::Odd(format!(
+                "there are two logical volumes of the identity {volume}; neither is touched"
+            )));
+        }
         Ok(row.and_then(|row| self.group(&row.vg_uuid)))
     }
 

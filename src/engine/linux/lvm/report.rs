@@ -16,7 +16,7 @@ pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_
 /// The columns of an [`LvRow`]. Metadata only: asking for any kernel state costs an ioctl for
 /// each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_permissions,lv_health_status,lv_time,origin_size,vg_seqno";
+    lv_descendants,lv_permissions,lv_health_status,lv_time,origin_size,vg_seqno,vg_partial";
 /// The columns of a [`PvRow`].
 pub const PV_COLUMNS: &str =
     "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pv_missing,pv_allocatable";
@@ -165,6 +165,8 @@ pub struct LvRow {
     pub origin_size: Option<u64>,
     #[serde(default, deserialize_with = "number")]
     pub vg_seqno: Option<u64>,
+    #[serde(default)]
+    pub vg_partial: String,
 }
 
 impl LvRow {

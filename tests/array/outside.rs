@@ -1,0 +1,76 @@
+//! The world outside moves: what is done past the array appears in it.
+
+use standpipe::array::{Command, Effect, Kind, Map, Owner};
+use standpipe::engine::sim::EXTENT;
+
+use super::rig::{NOTHING, Rig, host};
+
+#[test]
+fn what_is_made_and_removed_by_hand_appears_and_disappears() {
+    let rig = Rig::new();
+    let ours = rig.create("ours", 1);
+    let theirs = rig.sim.lvcreate(&rig.pool(), "theirs", EXTENT);
+    let theirs = theirs.expect("there is room");
+    assert!(rig.wait_until(|now| now.volume(&theirs).is_some()));
+    let owner = rig.now().volume(&theirs).map(|volume| volume.owner);
+    assert_eq!(owner, Some(Owner::Foreign));
+    let (error, job) = rig.fails(Command::DeleteVolume {
+        volume: theirs.clone(),
+    });
+    assert_eq!((error.kind, job), (Kind::AccessDenied, None));
+    rig.sim.lvremove(&theirs).expect("nobody holds it");
+    rig.sim.lvremove(&ours).expect("nobody holds it");
+    assert!(rig.wait_until(|now| now.volumes().count() == 0));
+}
+
+#[test]
+fn a_number_that_somebody_else_took_is_not_given() {
+    let rig = Rig::new();
+    let theirs = rig.sim.lvcreate(&rig.pool(), "theirs", EXTENT);
+    let map = Map {
+        port: rig.port(),
+        initiator: host("a"),
+        lun: 1,
+        volume: theirs.expect("there is room"),
+    };
+    rig.sim.foreign_map(&map).expect("the number is free");
+    assert!(rig.wait_until(|now| now.foreign_maps().len() == 1));
+    let (_, groups, view) = rig.show_one();
+    assert_eq!(rig.luns("a"), [1, 2], "the lowest free number");
+    rig.done(Command::DeleteView {
+        view,
+        delete_unassociated: false,
+    });
+    let wish = |luns| Command::CreateView {
+        name: None,
+        groups: groups.to_vec(),
+        luns,
+    };
+    assert_eq!(rig.fails(wish(vec![1])).0.kind, Kind::InUse);
+    assert!(matches!(rig.done(wish(vec![3])), Effect::View(_)));
+    assert_eq!(rig.luns("a"), [1, 3]);
+    let rig = rig.restart(false);
+    assert_eq!(rig.luns("a"), [1, 3], "a start leaves it alone");
+}
+
+#[test]
+fn a_map_that_could_not_be_hidden_is_hidden_later() {
+    let rig = Rig::new();
+    let (_, groups, view) = rig.show_one();
+    rig.done(Command::DeleteView {
+        view,
+        delete_unassociated: false,
+    });
+    let hang = rig.sim.hang_step(1);
+    let (error, _) = rig.fails(Command::CreateView {
+        name: None,
+        groups: groups.to_vec(),
+        luns: Vec::new(),
+    });
+    assert_eq!(error.kind, Kind::Timeout);
+    hang.release();
+    // The next look of the watcher publishes after it has mended.
+    let version = rig.now().version;
+    assert!(rig.wait_until(|now| now.version > version));
+    assert_eq!(rig.luns("a"), NOTHING);
+}
