@@ -12,3 +12,5 @@ mod contract;
 
 #[path = "vm/rig.rs"]
 mod vm;
+#[path = "wire/mod.rs"]
+mod wire;
