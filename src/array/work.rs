@@ -69,7 +69,18 @@ pub(super) fn carry_out(
     engine: &dyn Engine,
     progress: &dyn Progress,
 ) -> Result<Reached, Box<Setback>> {
-    for (taken, planned) in plan.steps.iter().enumerate() {
+    carry_on(plan, engine, progress, |_| true)
+}
+
+/// The same, but only those steps that are `due`; all of them are taken back if need be.
+fn carry_on(
+    plan: &Plan,
+    engine: &dyn Engine,
+    progress: &dyn Progress,
+    due: fn(&Step) -> bool,
+) -> Result<Reached, Box<Setback>> {
+    let steps = plan.steps.iter().enumerate();
+    for (taken, planned) in steps.filter(|(_, planned)| due(&planned.step)) {
         if let Err(error) = engine.apply(&planned.step, progress) {
             // The failed step may have done half of its work, so its undo is taken, too.
             return set_back(plan, taken + 1, engine, error);
@@ -172,10 +183,14 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
         Err(error) => Recovered::Stuck(error),
     };
     match plan.after_crash {
-        AfterCrash::Forward if !begun.failed => match carry_out(plan, engine, &Unwatched) {
-            Ok(reached) => Recovered::Finished(reached),
-            Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
-        },
+        AfterCrash::Forward if !begun.failed => {
+            // A volume is not marked anew: one without the mark was not begun, or was spared.
+            let due = |step: &Step| !matches!(step, Step::Mark { .. });
+            match carry_on(plan, engine, &Unwatched, due) {
+                Ok(reached) => Recovered::Finished(reached),
+                Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
+            }
+        }
         AfterCrash::Forward | AfterCrash::Back => back(),
     }
 }
