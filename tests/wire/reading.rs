@@ -61,7 +61,7 @@ fn operations_on_instances_answer_as_recorded() {
             "EnumerateInstances",
             ARRAY,
             [
-                of_class("CIM_LogicalElement"),
+                of_class("CIM_StorageExtent"),
                 vec![("DeepInheritance", value("FALSE")), three()],
             ]
             .concat(),
