@@ -71,15 +71,25 @@ impl LinuxRig {
         self.lvs()[volume].0.clone()
     }
 
-    /// What an initiator's tool says about a LUN; `None` when it fails.
+    /// What an initiator's tool says about a LUN; `None` when it fails, and not at a unit attention
+    /// that an earlier change left for it.
     fn ask(&self, tool: &[&str], initiator: &InitiatorName, lun: u16) -> Option<Vec<u8>> {
-        let output = Command::new(tool[0])
-            .args(&tool[1..])
-            .args(["-i", &initiator.folded()])
-            .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
-            .output()
-            .expect("the tool runs");
-        output.status.success().then_some(output.stdout)
+        (0..UNIT_ATTENTIONS).find_map(|_| {
+            let output = Command::new(tool[0])
+                .args(&tool[1..])
+                .args(["-i", &initiator.folded()])
+                .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
+                .output()
+                .expect("the tool runs");
+            if !output.status.success() {
+                // Shown only when the case fails.
+                eprintln!(
+                    "{tool:?} {lun}: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
+            }
+            output.status.success().then_some(output.stdout)
+        })
     }
 
     /// Whether QEMU's initiator succeeds with a command on a LUN.
@@ -112,9 +122,10 @@ impl LinuxRig {
         let begins = format!("{digits}00");
         let volumes = self.linux().scan().expect("a scan").volumes;
         let known = volumes.iter().map(|volume| volume.naa);
-        known
+        let known = known
             .clone()
-            .find(|naa| naa.to_string().starts_with(&begins))
+            .find(|naa| naa.to_string().starts_with(&begins));
+        known.or_else(|| Naa::parse(&format!("{digits:0<32}")))
     }
 }
 
@@ -210,6 +221,8 @@ impl Rig for LinuxRig {
                 .output()
                 .expect("iscsi-ls runs");
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&listed.stderr);
+            eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
             (listed.status.success() && text.contains(IQN)).then_some(text)
         })?;
         let numbers = listed.lines().filter_map(|line| {
@@ -264,6 +277,7 @@ impl Rig for LinuxRig {
         sh(&format!(
             "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
+             echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
              echo udev_path=/dev/vg0/{device} > core/iblock_7/{device}/control
              echo 1 > core/iblock_7/{device}/enable
              mkdir $group/lun/lun_40; ln -s core/iblock_7/{device} $group/lun/lun_40/theirs

@@ -5,7 +5,7 @@ mod world;
 
 use super::*;
 use crate::array::error::Kind;
-use crate::array::model::Owner;
+use crate::array::model::{Owner, Volume};
 use world::*;
 
 #[test]
