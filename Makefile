@@ -1,11 +1,12 @@
 # The front door. Everything that takes more than a line lives in scripts/.
-.PHONY: help demo check audit setup conformance vm-check
+.PHONY: help demo check audit bench setup conformance vm-check
 
 help:
 	@echo 'make demo         build and start the simulated array on 127.0.0.1:5988 and :5989'
 	@echo 'make check        install what is needed, then run every check there is'
 	@echo 'make conformance  other clients and suites against a demo started for them'
 	@echo 'make vm-check     the gateway on real LVM and LIO in a booted kernel'
+	@echo 'make bench        what requests cost, as ratios; how to read them is in benches/wire.rs'
 	@echo 'make audit        known vulnerabilities of the dependencies (downloads the database)'
 	@echo 'make setup        only install what the checks need'
 
@@ -28,3 +29,6 @@ vm-check: setup
 
 audit:
 	cargo deny check advisories
+
+bench:
+	cargo bench --locked --bench wire

@@ -3,7 +3,9 @@
 use super::client::Client;
 use super::demo::Demo;
 use super::golden::Golden;
-use super::xml::{ARRAY, Call, INTEROP, class, instance_of, operation, output, value, values};
+use super::xml::{
+    ARRAY, Call, INTEROP, class, inner, instance_of, operation, output, value, values,
+};
 
 fn some_volume(client: &mut Client) -> String {
     let class = class("CIM_StorageVolume");
@@ -59,7 +61,7 @@ fn operations_on_instances_answer_as_recorded() {
             "EnumerateInstances",
             ARRAY,
             [
-                of_class("CIM_LogicalElement"),
+                of_class("CIM_StorageExtent"),
                 vec![("DeepInheritance", value("FALSE")), three()],
             ]
             .concat(),
@@ -337,11 +339,7 @@ fn pull_sessions_give_everything_once_and_then_end() {
         ("OpenReferenceInstancePaths", references, paths),
     ] {
         let all = client.call(&open(name, from.clone(), 100)).body;
-        let all: Vec<_> = super::xml::inner("INSTANCEPATH", &all)
-            .into_iter()
-            .collect();
-        assert!(all.len() >= 2, "{name} finds {}", all.len());
-
+        let all = inner("IRETURNVALUE", &all).concat();
         let first = golden.call(&format!("{name}-1"), &mut client, &open(name, from, 1));
         let mut got = first.body.clone();
         let mut pages = 1;
@@ -352,8 +350,8 @@ fn pull_sessions_give_everything_once_and_then_end() {
             got.push_str(&page.body);
             pages += 1;
         }
-        assert_eq!(super::xml::inner("INSTANCEPATH", &got), all, "{name}");
-        assert_eq!(pages, all.len(), "one object a page");
+        assert_eq!(inner("IRETURNVALUE", &got).concat(), all, "{name}");
+        assert!(pages > 1, "{name}: one page for all");
     }
 }
 
@@ -370,7 +368,7 @@ fn pull_sessions_can_be_counted_and_closed_and_are_not_mixed_up() {
 
     let count = operation("EnumerationCount", ARRAY, &just_context);
     let counted = golden.call("EnumerationCount", &mut client, &count);
-    assert_eq!(super::xml::inner("VALUE", &counted.body), ["5"]);
+    assert_eq!(inner("VALUE", &counted.body), ["5"]);
     let two = next("PullInstancesWithPath", context, 2);
     golden.call("PullInstancesWithPath", &mut client, &two);
     assert_eq!(client.call(&count).body, counted.body.replace('5', "3"));
