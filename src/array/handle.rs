@@ -148,8 +148,11 @@ impl Array {
         std::thread::Builder::new()
             .name(format!("job-{}", &id.hex()[..8]))
             .spawn(move || {
+                let ended = slot.0.run(id, owner, &command);
+                // Whoever hears the end may ask for the next thing at once.
+                drop(slot);
                 // Nobody may be listening any more; the job says how it ended.
-                let _ = tell.send(slot.0.run(id, owner, &command));
+                let _ = tell.send(ended);
             })
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
         Ok(Ticket(told, id))
