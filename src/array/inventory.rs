@@ -10,9 +10,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::change::Change;
 use super::engine::{Facts, ForeignMap, PoolFacts};
-use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ViewId, VolumeId,
-};
+use super::ids::{DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId};
 use super::job::{Element, Job};
 use super::model::{
     Disk, Group, GroupKind, Initiator, Map, Members, Nic, Pool, Port, Target, View, Volume,
@@ -87,7 +85,6 @@ pub struct Inventory {
     foreign_maps: Arc<[ForeignMap]>,
     pool_volumes: Index<PoolId, VolumeId>,
     name_volumes: Index<String, VolumeId>,
-    naa_volumes: Index<Naa, VolumeId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -150,15 +147,6 @@ impl Inventory {
         self.name_volumes
             .of(&name.to_owned())
             .filter_map(|id| self.volumes.get(id))
-    }
-
-    /// The volume that hosts see under that identifier; `None` also if there are several.
-    pub fn volume_seen_as(&self, naa: &Naa) -> Option<&Arc<Volume>> {
-        let mut found = self.naa_volumes.of(naa);
-        match (found.next(), found.next()) {
-            (Some(id), None) => self.volumes.get(id),
-            _ => None,
-        }
     }
 
     /// The device groups that a volume belongs to.
@@ -332,7 +320,6 @@ impl Inventory {
                     .link(volume.pool.clone(), volume.id.clone());
                 self.name_volumes
                     .link(volume.name.clone(), volume.id.clone());
-                self.naa_volumes.link(volume.naa, volume.id.clone());
                 self.volumes.insert(volume.id.clone(), volume.into());
             }
         }
@@ -342,7 +329,6 @@ impl Inventory {
         if let Some(volume) = self.volumes.remove(id) {
             self.pool_volumes.unlink(&volume.pool, id);
             self.name_volumes.unlink(&volume.name, id);
-            self.naa_volumes.unlink(&volume.naa, id);
         }
     }
 

@@ -153,22 +153,6 @@ impl Wanted {
 }
 
 impl ParamValue {
-    /// The class that CLASSNAME names.
-    pub fn as_class_name(&self) -> Option<&Name> {
-        match self {
-            Self::Path(path) if path.keys.is_none() => Some(&path.class),
-            _ => None,
-        }
-    }
-
-    /// The class or instance that is named.
-    pub fn as_path(&self) -> Option<&ObjectPath> {
-        match self {
-            Self::Path(path) => Some(path),
-            _ => None,
-        }
-    }
-
     /// This value as one of the wanted type; NULL is `None`.
     ///
     /// Text is read as a literal of the type; a typed number may have another width as long as it

@@ -260,11 +260,6 @@ impl PropertyDecl {
     pub fn qualifier(&self, name: &str) -> Option<&'static Constant> {
         find_qualifier(self.qualifiers, name)
     }
-
-    /// Whether clients may change it (qualifier `Write`).
-    pub fn is_writable(&self) -> bool {
-        self.qualifier("Write") == Some(&Constant::Boolean(true))
-    }
 }
 
 impl MethodDecl {

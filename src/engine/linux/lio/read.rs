@@ -65,20 +65,11 @@ pub struct Mapped {
 }
 
 impl State {
-    /// The backstore with this serial.
-    pub fn by_serial(&self, serial: &str) -> Option<(&str, &Backstore)> {
-        self.find(|backstore| backstore.serial.as_deref() == Some(serial))
-    }
-
     /// The backstore on this device.
     pub fn by_device(&self, device: (u32, u32)) -> Option<(&str, &Backstore)> {
-        self.find(|backstore| backstore.device == Some(device))
-    }
-
-    fn find(&self, wanted: impl Fn(&Backstore) -> bool) -> Option<(&str, &Backstore)> {
         self.backstores
             .iter()
-            .find(|(_, backstore)| wanted(backstore))
+            .find(|(_, backstore)| backstore.device == Some(device))
             .map(|(place, backstore)| (place.as_str(), backstore))
     }
 }
@@ -254,10 +245,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         sample(folder.path());
         let state = state(&Configfs::new(folder.path())).expect("read");
-        let (place, backstore) = state.by_serial("abc-1").expect("found by serial");
+        let (place, backstore) = state.by_device((253, 5)).expect("found by device");
         assert_eq!(place, "iblock_50000/standpipe.x");
+        assert_eq!(backstore.serial.as_deref(), Some("abc-1"));
         assert!(backstore.enabled);
-        assert_eq!(state.by_device((253, 5)).map(|found| found.0), Some(place));
         assert_eq!(state.backstores.len(), 1);
         let target = &state.targets[IQN];
         assert_eq!(target.portals, ["127.0.0.1:3260"]);
