@@ -88,7 +88,7 @@ fn operations_on_instances_answer_as_recorded() {
             "Associators",
             "Associators",
             ARRAY,
-            from(&[allocated.clone()]),
+            from(std::slice::from_ref(&allocated)),
         ),
         (
             "Associators-three",
