@@ -149,7 +149,8 @@ impl LinuxEngine {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let (group, name) = match (self.locate(volume, deadline), volume) {
-            // A pool that is away is no proof that what was in it is gone.
+            // No managed group has it. That this is no proof while its pool is away is for the one
+            // who verifies: it looks at the pool.
             (Err(error), Subject::Known(_)) if error.kind == Kind::NotFound => return Ok(()),
             (located, _) => located?,
         };
