@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Table};
 
-use super::ids::{GroupId, InitiatorName, ViewId};
+use super::ids::{GroupId, InitiatorName, PoolId, SettingId, ViewId};
 use super::model::{Group, Initiator, View};
+use super::quality::Setting;
 
 /// One record added, replaced or removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,11 @@ pub(super) enum Change {
     RemoveGroup(GroupId),
     PutView(View),
     RemoveView(ViewId),
+    PutSetting(Setting),
+    RemoveSetting(SettingId),
+    /// A volume group that this array made.
+    PutPool(PoolId),
+    RemovePool(PoolId),
 }
 
 impl Change {
@@ -30,6 +36,10 @@ impl Change {
             Self::RemoveGroup(id) => batch.remove(Table::Groups, id.to_string()),
             Self::PutView(view) => batch.put(Table::Views, view.id.to_string(), view),
             Self::RemoveView(id) => batch.remove(Table::Views, id.to_string()),
+            Self::PutSetting(s) => batch.put(Table::Settings, s.id.to_string(), s),
+            Self::RemoveSetting(id) => batch.remove(Table::Settings, id.to_string()),
+            Self::PutPool(id) => batch.put(Table::Pools, id.as_str(), id),
+            Self::RemovePool(id) => batch.remove(Table::Pools, id.as_str()),
         }
     }
 }

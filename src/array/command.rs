@@ -2,27 +2,70 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GroupId, InitiatorName, PoolId, ViewId, VolumeId};
+use super::ids::{DiskId, GroupId, InitiatorName, PoolId, SettingId, ViewId, VolumeId};
 use super::job::Area;
 use super::model::{GroupKind, Members};
+use super::quality::{Quality, Setting};
 
 /// A wish. The planner says whether and how it can come true.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Makes a volume of at least `size` bytes; it holds zeros.
-    CreateVolume {
-        /// Where.
-        pool: PoolId,
+    /// Makes a volume group from free disks.
+    CreatePool {
         /// Its name; without one it gets one.
         name: Option<String>,
-        /// Bytes, rounded up to whole extents.
+        /// The disks.
+        disks: Vec<DiskId>,
+    },
+    /// Makes a thin pool in a volume group.
+    CreateThinPool {
+        /// In which group.
+        group: PoolId,
+        /// Its name; without one it gets one.
+        name: Option<String>,
+        /// Bytes for data, rounded up to whole extents.
         size: u64,
     },
-    /// Makes a volume larger; what is added holds zeros.
-    GrowVolume {
+    /// Makes a pool larger: a group by free disks, a thin pool by room of its group.
+    GrowPool {
+        /// Which.
+        pool: PoolId,
+        /// What it grows by.
+        by: Growth,
+        /// A new name at the same time.
+        name: Option<String>,
+    },
+    /// Gives a pool another name.
+    RenamePool {
+        /// Which.
+        pool: PoolId,
+        /// The new name.
+        name: String,
+    },
+    /// Removes a pool that nothing lies in.
+    DeletePool {
+        /// Which.
+        pool: PoolId,
+    },
+    /// Makes volumes of at least `size` bytes each; they hold zeros. All or none.
+    CreateVolumes {
+        /// Where.
+        pool: PoolId,
+        /// Their names, one each; without any they get some.
+        names: Vec<String>,
+        /// How many.
+        count: usize,
+        /// Bytes of each, rounded up to whole extents.
+        size: u64,
+        /// What they are to be like.
+        quality: Quality,
+    },
+    /// Makes a volume larger; what is added holds zeros. Or smaller, where the array's policy
+    /// allows it and no host sees it: what lay at its end is lost.
+    ResizeVolume {
         /// Which.
         volume: VolumeId,
-        /// Bytes, rounded up to whole extents; never less than it has.
+        /// Bytes, rounded up to whole extents.
         size: u64,
         /// A new name at the same time.
         name: Option<String>,
@@ -34,10 +77,25 @@ pub enum Command {
         /// The new name.
         name: String,
     },
-    /// Removes a volume that nobody uses, and what it holds.
-    DeleteVolume {
+    /// Removes volumes that nobody uses, and what they hold.
+    DeleteVolumes {
+        /// Which.
+        volumes: Vec<VolumeId>,
+    },
+    /// Puts what lay on missing or failed disks on others of the pool.
+    RepairVolume {
         /// Which.
         volume: VolumeId,
+    },
+    /// Keeps a quality of service, or what it is now.
+    PutSetting {
+        /// The setting.
+        setting: Setting,
+    },
+    /// Forgets a quality of service.
+    DeleteSetting {
+        /// Which.
+        setting: SettingId,
     },
     /// Introduces an initiator. One that is known already is left as it is.
     CreateInitiator {
@@ -134,20 +192,41 @@ impl Command {
     /// Which room of the product it belongs to.
     pub const fn area(&self) -> Area {
         match self {
-            Self::CreateVolume { .. }
-            | Self::GrowVolume { .. }
+            Self::CreatePool { .. }
+            | Self::CreateThinPool { .. }
+            | Self::GrowPool { .. }
+            | Self::RenamePool { .. }
+            | Self::DeletePool { .. }
+            | Self::CreateVolumes { .. }
+            | Self::ResizeVolume { .. }
             | Self::RenameVolume { .. }
-            | Self::DeleteVolume { .. } => Area::Storage,
+            | Self::DeleteVolumes { .. }
+            | Self::RepairVolume { .. }
+            | Self::PutSetting { .. }
+            | Self::DeleteSetting { .. } => Area::Storage,
             _ => Area::Masking,
         }
     }
 }
 
+/// What a pool grows by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Growth {
+    /// These disks.
+    Disks(Vec<DiskId>),
+    /// To so many bytes for data.
+    To(u64),
+}
+
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// This volume is there now, or is changed.
-    Volume(VolumeId),
+    /// This pool is there now, or is changed.
+    Pool(PoolId),
+    /// These volumes are there now, or are changed.
+    Volumes(Vec<VolumeId>),
+    /// This quality of service is known now, or is changed.
+    Setting(SettingId),
     /// This initiator is known now.
     Initiator(InitiatorName),
     /// This group is there now, or is changed.

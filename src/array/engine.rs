@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::ids::{JobId, PoolId, VolumeId};
+use super::ids::{DiskId, JobId, PoolId, VolumeId};
+use super::layout::Layout;
 use super::model::{Disk, Map, Nic, Pool, Target, Volume};
 
 /// Everything that an engine sees at one moment.
@@ -16,7 +17,7 @@ pub struct Facts {
     pub pools: Vec<Pool>,
     /// Their volumes, foreign ones included; internal parts of volumes are not volumes.
     pub volumes: Vec<Volume>,
-    /// The disks of the pools.
+    /// The disks of the pools, those that pools can be made from, and what these are parts of.
     pub disks: Vec<Disk>,
     /// The configured targets as they are.
     pub targets: Vec<Target>,
@@ -28,13 +29,17 @@ pub struct Facts {
     pub foreign_maps: Vec<ForeignMap>,
 }
 
-/// The facts of one pool.
+/// The facts of one volume group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PoolFacts {
-    /// The pool itself.
-    pub pool: Pool,
-    /// Its volumes.
+pub struct GroupFacts {
+    /// The group itself.
+    pub group: Pool,
+    /// The thin pools in it.
+    pub thin_pools: Vec<Pool>,
+    /// Its volumes, those in its thin pools included.
     pub volumes: Vec<Volume>,
+    /// Its disks.
+    pub disks: Vec<Disk>,
 }
 
 /// A LUN number on one of our ports that another manager uses for an initiator.
@@ -48,33 +53,48 @@ pub struct ForeignMap {
     pub lun: u16,
 }
 
-/// A volume as a step names it: by identity, or by the unique name that its job gave it.
+/// A volume or thin pool as a step names it: by identity, or by the unique name that its job gave
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
     /// A volume that was there when the plan was made.
     Known(VolumeId),
-    /// A volume that an earlier step of the plan makes: its pool and device name.
+    /// A thin pool that was there when the plan was made.
+    Pool(PoolId),
+    /// What an earlier step of the plan makes: its volume group and device name.
     Made(PoolId, String),
+}
+
+/// A volume group as a step names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VolumeGroup {
+    /// One that was there when the plan was made.
+    Known(PoolId),
+    /// The one of that name, which an earlier step of the plan makes.
+    Made(String),
 }
 
 /// One idempotent step. Taking it twice is the same as taking it once.
 ///
 /// Every step checks what it touches, by identity and under the lock of its pool or target, in the
-/// moment it acts: a foreign, open, mounted or exported volume is refused, whatever the plan says.
+/// moment it acts: a foreign, open, mounted or exported volume is refused, whatever the plan says,
+/// and so is a disk that is not free, a pool that is not empty, and a group that lacks a disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     /// Makes a volume that bears the owner's mark, its name and the mark of `job`, all in one
-    /// metadata commit. `size` is a multiple of the pool's extent. A volume of that device name
-    /// that bears the same marks is the one that an earlier attempt made.
+    /// metadata commit. A volume of that device name that bears the same marks is the one that an
+    /// earlier attempt made.
     Create {
-        /// Where.
-        pool: PoolId,
+        /// In which volume group.
+        group: PoolId,
         /// The name of the device: unique, made from the job's identity.
         device: String,
         /// The name for people.
         name: String,
-        /// Bytes.
+        /// Bytes: whole extents, as many as the layout's data legs or a multiple.
         size: u64,
+        /// How and where.
+        place: Place,
         /// Whose work this is.
         job: JobId,
     },
@@ -85,21 +105,28 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
-    /// Puts the mark of `job` on a finished volume.
+    /// Waits until all legs of the volume are in step. Long; tells its progress; can be cancelled.
+    /// Nothing for a layout without redundancy.
+    Sync {
+        /// Which.
+        volume: Subject,
+    },
+    /// Puts the mark of `job` on a finished volume or thin pool.
     Mark {
         /// Which.
         volume: Subject,
         /// Whose work this is.
         job: JobId,
     },
-    /// Takes the mark of `job` off: from now on the volume is finished. Nothing if it is off.
+    /// Takes the mark of `job` off: from now on it is finished. Nothing if it is off.
     Unmark {
         /// Which.
         volume: Subject,
         /// Whose work this is.
         job: JobId,
     },
-    /// Removes a volume that bears the owner's mark and the mark of `job`. Nothing if it is gone.
+    /// Removes a volume, or a thin pool without volumes, that bears the owner's mark and the mark
+    /// of `job`. Nothing if it is gone.
     Remove {
         /// Which.
         volume: Subject,
@@ -107,8 +134,9 @@ pub enum Step {
         job: JobId,
     },
     /// Extends `volume` to `size` bytes with exactly the extents of `reserve`, a volume of the same
-    /// pool that bears the mark of `job` and holds zeros; `reserve` is gone afterwards. Nothing if
-    /// the volume has that size and the reserve is gone. A failure leaves the volume as it was.
+    /// pool that bears the mark of `job`, holds zeros, and has a leg on the disk of each leg of
+    /// the volume; `reserve` is gone afterwards. Nothing if the volume has that size and the
+    /// reserve is gone. A failure leaves the volume as it was.
     Absorb {
         /// The volume that grows.
         volume: VolumeId,
@@ -119,6 +147,20 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
+    /// Makes a thin volume larger; what is added reads as zeros. Nothing if it has that size.
+    GrowThin {
+        /// Which.
+        volume: VolumeId,
+        /// The new size in bytes.
+        size: u64,
+    },
+    /// Makes a volume smaller, which loses what lies at its end. Nothing if it has that size.
+    Shrink {
+        /// Which: not thin, not exported, not open.
+        volume: VolumeId,
+        /// The new size in bytes.
+        size: u64,
+    },
     /// Gives a volume another name for people.
     Rename {
         /// Which.
@@ -126,10 +168,124 @@ pub enum Step {
         /// The new name.
         name: String,
     },
+    /// Puts what lay on missing disks on others. Nothing if nothing of it is missing.
+    Repair {
+        /// Which.
+        volume: VolumeId,
+        /// The disks that take the place of the missing ones.
+        onto: Vec<DiskId>,
+    },
+    /// Makes a volume group without force from disks that nothing lies on; it bears the owner's
+    /// mark, its name and the mark of `job`. A group of that device name that bears the same marks
+    /// is the one that an earlier attempt made.
+    CreateGroup {
+        /// The name of the group.
+        device: String,
+        /// The name for people.
+        name: String,
+        /// The disks.
+        disks: Vec<DiskId>,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Puts the mark of `job` on a finished group.
+    MarkGroup {
+        /// Which.
+        group: PoolId,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Takes the mark of `job` off. Nothing if it is off.
+    UnmarkGroup {
+        /// Which.
+        group: VolumeGroup,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Removes a group without force that bears the owner's mark and the mark of `job` and has no
+    /// volumes of anybody; its disks are free afterwards. Nothing if it is gone.
+    RemoveGroup {
+        /// Which.
+        group: VolumeGroup,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Adds disks that nothing lies on to a group. Nothing if they belong to it.
+    ExtendGroup {
+        /// Which.
+        group: PoolId,
+        /// The disks.
+        disks: Vec<DiskId>,
+    },
+    /// Takes disks without used extents from a group. Nothing if they do not belong to it.
+    ReduceGroup {
+        /// Which.
+        group: PoolId,
+        /// The disks.
+        disks: Vec<DiskId>,
+    },
+    /// Takes the missing disks from a group that nothing lies on any more, if any.
+    DropMissing {
+        /// Which.
+        group: PoolId,
+    },
+    /// Makes a thin pool that bears the owner's mark, its name and the mark of `job`.
+    CreateThinPool {
+        /// In which volume group.
+        group: PoolId,
+        /// The name of the device.
+        device: String,
+        /// The name for people.
+        name: String,
+        /// Bytes for data, in whole extents.
+        size: u64,
+        /// Bytes for metadata, in whole extents.
+        metadata: u64,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Makes a thin pool larger. Nothing if it has these sizes or more.
+    GrowThinPool {
+        /// Which.
+        pool: PoolId,
+        /// Bytes for data.
+        size: u64,
+        /// Bytes for metadata.
+        metadata: u64,
+    },
+    /// Gives a pool another name for people.
+    RenamePool {
+        /// Which.
+        pool: PoolId,
+        /// The new name.
+        name: String,
+    },
     /// Shows a volume to an initiator: exports it first where it is not yet exported.
     Map(Map),
     /// Hides a volume from an initiator: exports it no longer after its last map.
     Unmap(Map),
+}
+
+/// How and where a new volume lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Place {
+    /// On disks of its group.
+    Disks {
+        /// How.
+        layout: Layout,
+        /// One disk for each leg; none for a linear volume that may lie anywhere.
+        legs: Vec<DiskId>,
+    },
+    /// In that thin pool.
+    Thin(PoolId),
+}
+
+impl Place {
+    /// One extent after the other, anywhere.
+    pub const ANYWHERE: Self = Self::Disks {
+        layout: Layout::Linear,
+        legs: Vec::new(),
+    };
 }
 
 /// How a long step tells how far it is and hears that it should stop.
@@ -163,11 +319,18 @@ pub trait Engine: Send + Sync + 'static {
     /// with [`Health::Unknown`](super::Health::Unknown) instead.
     fn scan(&self) -> Result<Facts, Error>;
 
-    /// Looks at one pool again.
+    /// Looks at one volume group again.
     ///
     /// # Errors
     /// [`Kind::NotFound`](super::Kind::NotFound) if it is gone.
-    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error>;
+    fn scan_group(&self, group: &PoolId) -> Result<GroupFacts, Error>;
+
+    /// Manages these volume groups from now on, which this array has made, as far as they are there
+    /// and bear its mark; besides those that the engine was configured with.
+    ///
+    /// # Errors
+    /// When the groups of the machine cannot be listed.
+    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error>;
 
     /// Looks at one map: whether the kernel would show that volume to that initiator now.
     ///

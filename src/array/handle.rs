@@ -11,16 +11,16 @@ use crate::identity::Identity;
 use crate::store::{Batch, Store, Table};
 
 use super::command::{Command, Effect};
-use super::engine::{Engine, PoolFacts, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts, Step, Unwatched};
 use super::error::Error;
 use super::ids::{JobId, PoolId};
-use super::inventory::{Inventory, SystemName};
+use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
 use super::locks::{Key, Locks, keys};
 use super::model::Map;
-use super::plan::plan;
+use super::plan::{Scope, plan};
 use super::start;
-use super::work::{Begun, Reached, carry_out, closing, map_of, opening, take_back};
+use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, take_back};
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
@@ -106,8 +106,13 @@ impl Array {
     ///
     /// # Errors
     /// When the engine or the store cannot be read, or unfinished work cannot be judged.
-    pub fn open(engine: Arc<dyn Engine>, store: Store, system: SystemName) -> Result<Self, Error> {
-        let inventory = start::start(engine.as_ref(), &store, system)?;
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        store: Store,
+        system: SystemName,
+        policy: Policy,
+    ) -> Result<Self, Error> {
+        let inventory = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -244,7 +249,10 @@ impl Inner {
     /// Plans and carries out one command.
     fn run(&self, id: JobId, owner: String, command: &Command) -> Ended {
         let refused = |error: Error| (error, None);
-        let Some(_held) = self.locks.take(keys(command), LOCK_PATIENCE) else {
+        let Some(_held) = self
+            .locks
+            .take(keys(command, &self.published.load()), LOCK_PATIENCE)
+        else {
             return Err(refused(Error::in_use(
                 "another command is changing the same thing; try again when it has ended",
             )));
@@ -275,7 +283,10 @@ impl Inner {
     /// Writes down and publishes what was reached.
     fn close(&self, begun: &Begun, job: &Job, reached: Reached) -> Ended {
         let mut ended = job.ended(&Ok(reached.affected()));
-        if let Err(error) = self.store.write(&closing(begun, &ended, true, false)) {
+        if let Err(error) = self
+            .store
+            .write(&closing(begun, &ended, &reached.changes, false))
+        {
             let error = store_failed(error);
             if begun.plan.stands_on_records() {
                 return Err((self.take_back_unwritten(begun, job, error), Some(job.id)));
@@ -285,16 +296,12 @@ impl Inner {
             ended.note = Some(error.message);
         }
         self.publish_look(|next, looks| {
-            begun
-                .plan
-                .changes
-                .iter()
-                .for_each(|change| next.take_change(change));
-            if let Some((look, pool)) = reached.pool
-                && looks.get(&pool.pool.id).is_none_or(|known| *known <= look)
-            {
-                looks.insert(pool.pool.id.clone(), look);
-                next.take_pool(pool);
+            let changes = reached.changes.iter();
+            changes.for_each(|change| next.take_change(change));
+            match reached.look {
+                Some((began, Look::Group(facts))) => take_group(next, looks, began, *facts),
+                Some((began, Look::Machine(facts))) => take_all(next, looks, began, *facts),
+                None => {}
             }
             next.put_job(ended.into());
         });
@@ -316,8 +323,8 @@ impl Inner {
         let mut ended = job.ended(&Err(error.clone()));
         ended.note = left.map(|left| self.left_behind(begun, left));
         // Maps follow the records at every start; only what volumes need stays in the journal.
-        let left = left.is_some() && begun.plan.goal.pool().is_some();
-        if let Err(error) = self.store.write(&closing(begun, &ended, false, left)) {
+        let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
+        if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
         self.publish(|next| next.put_job(ended.clone().into()));
@@ -328,9 +335,9 @@ impl Inner {
     fn left_behind(&self, begun: &Begun, left: &Error) -> String {
         let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
         lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
-        let again = match begun.plan.goal.pool() {
-            Some(_) => "the next start tries again",
-            None => "it is tried again until hosts see what the masking views say",
+        let again = match begun.plan.goal.scope() {
+            Scope::Group(_) | Scope::Machine => "the next start tries again",
+            Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")
     }
@@ -370,21 +377,9 @@ impl Inner {
     /// Looks at everything again. A pool that a command looked at meanwhile stays as that
     /// command saw it.
     fn refresh(&self) -> Result<(), Error> {
-        let look = Instant::now();
+        let began = Instant::now();
         let facts = self.engine.scan()?;
-        self.publish_look(|next, looks| {
-            let newer: Vec<PoolFacts> = looks
-                .iter()
-                .filter(|(_, known)| **known > look)
-                .filter_map(|(pool, _)| next.pool_facts(pool))
-                .collect();
-            looks.retain(|_, known| *known > look);
-            for pool in &facts.pools {
-                looks.entry(pool.id.clone()).or_insert(look);
-            }
-            next.take_facts(facts);
-            newer.into_iter().for_each(|pool| next.take_pool(pool));
-        });
+        self.publish_look(|next, looks| take_all(next, looks, began, facts));
         Ok(())
     }
 
@@ -412,6 +407,41 @@ impl Inner {
             tracing::warn!(%error, "old jobs could not be forgotten");
         }
     }
+}
+
+/// Takes over a look at one volume group, unless a newer one is known.
+fn take_group(
+    next: &mut Inventory,
+    looks: &mut HashMap<PoolId, Instant>,
+    began: Instant,
+    facts: GroupFacts,
+) {
+    let id = &facts.group.id;
+    if looks.get(id).is_none_or(|known| *known <= began) {
+        looks.insert(id.clone(), began);
+        next.take_group(facts);
+    }
+}
+
+/// Takes over a look at everything. A volume group that a command looked at meanwhile stays as
+/// that command saw it.
+fn take_all(
+    next: &mut Inventory,
+    looks: &mut HashMap<PoolId, Instant>,
+    began: Instant,
+    facts: Facts,
+) {
+    let newer: Vec<GroupFacts> = looks
+        .iter()
+        .filter(|(_, known)| **known > began)
+        .filter_map(|(group, _)| next.group_facts(group))
+        .collect();
+    looks.retain(|_, known| *known > began);
+    for pool in facts.pools.iter().filter(|pool| pool.thin().is_none()) {
+        looks.entry(pool.id.clone()).or_insert(began);
+    }
+    next.take_facts(facts);
+    newer.into_iter().for_each(|group| next.take_group(group));
 }
 
 /// Looks at the world outside now and then, until the array is dropped.

@@ -43,11 +43,12 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A pool: the UUID of the LVM volume group.
+    /// A pool: the UUID of the LVM volume group, or of the thin pool's logical volume.
     PoolId,
     /// A volume: the UUID of the LVM logical volume.
     VolumeId,
-    /// A disk: what identifies it best (WWN, serial, else the UUID of its PV).
+    /// A disk, partition or array of disks: what identifies it best (world-wide name, serial, UUID,
+    /// else the UUID of its physical volume).
     DiskId,
     /// A target: its iSCSI qualified name, in lower case.
     Iqn,
@@ -92,6 +93,8 @@ made_id! {
     GroupId,
     /// A masking view.
     ViewId,
+    /// A quality of service that a client made.
+    SettingId,
     /// A job; also the mark that what it made bears until it is finished.
     JobId,
 }

@@ -9,12 +9,21 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::change::Change;
-use super::engine::{Facts, ForeignMap, PoolFacts};
-use super::ids::{DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId};
+use super::engine::{Facts, ForeignMap, GroupFacts};
+use super::ids::{
+    DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId,
+};
 use super::job::{Element, Job};
 use super::model::{
-    Disk, Group, GroupKind, Initiator, Map, Members, Nic, Pool, Port, Target, View, Volume,
+    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Piece, Pool, Port, Target, View,
+    Volume,
 };
+use super::quality::Setting;
+
+/// The disks that these pieces lie on, each once or more.
+fn disks_of(pieces: &[Piece]) -> impl Iterator<Item = &DiskId> {
+    pieces.iter().map(|piece| &piece.disk)
+}
 
 /// Who is related to whom, one way.
 #[derive(Clone, Debug)]
@@ -63,11 +72,57 @@ pub struct SystemName {
     pub label: String,
 }
 
+/// What the administrator has decided about storage; fixed at start-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How much the volumes of a thin pool may have together, in percent of the pool's data size.
+    pub overcommit: u64,
+    /// From how full on a thin pool counts as low on space, in percent of its data or metadata.
+    pub low_space: u16,
+    /// Whether a volume that no host sees may be made smaller.
+    pub shrink: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            overcommit: 1000,
+            low_space: 80,
+            shrink: false,
+        }
+    }
+}
+
+impl Policy {
+    /// How well a pool is that works.
+    fn judge(&self, pool: &Pool) -> Health {
+        let Some(thin) = pool.thin() else {
+            return Health::Ok;
+        };
+        let used = pool.size.saturating_sub(pool.free);
+        let parts = [
+            ("data", used, pool.size),
+            ("metadata", thin.metadata_used.unwrap_or(0), thin.metadata),
+        ];
+        for (what, used, size) in parts {
+            let percent = u128::from(used) * 100 / u128::from(size.max(1));
+            if percent >= self.low_space.into() {
+                return Health::Degraded(format!(
+                    "{percent} % of its {what} space is used; grow the pool before it is full"
+                ));
+            }
+        }
+        Health::Ok
+    }
+}
+
 /// The array at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// What the array is called.
     pub system: Arc<SystemName>,
+    /// What the administrator has decided about storage.
+    pub policy: Arc<Policy>,
     /// Counts the published pictures.
     pub version: u64,
     /// What the administrator should know about the array as a whole.
@@ -81,9 +136,16 @@ pub struct Inventory {
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
     views: OrdMap<ViewId, Arc<View>>,
+    settings: OrdMap<SettingId, Arc<Setting>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
     pool_volumes: Index<PoolId, VolumeId>,
+    group_pools: Index<PoolId, PoolId>,
+    name_pools: Index<String, PoolId>,
+    disk_volumes: Index<DiskId, VolumeId>,
+    disk_pools: Index<DiskId, PoolId>,
+    disk_disks: Index<DiskId, DiskId>,
+    pool_settings: Index<Option<PoolId>, SettingId>,
     name_volumes: Index<String, VolumeId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
@@ -111,7 +173,7 @@ macro_rules! maps {
 }
 
 maps! {
-    /// The pools.
+    /// The pools, thin ones and unfinished ones included.
     pools, pool: PoolId => Pool;
     /// The volumes, unfinished and foreign ones included.
     volumes, volume: VolumeId => Volume;
@@ -129,6 +191,8 @@ maps! {
     groups, group: GroupId => Group;
     /// The masking views.
     views, view: ViewId => View;
+    /// The qualities of service that clients made.
+    settings, setting: SettingId => Setting;
     /// The jobs that are visible.
     jobs, job: JobId => Job;
 }
@@ -140,6 +204,44 @@ impl Inventory {
         self.pool_volumes
             .of(pool)
             .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The thin pools in a volume group.
+    pub fn thin_pools_in(&self, group: &PoolId) -> impl Iterator<Item = &Arc<Pool>> {
+        self.group_pools
+            .of(group)
+            .filter_map(|id| self.pools.get(id))
+    }
+
+    /// The pools of that name; more than one only where somebody else named one of them.
+    pub fn pools_named(&self, name: &str) -> impl Iterator<Item = &Arc<Pool>> {
+        self.name_pools
+            .of(&name.to_owned())
+            .filter_map(|id| self.pools.get(id))
+    }
+
+    /// The volumes that lie on a disk themselves; those in a thin pool lie in the pool.
+    pub fn volumes_on(&self, disk: &DiskId) -> impl Iterator<Item = &Arc<Volume>> {
+        self.disk_volumes
+            .of(disk)
+            .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The thin pools that lie on a disk.
+    pub fn thin_pools_on(&self, disk: &DiskId) -> impl Iterator<Item = &Arc<Pool>> {
+        self.disk_pools.of(disk).filter_map(|id| self.pools.get(id))
+    }
+
+    /// The partitions and arrays that are made from a disk.
+    pub fn disks_above(&self, disk: &DiskId) -> impl Iterator<Item = &Arc<Disk>> {
+        self.disk_disks.of(disk).filter_map(|id| self.disks.get(id))
+    }
+
+    /// The qualities of service that were made from the abilities of a pool, or of the array.
+    pub fn settings_of(&self, pool: &Option<PoolId>) -> impl Iterator<Item = &Arc<Setting>> {
+        self.pool_settings
+            .of(pool)
+            .filter_map(|id| self.settings.get(id))
     }
 
     /// The volumes of that name; more than one only where somebody else named one of them.
@@ -251,9 +353,10 @@ pub(super) fn maps<'a>(
 /// Putting a new picture together.
 impl Inventory {
     /// An empty array of that name.
-    pub(super) fn new(system: SystemName) -> Self {
+    pub(super) fn new(system: SystemName, policy: Policy) -> Self {
         Self {
             system: system.into(),
+            policy: policy.into(),
             version: 1,
             ..Self::default()
         }
@@ -261,16 +364,8 @@ impl Inventory {
 
     /// Takes over what an engine saw of everything.
     pub(super) fn take_facts(&mut self, facts: Facts) {
-        self.pools = facts
-            .pools
-            .into_iter()
-            .map(|p| (p.id.clone(), Arc::new(p)))
-            .collect();
-        self.disks = facts
-            .disks
-            .into_iter()
-            .map(|d| (d.id.clone(), Arc::new(d)))
-            .collect();
+        let gone: Vec<_> = self.disks.keys().cloned().collect();
+        self.replace_disks(gone, facts.disks);
         self.nics = facts
             .nics
             .into_iter()
@@ -284,23 +379,92 @@ impl Inventory {
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
         self.foreign_maps = facts.foreign_maps.into();
+        let gone = self.pools.keys().cloned().collect();
+        self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
     }
 
-    /// Takes over what an engine saw of one pool.
-    pub(super) fn take_pool(&mut self, facts: PoolFacts) {
-        let gone = self.pool_volumes.of(&facts.pool.id).cloned().collect();
-        self.pools.insert(facts.pool.id.clone(), facts.pool.into());
+    /// Takes over what an engine saw of one volume group.
+    pub(super) fn take_group(&mut self, facts: GroupFacts) {
+        let group = facts.group.id.clone();
+        let pools = self.pools_of(&group);
+        let gone = pools
+            .iter()
+            .flat_map(|pool| self.pool_volumes.of(pool))
+            .cloned()
+            .collect();
+        // A disk that has left the group is looked at with the others.
+        self.replace_disks(Vec::new(), facts.disks);
+        let mut found = facts.thin_pools;
+        found.push(facts.group);
+        self.replace_pools(pools, found);
         self.replace_volumes(gone, facts.volumes);
     }
 
-    /// A pool with its volumes, as an engine would report it.
-    pub(super) fn pool_facts(&self, id: &PoolId) -> Option<PoolFacts> {
-        Some(PoolFacts {
-            pool: Pool::clone(self.pools.get(id)?),
-            volumes: self.volumes_in(id).map(|v| Volume::clone(v)).collect(),
+    /// A volume group with what lies in it, as an engine would report it.
+    pub(super) fn group_facts(&self, id: &PoolId) -> Option<GroupFacts> {
+        let group = self.pools.get(id)?;
+        let pools = self.pools_of(id);
+        let volumes = pools.iter().flat_map(|pool| self.volumes_in(pool));
+        let disks = group.disks.iter().filter_map(|disk| self.disks.get(disk));
+        Some(GroupFacts {
+            group: Pool::clone(group),
+            thin_pools: self.thin_pools_in(id).map(|p| Pool::clone(p)).collect(),
+            volumes: volumes.map(|v| Volume::clone(v)).collect(),
+            disks: disks.map(|d| Disk::clone(d)).collect(),
         })
+    }
+
+    /// A volume group and the thin pools in it.
+    fn pools_of(&self, group: &PoolId) -> Vec<PoolId> {
+        let thin = self.group_pools.of(group).cloned();
+        std::iter::once(group.clone()).chain(thin).collect()
+    }
+
+    /// Puts `disks` in the place of those named in `old`.
+    fn replace_disks(&mut self, old: Vec<DiskId>, disks: Vec<Disk>) {
+        for id in old.into_iter().chain(disks.iter().map(|d| d.id.clone())) {
+            if let Some(disk) = self.disks.remove(&id) {
+                for below in disk.below() {
+                    self.disk_disks.unlink(below, &id);
+                }
+            }
+        }
+        for disk in disks {
+            for below in disk.below() {
+                self.disk_disks.link(below.clone(), disk.id.clone());
+            }
+            self.disks.insert(disk.id.clone(), disk.into());
+        }
+    }
+
+    /// Puts `pools` in the place of those named in `old`.
+    fn replace_pools(&mut self, old: Vec<PoolId>, pools: Vec<Pool>) {
+        for id in &old {
+            if let Some(pool) = self.pools.remove(id) {
+                self.relate_pool(&pool, false);
+            }
+        }
+        for mut pool in pools {
+            if pool.health == Health::Ok {
+                pool.health = self.policy.judge(&pool);
+            }
+            self.relate_pool(&pool, true);
+            self.pools.insert(pool.id.clone(), pool.into());
+        }
+    }
+
+    fn relate_pool(&mut self, pool: &Pool, related: bool) {
+        let id = &pool.id;
+        self.name_pools.set(pool.name.clone(), id.clone(), related);
+        if let Some(thin) = pool.thin() {
+            self.group_pools
+                .set(thin.group.clone(), id.clone(), related);
+            for disk in disks_of(&thin.pieces) {
+                self.disk_pools.set(disk.clone(), id.clone(), related);
+            }
+        }
     }
 
     /// Puts `volumes` in the place of those named in `old`; what is the same stays as it is.
@@ -316,10 +480,7 @@ impl Inventory {
                 .is_none_or(|known| **known != volume)
             {
                 self.remove_volume(&volume.id.clone());
-                self.pool_volumes
-                    .link(volume.pool.clone(), volume.id.clone());
-                self.name_volumes
-                    .link(volume.name.clone(), volume.id.clone());
+                self.relate_volume(&volume, true);
                 self.volumes.insert(volume.id.clone(), volume.into());
             }
         }
@@ -327,8 +488,18 @@ impl Inventory {
 
     fn remove_volume(&mut self, id: &VolumeId) {
         if let Some(volume) = self.volumes.remove(id) {
-            self.pool_volumes.unlink(&volume.pool, id);
-            self.name_volumes.unlink(&volume.name, id);
+            self.relate_volume(&volume, false);
+        }
+    }
+
+    fn relate_volume(&mut self, volume: &Volume, related: bool) {
+        let id = &volume.id;
+        self.pool_volumes
+            .set(volume.pool.clone(), id.clone(), related);
+        self.name_volumes
+            .set(volume.name.clone(), id.clone(), related);
+        for disk in disks_of(&volume.pieces) {
+            self.disk_volumes.set(disk.clone(), id.clone(), related);
         }
     }
 
@@ -359,6 +530,14 @@ impl Inventory {
                 self.views.insert(view.id, Arc::new(view.clone()));
             }
             Change::RemoveView(id) => self.remove_view(*id),
+            Change::PutSetting(setting) => {
+                self.remove_setting(setting.id);
+                self.pool_settings.link(setting.pool.clone(), setting.id);
+                self.settings.insert(setting.id, Arc::new(setting.clone()));
+            }
+            Change::RemoveSetting(id) => self.remove_setting(*id),
+            // Which groups are managed is the engine's to say.
+            Change::PutPool(_) | Change::RemovePool(_) => {}
         }
     }
 
@@ -398,6 +577,12 @@ impl Inventory {
             for group in view.groups() {
                 self.group_views.unlink(&group, &id);
             }
+        }
+    }
+
+    fn remove_setting(&mut self, id: SettingId) {
+        if let Some(setting) = self.settings.remove(&id) {
+            self.pool_settings.unlink(&setting.pool, &id);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Progress;
 use super::error::{Error, Kind};
-use super::ids::{GroupId, InitiatorName, JobId, PoolId, ViewId, VolumeId};
+use super::ids::{GroupId, InitiatorName, JobId, PoolId, SettingId, ViewId, VolumeId};
 
 /// How long a finished job stays visible.
 pub const JOB_RETENTION: Duration = Duration::from_secs(300);
@@ -19,6 +19,7 @@ pub const JOB_RETENTION: Duration = Duration::from_secs(300);
 pub enum Element {
     Pool(PoolId),
     Volume(VolumeId),
+    Setting(SettingId),
     Initiator(InitiatorName),
     Group(GroupId),
     View(ViewId),

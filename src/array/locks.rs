@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::command::Command;
-use super::ids::VolumeId;
+use super::command::{Command, Growth};
+use super::ids::{DiskId, PoolId, VolumeId};
+use super::inventory::Inventory;
 use super::model::Members;
 
 /// What a command holds while it runs.
@@ -18,29 +19,66 @@ pub(super) enum Key {
     Volume(VolumeId),
     /// A volume name that is being given.
     VolumeName(String),
+    /// One pool; of a thin pool also what it has promised.
+    Pool(PoolId),
+    /// A pool name that is being given.
+    PoolName(String),
+    /// A disk that joins a pool.
+    Disk(DiskId),
 }
 
 /// What a command must hold.
-pub(super) fn keys(command: &Command) -> HashSet<Key> {
-    let name = |name: &Option<String>| name.clone().map(Key::VolumeName);
+pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
     let mut keys = HashSet::new();
     match command {
-        Command::CreateVolume { name: given, .. } => keys.extend(name(given)),
-        Command::GrowVolume {
-            volume,
-            name: given,
-            ..
-        } => {
+        Command::CreatePool { name, disks } => {
+            keys.extend(name.clone().map(Key::PoolName));
+            keys.extend(disks.iter().cloned().map(Key::Disk));
+        }
+        Command::CreateThinPool { name, .. } => keys.extend(name.clone().map(Key::PoolName)),
+        Command::GrowPool { pool, by, name } => {
+            keys.insert(Key::Pool(pool.clone()));
+            keys.extend(name.clone().map(Key::PoolName));
+            if let Growth::Disks(disks) = by {
+                keys.extend(disks.iter().cloned().map(Key::Disk));
+            }
+        }
+        Command::RenamePool { pool, name } => {
+            keys.insert(Key::Pool(pool.clone()));
+            keys.insert(Key::PoolName(name.clone()));
+        }
+        Command::DeletePool { pool } => {
+            keys.insert(Key::Pool(pool.clone()));
+        }
+        Command::CreateVolumes { pool, names, .. } => {
+            keys.extend(names.iter().cloned().map(Key::VolumeName));
+            // Creates in a group need not wait for one another: LVM says what is free. What a thin
+            // pool has promised only its volumes tell.
+            if inventory.pool(pool).is_some_and(|p| p.thin().is_some()) {
+                keys.insert(Key::Pool(pool.clone()));
+            }
+        }
+        Command::ResizeVolume { volume, name, .. } => {
             keys.insert(Key::Volume(volume.clone()));
-            keys.extend(name(given));
+            keys.extend(name.clone().map(Key::VolumeName));
+            if let Some(known) = inventory.volume(volume)
+                && inventory
+                    .pool(&known.pool)
+                    .is_some_and(|p| p.thin().is_some())
+            {
+                keys.insert(Key::Pool(known.pool.clone()));
+            }
         }
         Command::RenameVolume { volume, name } => {
             keys.insert(Key::Volume(volume.clone()));
             keys.insert(Key::VolumeName(name.clone()));
         }
-        Command::DeleteVolume { volume } => {
+        Command::DeleteVolumes { volumes } => keys.extend(volumes.iter().cloned().map(Key::Volume)),
+        Command::RepairVolume { volume } => {
             keys.insert(Key::Volume(volume.clone()));
         }
+        // The last one who writes a record wins.
+        Command::PutSetting { .. } | Command::DeleteSetting { .. } => {}
         // A volume that joins a group must not be deleted meanwhile. One that is in a group
         // already cannot be, so nothing else needs its lock.
         Command::CreateGroup {

@@ -14,21 +14,30 @@ mod handle;
 mod ids;
 mod inventory;
 mod job;
+mod layout;
 mod locks;
 mod model;
 mod plan;
+mod quality;
 mod start;
 mod work;
 
-pub use command::{Command, Effect};
-pub use engine::{Engine, Facts, ForeignMap, PoolFacts, Progress, Step, Subject, Unwatched};
+pub use command::{Command, Effect, Growth};
+pub use engine::{
+    Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,
+};
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
-pub use ids::{DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ViewId, VolumeId};
-pub use inventory::{Inventory, SystemName};
-pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
-pub use model::{
-    Disk, FIRST_LUN, Group, GroupKind, Health, Initiator, MAX_LUN, Map, Members, Nic, Owner, Pool,
-    Port, Target, View, Volume,
+pub use ids::{
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
-pub use plan::{MAX_NAME, SizeRange, size_range};
+pub use inventory::{Inventory, Policy, SystemName};
+pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
+pub use layout::Layout;
+pub use model::{
+    Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator, Interconnect,
+    MAX_LUN, Map, Media, Members, Nic, Owner, Piece, Pool, PoolKind, Port, Target, Thin, View,
+    Volume,
+};
+pub use plan::{MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
+pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

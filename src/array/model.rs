@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ViewId, VolumeId,
 };
+use super::layout::Layout;
 
 /// How well something is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,19 +24,28 @@ pub enum Health {
     Unknown(String),
 }
 
-/// A pool of storage: an LVM volume group.
+/// A pool of storage: a volume group, or a thin pool within one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
     /// Its identity.
     pub id: PoolId,
     /// Its name, as administrators know it.
     pub name: String,
-    /// Bytes in whole extents.
+    /// The name of the volume group, or of the thin pool's logical volume.
+    pub device: String,
+    /// What it is made of.
+    pub kind: PoolKind,
+    /// Whose it is: volumes are made in a group of somebody else that the configuration names, and
+    /// disks are added to it, but only a pool of this array is renamed or removed.
+    pub owner: Owner,
+    /// Set while the job that makes or removes it is unfinished.
+    pub job: Option<JobId>,
+    /// Bytes in whole extents; of a thin pool, the bytes for data.
     pub size: u64,
-    /// Bytes in free extents.
+    /// Bytes that nothing is stored in.
     pub free: u64,
-    /// Bytes of the largest volume that can be created or added now: what is free, less what the
-    /// engine keeps back; 0 while creates are stopped.
+    /// Bytes that creates may take: what is free, less what the engine keeps back; 0 while creates
+    /// are stopped.
     pub available: u64,
     /// Bytes of one extent; every volume is a multiple of it.
     pub extent: u64,
@@ -45,7 +55,53 @@ pub struct Pool {
     pub health: Health,
 }
 
-/// Whose volume it is.
+/// What a pool is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// Disks: a volume group.
+    Group {
+        /// Bytes that it keeps as a spare for the metadata of its thin pools.
+        spare: u64,
+    },
+    /// A part of a group.
+    Thin(Thin),
+}
+
+/// What makes a thin pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Thin {
+    /// The group that it lies in.
+    pub group: PoolId,
+    /// Bytes that its volumes have together: what hosts were promised.
+    pub promised: u64,
+    /// Bytes that it takes from the group: data and metadata with all their copies.
+    pub consumed: u64,
+    /// Bytes for metadata.
+    pub metadata: u64,
+    /// Bytes of the metadata in use, where the kernel tells it.
+    pub metadata_used: Option<u64>,
+    /// How its data lies on disks.
+    pub layout: Layout,
+    /// Where its data lies.
+    pub pieces: Vec<Piece>,
+}
+
+impl Pool {
+    /// What makes it a thin pool, if it is one.
+    pub fn thin(&self) -> Option<&Thin> {
+        match &self.kind {
+            PoolKind::Group { .. } => None,
+            PoolKind::Thin(thin) => Some(thin),
+        }
+    }
+
+    /// The volume group: the pool itself, or the one that a thin pool lies in.
+    pub fn group(&self) -> &PoolId {
+        self.thin().map_or(&self.id, |thin| &thin.group)
+    }
+}
+
+/// Whose volume or pool it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// Made or adopted by this array.
@@ -67,8 +123,13 @@ pub struct Volume {
     pub pool: PoolId,
     /// Bytes that a host can use.
     pub size: u64,
-    /// Bytes that it takes from its pool.
-    pub consumed: u64,
+    /// Bytes that it takes from its pool, with all copies and parity; `None` for a thin volume of
+    /// which the kernel does not tell it.
+    pub consumed: Option<u64>,
+    /// How it lies on disks; of a thin volume, how the data of its pool does.
+    pub layout: Layout,
+    /// Where it lies; empty for a thin volume, whose pool knows.
+    pub pieces: Vec<Piece>,
     /// What hosts see.
     pub naa: Naa,
     /// Whose it is.
@@ -83,7 +144,20 @@ pub struct Volume {
     pub health: Health,
 }
 
-/// A disk that pools lie on.
+/// Neighbouring bytes of a disk that belong to a volume or thin pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The disk.
+    pub disk: DiskId,
+    /// Which of the layout's [legs](Layout::legs) it belongs to, counted from 0.
+    pub leg: u16,
+    /// The first byte, from the start of the disk.
+    pub start: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+/// A block device that pools lie on, or can be made from, or that such a one is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Disk {
     /// Its identity.
@@ -92,12 +166,123 @@ pub struct Disk {
     pub device: String,
     /// Bytes.
     pub size: u64,
-    /// The pool that it belongs to.
-    pub pool: Option<PoolId>,
-    /// Bytes that the pool uses of it.
-    pub used: u64,
+    /// What it is.
+    pub kind: DiskKind,
+    /// What it is used for.
+    pub usage: DiskUsage,
     /// How well it is.
     pub health: Health,
+}
+
+impl Disk {
+    /// The pool that it belongs to.
+    pub fn pool(&self) -> Option<&PoolId> {
+        match &self.usage {
+            DiskUsage::Member { pool, .. } => Some(pool),
+            DiskUsage::Free | DiskUsage::Taken(_) => None,
+        }
+    }
+
+    /// Bytes in free extents of its pool.
+    pub fn free(&self) -> u64 {
+        match &self.usage {
+            DiskUsage::Member { free, .. } => *free,
+            DiskUsage::Free | DiskUsage::Taken(_) => 0,
+        }
+    }
+
+    /// The disks that it is a part of or made of; none for a drive.
+    pub fn below(&self) -> &[DiskId] {
+        match &self.kind {
+            DiskKind::Drive(_) => &[],
+            DiskKind::Partition { of, .. } => std::slice::from_ref(of),
+            DiskKind::Raid { of, .. } => of,
+        }
+    }
+}
+
+/// What a disk is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum DiskKind {
+    /// A drive, whole; a multipath device counts as the drive that its paths lead to.
+    Drive(Drive),
+    /// A partition.
+    Partition {
+        /// The disk that it is a part of.
+        of: DiskId,
+        /// Its first byte there.
+        start: u64,
+    },
+    /// A software RAID array (md).
+    Raid {
+        /// Its level as the kernel calls it, e.g. `raid1`.
+        level: String,
+        /// Its members.
+        of: Vec<DiskId>,
+    },
+}
+
+/// What the kernel knows of a drive; `None` where it does not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drive {
+    /// Who made it.
+    pub vendor: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its serial number.
+    pub serial: Option<String>,
+    /// The revision of its firmware.
+    pub firmware: Option<String>,
+    /// Its world-wide name: hex digits without prefix.
+    pub wwn: Option<String>,
+    /// What stores the data.
+    pub media: Media,
+    /// What it is connected by.
+    pub interconnect: Interconnect,
+}
+
+/// What stores the data of a drive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Media {
+    #[default]
+    Unknown,
+    Rotating,
+    SolidState,
+}
+
+/// What a drive is connected by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Interconnect {
+    #[default]
+    Unknown,
+    Ata,
+    Sata,
+    Sas,
+    FibreChannel,
+    Iscsi,
+    Nvme,
+    Usb,
+    Virtio,
+}
+
+/// What a disk is used for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum DiskUsage {
+    /// It belongs to a pool.
+    Member {
+        /// Which one.
+        pool: PoolId,
+        /// Bytes in used extents.
+        used: u64,
+        /// Bytes in free extents.
+        free: u64,
+    },
+    /// Pools can be made from it.
+    Free,
+    /// Neither; why, in one sentence.
+    Taken(String),
 }
 
 /// An iSCSI target.

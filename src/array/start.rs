@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Batch, Store, Table};
 
 use super::change::Change;
-use super::engine::Engine;
+use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
-use super::ids::{GroupId, InitiatorName, JobId, PortId, ViewId};
-use super::inventory::{Inventory, SystemName};
+use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
+use super::inventory::{Inventory, Policy, SystemName};
 use super::job::Job;
 use super::model::{Group, Initiator, Map, Members, View};
+use super::plan::{Goal, Scope};
+use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
 
 /// The version of the records in the store.
@@ -31,6 +33,7 @@ pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
     system: SystemName,
+    policy: Policy,
 ) -> Result<Inventory, Error> {
     let known = system_record(store)?;
     let fresh = known.is_none();
@@ -38,9 +41,12 @@ pub(super) fn start(
         name: known.unwrap_or_else(|| system.name.clone()),
         label: system.label,
     };
-    let mut inventory = Inventory::new(system.clone());
+    let mut inventory = Inventory::new(system.clone(), policy);
     for (_, initiator) in load::<Initiator>(store, Table::Initiators)? {
         inventory.take_change(&Change::PutInitiator(initiator));
+    }
+    for (_, setting) in load::<Setting>(store, Table::Settings)? {
+        inventory.take_change(&Change::PutSetting(setting));
     }
     for (_, group) in load::<Group>(store, Table::Groups)? {
         inventory.take_change(&Change::PutGroup(group));
@@ -54,7 +60,9 @@ pub(super) fn start(
         .collect();
     let mut warnings = Vec::new();
     let mut unfinished = BTreeSet::new();
-    for (_, begun) in load::<Begun>(store, Table::Journal)? {
+    let journal = load::<Begun>(store, Table::Journal)?;
+    engine.manage(&made_groups(store, &journal)?)?;
+    for (_, begun) in journal {
         let job = jobs.remove(&begun.job);
         let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
         unfinished.insert(ended.id);
@@ -81,6 +89,23 @@ pub(super) fn start(
         .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
     Ok(inventory)
+}
+
+/// The volume groups that this array has made, and those that it may have been making when it
+/// stopped.
+fn made_groups(store: &Store, journal: &[(String, Begun)]) -> Result<Vec<VolumeGroup>, Error> {
+    let made = load::<PoolId>(store, Table::Pools)?;
+    let begun = journal
+        .iter()
+        .filter_map(|(_, begun)| match &begun.plan.goal {
+            Goal::PoolMade {
+                group: None,
+                device,
+            } => Some(VolumeGroup::Made(device.clone())),
+            _ => None,
+        });
+    let known = made.into_iter().map(|(_, id)| VolumeGroup::Known(id));
+    Ok(known.chain(begun).collect())
 }
 
 /// A mark of unfinished work that the journal knows nothing of: without it nothing is removed.
@@ -153,30 +178,28 @@ fn end_begun(
             String::new(),
         )
     });
-    let (ended, reached, left) = match recover(begun, engine) {
+    let (ended, changes, left) = match recover(begun, engine) {
         // Who was told that it failed is told why; the note says what became of it since.
-        Recovered::Finished(_) if begun.failed => {
+        Recovered::Finished(reached) if begun.failed => {
             job.note = Some("it turned out after a restart that it was done after all".into());
-            (told(job), true, false)
+            (told(job), reached.changes, false)
         }
         Recovered::RolledBack if begun.failed => {
             job.note = Some("what was left of it was taken back after a restart".into());
-            (told(job), false, false)
+            (told(job), Vec::new(), false)
         }
         Recovered::Finished(reached) => {
             job.note = Some("a restart interrupted it; it was finished afterwards".into());
-            begun
-                .plan
-                .changes
-                .iter()
-                .for_each(|change| inventory.take_change(change));
-            (job.ended(&Ok(reached.affected())), true, false)
+            let affected = reached.affected();
+            (job.ended(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack if begun.plan.goal.pool().is_none() => {
-            rolled_back(job)
+        Recovered::Stuck(_) | Recovered::RolledBack
+            if begun.plan.goal.scope() == Scope::Records =>
+        {
+            (rolled_back(job), Vec::new(), false)
         }
-        Recovered::RolledBack => rolled_back(job),
+        Recovered::RolledBack => (rolled_back(job), Vec::new(), false),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
@@ -187,20 +210,23 @@ fn end_begun(
                 true => told(job),
                 false => job.ended(&Err(error)),
             };
-            (ended, false, true)
+            (ended, Vec::new(), true)
         }
     };
+    changes
+        .iter()
+        .for_each(|change| inventory.take_change(change));
     store
-        .write(&closing(begun, &ended, reached, left))
+        .write(&closing(begun, &ended, &changes, left))
         .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
     Ok(ended)
 }
 
-/// The end of work that was rolled back: the job, whether the goal was reached, what is left.
-fn rolled_back(mut job: Job) -> (Job, bool, bool) {
+/// The job of work that was rolled back.
+fn rolled_back(mut job: Job) -> Job {
     job.note = Some("a restart interrupted it; it was rolled back".into());
     let error = Error::unavailable("a restart interrupted the job; it was rolled back");
-    (job.ended(&Err(error)), false, false)
+    job.ended(&Err(error))
 }
 
 /// A job of whose end somebody was told: it stays as it was told.

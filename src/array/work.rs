@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Table};
 
+use super::change::Change;
 use super::command::Effect;
-use super::engine::{Engine, PoolFacts, Progress, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
-use super::ids::{JobId, VolumeId};
+use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Map, Volume};
-use super::plan::{AfterCrash, Goal, Plan, Planned};
+use super::model::{Disk, Health, Map, Pool, Volume};
+use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,8 +39,19 @@ impl Begun {
 #[derive(Debug)]
 pub(super) struct Reached {
     pub(super) effect: Effect,
-    /// What the affected pool is like, where the plan concerned one, and when the look began.
-    pub(super) pool: Option<(Instant, PoolFacts)>,
+    /// What was seen, where the plan concerned storage, and when the look began.
+    pub(super) look: Option<(Instant, Look)>,
+    /// The records that change, of what has its identity only now too.
+    pub(super) changes: Vec<Change>,
+}
+
+/// What was seen to find out whether a goal is reached.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// One volume group.
+    Group(Box<GroupFacts>),
+    /// Everything.
+    Machine(Box<Facts>),
 }
 
 /// Why a plan ended without its goal, and whether everything was taken back.
@@ -54,7 +66,9 @@ impl Reached {
     /// What the job made or changed, as long as it is there.
     pub(super) fn affected(&self) -> Vec<Element> {
         match &self.effect {
-            Effect::Volume(id) => vec![Element::Volume(id.clone())],
+            Effect::Pool(id) => vec![Element::Pool(id.clone())],
+            Effect::Volumes(ids) => ids.iter().cloned().map(Element::Volume).collect(),
+            Effect::Setting(id) => vec![Element::Setting(*id)],
             Effect::Initiator(name) => vec![Element::Initiator(name.clone())],
             Effect::Group(id, _) => vec![Element::Group(*id)],
             Effect::View(id) => vec![Element::View(*id)],
@@ -128,30 +142,36 @@ fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error
     let Some(undo) = &planned.undo else {
         return Ok(());
     };
-    if let Step::Rename { volume, name } = &planned.step
-        && !bears(plan, volume, name, engine)?
-    {
+    if !is_named(plan, &planned.step, engine)? {
         // It was never renamed, or somebody gave it another name since: that one stays.
         return Ok(());
     }
     match engine.apply(undo, &Unwatched) {
         // A pool that is there and lacks the volume has nothing that could be taken back.
-        Err(error) if error.kind == Kind::NotFound => match plan.goal.pool() {
-            Some(pool) => engine.scan_pool(pool).map(drop),
-            None => Err(error),
+        Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {
+            Scope::Group(group) => engine.scan_group(group).map(drop),
+            Scope::Machine => engine.scan().map(drop),
+            Scope::Records => Err(error),
         },
         other => other,
     }
 }
 
-/// Whether the volume bears that name now.
-fn bears(plan: &Plan, volume: &VolumeId, name: &str, engine: &dyn Engine) -> Result<bool, Error> {
-    match plan.goal.pool() {
-        Some(pool) => {
-            let facts = engine.scan_pool(pool)?;
-            Ok(find(&facts, volume).is_some_and(|v| v.name == name))
+/// Whether what a step has renamed bears that name now; true for every other step.
+fn is_named(plan: &Plan, step: &Step, engine: &dyn Engine) -> Result<bool, Error> {
+    let Scope::Group(group) = plan.goal.scope() else {
+        return Ok(true);
+    };
+    match step {
+        Step::Rename { volume, name } => {
+            let facts = engine.scan_group(group)?;
+            Ok(find(&facts, volume).is_some_and(|v| v.name == *name))
         }
-        None => Ok(false),
+        Step::RenamePool { pool, name } => {
+            let facts = engine.scan_group(group)?;
+            Ok(find_pool(&facts, pool).is_some_and(|p| p.name == *name))
+        }
+        _ => Ok(true),
     }
 }
 
@@ -169,12 +189,14 @@ pub(super) enum Recovered {
 /// Ends work that a crash interrupted, or that could not be taken back when it failed.
 pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
     let plan = &begun.plan;
-    // While its pool is missing nothing can be said about a volume, least of all that it is gone.
-    if let Some(pool) = plan.goal.pool()
-        && let Err(error) = engine.scan_pool(pool)
-    {
-        return Recovered::Stuck(error);
-    }
+    // While its group is missing nothing can be said about a volume, least of all that it is gone.
+    let facts = match plan.goal.scope() {
+        Scope::Group(group) => match engine.scan_group(group) {
+            Ok(facts) => Some(facts),
+            Err(error) => return Recovered::Stuck(error),
+        },
+        Scope::Machine | Scope::Records => None,
+    };
     if let Ok(reached) = verify(plan, engine) {
         return Recovered::Finished(reached);
     }
@@ -183,9 +205,13 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
         Err(error) => Recovered::Stuck(error),
     };
     match plan.after_crash {
+        // The marks come first: one that is missing says that nothing was removed yet.
+        AfterCrash::Forward if facts.is_some_and(|facts| lacks_mark(plan, begun.job, &facts)) => {
+            back()
+        }
         AfterCrash::Forward if !begun.failed => {
-            // A volume is not marked anew: one without the mark was not begun, or was spared.
-            let due = |step: &Step| !matches!(step, Step::Mark { .. });
+            // Nothing is marked anew: what is without the mark was not begun, or was spared.
+            let due = |step: &Step| !matches!(step, Step::Mark { .. } | Step::MarkGroup { .. });
             match carry_on(plan, engine, &Unwatched, due) {
                 Ok(reached) => Recovered::Finished(reached),
                 Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
@@ -195,75 +221,160 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
     }
 }
 
+/// Whether one of the volumes that the plan removes is there without the job's mark, and none is
+/// gone.
+fn lacks_mark(plan: &Plan, job: JobId, facts: &GroupFacts) -> bool {
+    let Goal::Removed { volumes, .. } = &plan.goal else {
+        return false;
+    };
+    let found: Vec<_> = volumes.iter().filter_map(|id| find(facts, id)).collect();
+    found.len() == volumes.len() && found.iter().any(|volume| volume.job != Some(job))
+}
+
 /// Looks again at what the plan was about, and compares it with the goal.
 fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
-    let unlike = |what: String| Error::bug(format!("{what}; nothing of the request was kept"));
-    let look = Instant::now();
-    match &plan.goal {
-        Goal::Made { pool, device, size } => {
-            let facts = engine.scan_pool(pool)?;
-            let made = facts
-                .volumes
-                .iter()
-                .find(|v| v.device == *device && v.job.is_none());
-            match made.filter(|v| v.size == *size) {
-                Some(volume) => Ok(Reached {
-                    effect: Effect::Volume(volume.id.clone()),
-                    pool: Some((look, facts)),
-                }),
-                None => Err(unlike(format!(
-                    "the new volume is not there with {size} bytes"
-                ))),
-            }
+    let began = Instant::now();
+    let (effect, look) = match plan.goal.scope() {
+        Scope::Records => (shown(plan, engine)?, None),
+        Scope::Group(group) => {
+            let facts = engine.scan_group(group)?;
+            let effect = judge_group(&plan.goal, &facts)?;
+            (effect, Some((began, Look::Group(facts.into()))))
+        }
+        Scope::Machine => {
+            let facts = engine.scan()?;
+            let effect = judge_machine(&plan.goal, &facts)?;
+            (effect, Some((began, Look::Machine(facts.into()))))
+        }
+    };
+    let mut changes = plan.changes.clone();
+    if let (Goal::PoolMade { group: None, .. }, Effect::Pool(id)) = (&plan.goal, &effect) {
+        changes.push(Change::PutPool(id.clone()));
+    }
+    Ok(Reached {
+        effect,
+        look,
+        changes,
+    })
+}
+
+fn unlike(what: impl std::fmt::Display) -> Error {
+    Error::bug(format!("{what}; nothing of the request was kept"))
+}
+
+/// What a goal that concerns one group came to.
+fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
+    match goal {
+        Goal::Made { volumes, .. } => {
+            let made = |(device, size): &(String, u64)| {
+                let mut found = facts.volumes.iter();
+                found
+                    .find(|v| v.device == *device && v.job.is_none() && v.size == *size)
+                    .map(|volume| volume.id.clone())
+                    .ok_or_else(|| unlike(format!("a new volume is not there with {size} bytes")))
+            };
+            let ids: Result<_, _> = volumes.iter().map(made).collect();
+            ids.map(Effect::Volumes)
         }
         Goal::Changed {
+            volume, size, name, ..
+        } => match find(facts, volume).filter(|v| v.size == *size && v.name == *name) {
+            Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
+            None => Err(unlike(format!("the volume does not have {size} bytes"))),
+        },
+        Goal::Repaired { volume, .. } => {
+            let whole = |v: &&Volume| v.pieces.iter().all(|p| works(&facts.disks, &p.disk));
+            match find(facts, volume).filter(whole) {
+                Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
+                None => Err(unlike("a part of the volume still lies on a failed disk")),
+            }
+        }
+        Goal::Removed { volumes, .. } => match volumes.iter().find_map(|id| find(facts, id)) {
+            None => Ok(Effect::Gone),
+            Some(volume) => Err(unlike(format!("volume '{}' is still there", volume.name))),
+        },
+        Goal::PoolMade { device, .. } => facts
+            .thin_pools
+            .iter()
+            .find(|pool| pool.device == *device && pool.job.is_none())
+            .map(|pool| Effect::Pool(pool.id.clone()))
+            .ok_or_else(|| unlike("the new pool is not there")),
+        Goal::PoolChanged {
             pool,
-            volume,
-            size,
             name,
+            size,
+            disks,
+            ..
         } => {
-            let facts = engine.scan_pool(pool)?;
-            match find(&facts, volume).filter(|v| v.size == *size && v.name == *name) {
-                Some(_) => Ok(Reached {
-                    effect: Effect::Volume(volume.clone()),
-                    pool: Some((look, facts)),
-                }),
-                None => Err(unlike(format!("the volume does not have {size} bytes"))),
+            let fits = |p: &&Pool| {
+                let has = |disk: &DiskId| p.disks.contains(disk);
+                p.name == *name && p.size >= *size && disks.iter().all(has)
+            };
+            match find_pool(facts, pool).filter(fits) {
+                Some(_) => Ok(Effect::Pool(pool.clone())),
+                None => Err(unlike("the pool is not as it was to be")),
             }
         }
-        Goal::Removed { pool, volume } => {
-            let facts = engine.scan_pool(pool)?;
-            match find(&facts, volume) {
-                None => Ok(Reached {
-                    effect: Effect::Gone,
-                    pool: Some((look, facts)),
-                }),
-                Some(_) => Err(unlike("the volume is still there".to_owned())),
-            }
-        }
-        Goal::Shown { effect } => {
-            for (map, shown) in plan
-                .steps
-                .iter()
-                .filter_map(|planned| map_of(&planned.step))
-            {
-                if engine.is_mapped(map)? != shown {
-                    let state = if shown { "not shown" } else { "still shown" };
-                    return Err(unlike(format!(
-                        "device number {} is {state} to {}",
-                        map.lun, map.initiator
-                    )));
-                }
-            }
-            Ok(Reached {
-                effect: effect.clone(),
-                pool: None,
-            })
-        }
+        Goal::PoolRemoved { pool, .. } => match find_pool(facts, pool) {
+            None => Ok(Effect::Gone),
+            Some(pool) => Err(unlike(format!("pool {} is still there", pool.name))),
+        },
+        Goal::Shown { effect } => Ok(effect.clone()),
     }
 }
 
-fn find<'a>(facts: &'a PoolFacts, id: &VolumeId) -> Option<&'a Volume> {
+/// What a goal came to by which a group itself comes or goes.
+fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
+    let mut pools = facts.pools.iter();
+    match goal {
+        Goal::PoolMade { device, .. } => pools
+            .find(|p| p.device == *device && p.job.is_none() && p.thin().is_none())
+            .map(|pool| Effect::Pool(pool.id.clone()))
+            .ok_or_else(|| unlike("the new pool is not there")),
+        Goal::PoolRemoved { pool, disks, .. } => {
+            // A group whose disks are away is not gone.
+            let free = |id: &DiskId| {
+                let disk = facts.disks.iter().find(|disk| disk.id == *id);
+                disk.is_some_and(|disk| disk.pool().is_none())
+            };
+            match pools.all(|p| p.id != *pool) && disks.iter().all(free) {
+                true => Ok(Effect::Gone),
+                false => Err(unlike("the pool is still there")),
+            }
+        }
+        _ => Err(Error::bug("a goal was looked for in the wrong place")),
+    }
+}
+
+/// Whether all maps of the steps are there, or gone.
+fn shown(plan: &Plan, engine: &dyn Engine) -> Result<Effect, Error> {
+    let steps = plan.steps.iter();
+    for (map, shown) in steps.filter_map(|planned| map_of(&planned.step)) {
+        if engine.is_mapped(map)? != shown {
+            let state = if shown { "not shown" } else { "still shown" };
+            return Err(unlike(format!(
+                "device number {} is {state} to {}",
+                map.lun, map.initiator
+            )));
+        }
+    }
+    match &plan.goal {
+        Goal::Shown { effect } => Ok(effect.clone()),
+        _ => Err(Error::bug("a goal was looked for in the wrong place")),
+    }
+}
+
+fn works(disks: &[Disk], id: &DiskId) -> bool {
+    let disk = disks.iter().find(|disk| disk.id == *id);
+    disk.is_some_and(|disk| disk.health == Health::Ok)
+}
+
+fn find_pool<'a>(facts: &'a GroupFacts, id: &PoolId) -> Option<&'a Pool> {
+    let all = std::iter::once(&facts.group).chain(&facts.thin_pools);
+    all.into_iter().find(|pool| pool.id == *id)
+}
+
+fn find<'a>(facts: &'a GroupFacts, id: &VolumeId) -> Option<&'a Volume> {
     facts.volumes.iter().find(|v| v.id == *id)
 }
 
@@ -284,17 +395,13 @@ pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
     batch
 }
 
-/// What is written at the end: the job, the records if the goal was reached, and the end of the
-/// journal entry unless something is left.
-pub(super) fn closing(begun: &Begun, job: &Job, reached: bool, left: bool) -> Batch {
+/// What is written at the end: the job, the records that change if the goal was reached, and the
+/// end of the journal entry unless something is left.
+pub(super) fn closing(begun: &Begun, job: &Job, changes: &[Change], left: bool) -> Batch {
     let mut batch = Batch::new();
-    if reached {
-        begun
-            .plan
-            .changes
-            .iter()
-            .for_each(|change| change.write_to(&mut batch));
-    }
+    changes
+        .iter()
+        .for_each(|change| change.write_to(&mut batch));
     batch.put(Table::Jobs, job.id.to_string(), job);
     if left {
         let failed = Begun {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::array::{Array, Engine, SystemName};
+use crate::array::{Array, Engine, Policy, SystemName};
 use crate::broker::{Broker, PullLimits};
 use crate::config::Config;
 use crate::engine::linux::{LinuxEngine, Settings, TargetSettings};
@@ -88,7 +88,7 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
 }
 
 fn open_array(engine: Arc<dyn Engine>, store: Store, name: SystemName) -> Result<Array, Failure> {
-    Array::open(engine, store, name).map_err(|error| Failure::new(&error))
+    Array::open(engine, store, name, Policy::default()).map_err(|error| Failure::new(&error))
 }
 
 fn service(array: Array, urls: &[ListenUrl]) -> Arc<Service> {

@@ -158,6 +158,7 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
         array::Element::Volume(id) => {
             super::volumes::volume(view, id).map(|_| Element::Volume(id.clone()))
         }
+        array::Element::Setting(_) => None,
         array::Element::Initiator(name) => view
             .inventory
             .initiator(name)

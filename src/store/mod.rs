@@ -18,6 +18,10 @@ pub enum Table {
     System,
     /// Initiators that clients introduced.
     Initiators,
+    /// Volume groups that this array made.
+    Pools,
+    /// Qualities of service that clients made.
+    Settings,
     /// Masking groups.
     Groups,
     /// Masking views.
@@ -29,9 +33,11 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::System,
         Self::Initiators,
+        Self::Pools,
+        Self::Settings,
         Self::Groups,
         Self::Views,
         Self::Jobs,
@@ -42,6 +48,8 @@ impl Table {
         TableDefinition::new(match self {
             Self::System => "system",
             Self::Initiators => "initiators",
+            Self::Pools => "pools",
+            Self::Settings => "settings",
             Self::Groups => "groups",
             Self::Views => "views",
             Self::Jobs => "jobs",

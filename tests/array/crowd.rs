@@ -30,8 +30,10 @@ fn wish(rig: &Rig, dice: &mut Dice) -> Option<Command> {
     let view = now.views().nth(dice.roll(2) as usize).map(|view| view.id);
     Some(match dice.roll(12) {
         0 | 1 => creation(rig.pool(), &name, 1 + dice.roll(4)),
-        2 => Command::DeleteVolume { volume: volume? },
-        3 => Command::GrowVolume {
+        2 => Command::DeleteVolumes {
+            volumes: vec![volume?],
+        },
+        3 => Command::ResizeVolume {
             volume: volume?,
             size: (1 + dice.roll(8)) * EXTENT,
             name: None,

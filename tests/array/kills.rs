@@ -51,12 +51,12 @@ fn new_group(members: Members) -> Command {
 
 const WISHES: &[(&str, Wish)] = &[
     ("create a volume", |rig| creation(rig.pool(), "new", 5)),
-    ("grow a shown volume", |rig| Command::GrowVolume {
+    ("grow a shown volume", |rig| Command::ResizeVolume {
         volume: volume(rig, "shown"),
         size: 7 * EXTENT,
         name: None,
     }),
-    ("grow and rename a volume", |rig| Command::GrowVolume {
+    ("grow and rename a volume", |rig| Command::ResizeVolume {
         volume: volume(rig, "free"),
         size: 4 * EXTENT,
         name: Some("other".into()),
@@ -65,8 +65,8 @@ const WISHES: &[(&str, Wish)] = &[
         volume: volume(rig, "shown"),
         name: "other".into(),
     }),
-    ("delete a volume", |rig| Command::DeleteVolume {
-        volume: volume(rig, "free"),
+    ("delete a volume", |rig| Command::DeleteVolumes {
+        volumes: vec![volume(rig, "free")],
     }),
     ("introduce an initiator", |_| Command::CreateInitiator {
         name: host("new"),

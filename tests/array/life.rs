@@ -24,7 +24,7 @@ fn a_client_reads_what_it_wrote() {
     let made = rig.now();
     let volume = made.volume(&id).expect("it is listed at once");
     assert_eq!((volume.size, volume.job), (3 * EXTENT, None));
-    rig.done(Command::GrowVolume {
+    rig.done(Command::ResizeVolume {
         volume: id.clone(),
         size: 4 * EXTENT + 1,
         name: Some("grown".into()),
@@ -41,7 +41,9 @@ fn a_client_reads_what_it_wrote() {
         name: "renamed".into(),
     });
     assert_eq!(rig.named("renamed").as_ref(), Some(&id));
-    rig.done(Command::DeleteVolume { volume: id.clone() });
+    rig.done(Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    });
     assert!(rig.now().volume(&id).is_none());
     rig.assert_whole("at the end");
 }
@@ -54,8 +56,8 @@ fn a_view_shows_and_hides() {
     let read = rig.sim.read_as(&host("a"), &rig.port(), 1);
     assert_eq!(read, Some(Content::Zeros), "the disks held old data");
     assert_eq!(rig.luns("b"), NOTHING, "nobody else sees it");
-    let (error, job) = rig.fails(Command::DeleteVolume {
-        volume: volume.clone(),
+    let (error, job) = rig.fails(Command::DeleteVolumes {
+        volumes: vec![volume.clone()],
     });
     assert_eq!((error.kind, job), (Kind::InUse, None));
     let second = rig.create("second", 1);
@@ -84,7 +86,9 @@ fn a_view_shows_and_hides() {
     });
     assert_eq!(rig.luns("b"), NOTHING);
     assert_eq!(rig.now().groups().count(), 0);
-    rig.done(Command::DeleteVolume { volume });
+    rig.done(Command::DeleteVolumes {
+        volumes: vec![volume],
+    });
     rig.assert_whole("at the end");
 }
 
@@ -110,7 +114,7 @@ fn a_job_tells_how_far_it_is() {
     for _ in 0..3 {
         assert!(clock.advance(SECOND));
     }
-    assert!(matches!(ticket.join(), Waited::Done(Effect::Volume(_), done) if done == job));
+    assert!(matches!(ticket.join(), Waited::Done(Effect::Volumes(_), done) if done == job));
     let now = rig.now();
     let ended = now.job(&job).expect("it is listed");
     assert_eq!((ended.state, ended.percent()), (JobState::Completed, 100));
@@ -214,12 +218,12 @@ fn what_is_done_is_done_even_if_its_last_step_says_otherwise() {
     rig.sim.fail_step(3, Kind::Unavailable, Moment::After);
     let id = rig.create("made", 2);
     rig.sim.fail_step(3, Kind::Unavailable, Moment::After);
-    rig.done(Command::GrowVolume {
+    rig.done(Command::ResizeVolume {
         volume: id.clone(),
         size: 3 * EXTENT,
         name: None,
     });
     rig.sim.fail_step(2, Kind::Unavailable, Moment::After);
-    rig.done(Command::DeleteVolume { volume: id });
+    rig.done(Command::DeleteVolumes { volumes: vec![id] });
     rig.assert_whole("at the end");
 }

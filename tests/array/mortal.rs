@@ -5,7 +5,9 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use standpipe::array::{Engine, Error, Facts, Map, PoolFacts, PoolId, Progress, Step};
+use standpipe::array::{
+    Engine, Error, Facts, GroupFacts, Map, PoolId, Progress, Step, VolumeGroup,
+};
 use standpipe::engine::sim::SimEngine;
 
 use super::rig::Medium;
@@ -91,9 +93,14 @@ impl Engine for Mortal {
         self.sim.scan()
     }
 
-    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
+    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
         self.look();
-        self.sim.scan_pool(pool)
+        self.sim.scan_group(pool)
+    }
+
+    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+        self.alive();
+        self.sim.manage(groups)
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {

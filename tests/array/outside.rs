@@ -14,8 +14,8 @@ fn what_is_made_and_removed_by_hand_appears_and_disappears() {
     assert!(rig.wait_until(|now| now.volume(&theirs).is_some()));
     let owner = rig.now().volume(&theirs).map(|volume| volume.owner);
     assert_eq!(owner, Some(Owner::Foreign));
-    let (error, job) = rig.fails(Command::DeleteVolume {
-        volume: theirs.clone(),
+    let (error, job) = rig.fails(Command::DeleteVolumes {
+        volumes: vec![theirs.clone()],
     });
     assert_eq!((error.kind, job), (Kind::AccessDenied, None));
     rig.sim.lvremove(&theirs).expect("nobody holds it");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, Effect, Engine, Error, GroupId, GroupKind, InitiatorName, Inventory, JobId,
-    Map, Members, Owner, PoolId, PortId, SystemName, ViewId, VolumeId, Waited,
+    Map, Members, Owner, Policy, PoolId, PortId, Quality, SystemName, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -138,7 +138,7 @@ pub fn open(engine: Arc<dyn Engine>, medium: &Medium) -> Result<Array, Error> {
         name: "system".into(),
         label: "label".into(),
     };
-    Array::open(engine, medium.store(), system)
+    Array::open(engine, medium.store(), system, Policy::default())
 }
 
 impl Rig {
@@ -212,7 +212,7 @@ impl Rig {
 
     pub fn create(&self, name: &str, extents: u64) -> VolumeId {
         match self.done(creation(self.pool(), name, extents)) {
-            Effect::Volume(id) => id,
+            Effect::Volumes(ids) => ids[0].clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -330,7 +330,7 @@ impl Rig {
         assert_eq!(seen, facts.volumes, "{when}: the picture is the truth");
         for pool in &facts.pools {
             let used = facts.volumes.iter().filter(|v| v.pool == pool.id);
-            let used: u64 = used.map(|v| v.consumed).sum();
+            let used: u64 = used.map(|v| v.consumed.expect("it is thick")).sum();
             assert_eq!(pool.free, pool.size - used, "{when}: no extent is lost");
         }
         let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();
@@ -363,9 +363,11 @@ impl Rig {
 }
 
 pub fn creation(pool: PoolId, name: &str, extents: u64) -> Command {
-    Command::CreateVolume {
+    Command::CreateVolumes {
         pool,
-        name: Some(name.into()),
+        names: vec![name.into()],
+        count: 1,
         size: extents * EXTENT,
+        quality: Quality::default(),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use standpipe::array::{Array, Command, Engine, Facts, Health, JobState, Kind, Members};
+use standpipe::array::{Array, Command, Engine, Facts, Health, JobState, Kind, Members, Policy};
 use standpipe::engine::sim::{EXTENT, Moment, SimEngine};
 
 use super::mortal::Mortal;
@@ -43,7 +43,9 @@ fn a_delete_that_was_refused_does_not_happen_later() {
     // The removal is refused, and so is taking the mark off.
     rig.sim.fail_step(2, Kind::InUse, Moment::Before);
     rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
-    let (error, _) = rig.fails(Command::DeleteVolume { volume: id.clone() });
+    let (error, _) = rig.fails(Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    });
     assert_eq!(error.kind, Kind::InUse);
     let rig = rig.restart(false);
     rig.assert_whole("after the start");
@@ -59,9 +61,11 @@ fn a_removal_refused_after_the_mark_unmarks() {
     let rig = Rig::new();
     let id = rig.create("kept", 2);
     rig.sim.fail_step(2, Kind::InUse, Moment::Before);
-    rig.fails(Command::DeleteVolume { volume: id.clone() });
+    rig.fails(Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    });
     rig.assert_whole("refused");
-    rig.done(Command::DeleteVolume { volume: id });
+    rig.done(Command::DeleteVolumes { volumes: vec![id] });
 }
 
 #[test]
@@ -71,7 +75,7 @@ fn a_name_given_since_is_not_taken_back() {
     // Growing and renaming fails, and so does renaming back.
     rig.sim.fail_step(2, Kind::Unavailable, Moment::Before);
     rig.sim.fail_step(4, Kind::Unavailable, Moment::Before);
-    rig.fails(Command::GrowVolume {
+    rig.fails(Command::ResizeVolume {
         volume: id.clone(),
         size: 3 * EXTENT,
         name: Some("second".into()),
@@ -233,7 +237,9 @@ fn a_lost_store_hides_nothing() {
         });
     }
     assert_eq!(rig.now().groups().count(), 0, "its groups go with it");
-    rig.done(Command::DeleteVolume { volume: shown });
+    rig.done(Command::DeleteVolumes {
+        volumes: vec![shown],
+    });
     rig.assert_whole("at the end");
 }
 
@@ -266,7 +272,7 @@ fn a_damaged_store_refuses_and_changes_nothing() {
     store.write(&batch).expect("it can be written");
     let system = (*rig.now().system).clone();
     let before = facts(&rig);
-    let refused = Array::open(Arc::new(rig.sim.clone()), store, system);
+    let refused = Array::open(Arc::new(rig.sim.clone()), store, system, Policy::default());
     assert_eq!(refused.err().map(|e| e.kind), Some(Kind::Unavailable));
     assert_eq!(facts(&rig), before);
     assert_eq!(rig.luns("a"), [1]);
@@ -300,7 +306,9 @@ fn a_delete_cut_off_before_its_pool_went_away_ends_when_it_is_back() {
     let id = rig.create("kept", 2);
     let pool = rig.pool();
     rig.mortal.die_at(2);
-    rig.ask(Command::DeleteVolume { volume: id.clone() });
+    rig.ask(Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    });
     rig.sim.hide_pool(&pool, true);
     let rig = rig.restart(true);
     let failed = rig.now().jobs().any(|job| job.state == JobState::Failed);

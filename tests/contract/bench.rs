@@ -1,8 +1,8 @@
 //! What the cases do over and over: steps in short form, and looks at what came of them.
 
 use standpipe::array::{
-    Facts, InitiatorName, JobId, Kind, Map, Pool, Progress, Step, Subject, Unwatched, Volume,
-    VolumeId,
+    Facts, InitiatorName, JobId, Kind, Map, Place, Pool, Progress, Step, Subject, Unwatched,
+    Volume, VolumeId,
 };
 
 use super::Rig;
@@ -20,11 +20,12 @@ pub fn made(rig: &dyn Rig, job: JobId) -> Subject {
 /// The step that makes it, so many extents large.
 pub fn create(rig: &dyn Rig, job: JobId, name: &str, extents: u64) -> Step {
     Step::Create {
-        pool: rig.pool(),
+        group: rig.pool(),
         device: device(job),
         name: name.to_owned(),
         size: extents * extent(rig),
         job,
+        place: Place::ANYWHERE,
     }
 }
 
@@ -95,7 +96,10 @@ pub fn scan(rig: &dyn Rig) -> Facts {
 /// The pool as it is now.
 #[track_caller]
 pub fn pool(rig: &dyn Rig) -> Pool {
-    rig.engine().scan_pool(&rig.pool()).expect("the pool").pool
+    rig.engine()
+        .scan_group(&rig.pool())
+        .expect("the pool")
+        .group
 }
 
 /// Bytes of one extent.

@@ -1,6 +1,6 @@
 //! Volumes: made, zeroed, marked, renamed, removed; and what is refused.
 
-use standpipe::array::{JobId, Kind, Owner, PoolId, Step, Subject, VolumeId};
+use standpipe::array::{JobId, Kind, Owner, Place, PoolId, Step, Subject, VolumeId};
 
 use super::Rig;
 use super::bench::*;
@@ -18,8 +18,11 @@ pub fn a_created_volume_is_listed_with_its_marks(rig: &mut dyn Rig) {
     assert_eq!(made.pool, before.id);
     let listed = &rig.lvs()[&made.id];
     assert_eq!(*listed, (device(job), 3 * before.extent));
-    assert_eq!(pool(rig).free, before.free - made.consumed);
-    let facts = rig.engine().scan_pool(&before.id).expect("the pool");
+    assert_eq!(
+        pool(rig).free,
+        before.free - made.consumed.expect("it is thick")
+    );
+    let facts = rig.engine().scan_group(&before.id).expect("the pool");
     assert_eq!(facts.volumes, [made]);
 }
 
@@ -37,11 +40,12 @@ pub fn an_impossible_volume_is_refused(rig: &mut dyn Rig) {
     let extent = extent(rig);
     for size in [0, 1, extent - 512, extent + 512] {
         let step = Step::Create {
-            pool: rig.pool(),
+            group: rig.pool(),
             device: device(job),
             name: "odd".to_owned(),
             size,
             job,
+            place: Place::ANYWHERE,
         };
         refused(rig, &step, Kind::InvalidArgument);
     }
@@ -58,11 +62,12 @@ pub fn an_impossible_volume_is_refused(rig: &mut dyn Rig) {
         &long,
     ] {
         let step = Step::Create {
-            pool: rig.pool(),
+            group: rig.pool(),
             device: device.to_owned(),
             name: "odd".to_owned(),
             size: extent,
             job,
+            place: Place::ANYWHERE,
         };
         refused(rig, &step, Kind::InvalidArgument);
     }
@@ -74,11 +79,12 @@ pub fn an_impossible_volume_is_refused(rig: &mut dyn Rig) {
 
     apply(rig, &create(rig, job, "first", 1));
     let second = Step::Create {
-        pool: rig.pool(),
+        group: rig.pool(),
         device: device(job),
         name: "first".to_owned(),
         size: extent,
         job: JobId::new(),
+        place: Place::ANYWHERE,
     };
     refused(rig, &second, Kind::AlreadyExists);
 }
@@ -280,11 +286,12 @@ pub fn a_foreign_volume_is_left_alone(rig: &mut dyn Rig) {
         refused(rig, &step, Kind::AccessDenied);
     }
     let taken = Step::Create {
-        pool: rig.pool(),
+        group: rig.pool(),
         device: "somebodys".to_owned(),
         name: "ours".to_owned(),
         size: 2 * extent(rig),
         job,
+        place: Place::ANYWHERE,
     };
     refused(rig, &taken, Kind::AlreadyExists);
 }
@@ -396,17 +403,18 @@ pub fn a_pool_that_is_not_there_is_not_found(rig: &mut dyn Rig) {
     let pool = PoolId::from("000000-0000-0000-0000-0000-0000-000000");
     let job = JobId::new();
     let create = Step::Create {
-        pool: pool.clone(),
+        group: pool.clone(),
         device: device(job),
         name: "nowhere".to_owned(),
         size: extent(rig),
         job,
+        place: Place::ANYWHERE,
     };
     refused(rig, &create, Kind::NotFound);
     // A pool that is away is no proof that what was in it is gone.
     let volume = Subject::Made(pool.clone(), device(job));
     refused(rig, &Step::Remove { volume, job }, Kind::NotFound);
-    let error = rig.engine().scan_pool(&pool).expect_err("no such pool");
+    let error = rig.engine().scan_group(&pool).expect_err("no such pool");
     assert_eq!(error.kind, Kind::NotFound);
 }
 

@@ -4,6 +4,11 @@
 //! idempotent steps, each with its undo, and the changes of records that come at the end.
 
 mod masking;
+mod pools;
+mod resize;
+mod room;
+mod settings;
+mod thin;
 mod volumes;
 
 #[cfg(test)]
@@ -15,9 +20,11 @@ use super::change::Change;
 use super::command::{Command, Effect};
 use super::engine::Step;
 use super::error::Error;
-use super::ids::{JobId, PoolId, VolumeId};
+use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
 
+pub use pools::pool_size_range;
+pub use settings::abilities;
 pub use volumes::{SizeRange, size_range};
 
 /// The longest name of a volume, group or view, in bytes of UTF-8.
@@ -42,7 +49,7 @@ impl Plan {
     /// Whether a restart would take it back although all of its steps are done, unless the records
     /// say so.
     pub(super) fn stands_on_records(&self) -> bool {
-        self.after_crash == AfterCrash::Back && self.goal.pool().is_none()
+        self.after_crash == AfterCrash::Back && self.goal.scope() == Scope::Records
     }
 }
 
@@ -66,33 +73,73 @@ pub(super) enum AfterCrash {
 /// What must be true at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Goal {
-    /// The finished volume of that device name is there.
+    /// The finished volumes of those device names and sizes are there.
     Made {
-        pool: PoolId,
-        device: String,
-        size: u64,
+        group: PoolId,
+        volumes: Vec<(String, u64)>,
     },
     /// The volume has that size and name.
     Changed {
-        pool: PoolId,
+        group: PoolId,
         volume: VolumeId,
         size: u64,
         name: String,
     },
-    /// The volume is gone.
-    Removed { pool: PoolId, volume: VolumeId },
+    /// Nothing of the volume lies on a missing or failed disk.
+    Repaired { group: PoolId, volume: VolumeId },
+    /// The volumes are gone.
+    Removed {
+        group: PoolId,
+        volumes: Vec<VolumeId>,
+    },
+    /// The finished pool of that device name is there: in that group, or a group itself.
+    PoolMade {
+        group: Option<PoolId>,
+        device: String,
+    },
+    /// The pool has that name, at least that size, and these disks.
+    PoolChanged {
+        group: PoolId,
+        pool: PoolId,
+        name: String,
+        size: u64,
+        disks: Vec<DiskId>,
+    },
+    /// The pool is gone; the disks of a group are free.
+    PoolRemoved {
+        group: PoolId,
+        pool: PoolId,
+        disks: Vec<DiskId>,
+    },
     /// Every map that the steps make is there, every other one gone.
     Shown { effect: Effect },
 }
 
+/// Where one has to look to know what became of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope<'a> {
+    /// At the records, and at the maps that follow them.
+    Records,
+    /// At one volume group.
+    Group(&'a PoolId),
+    /// At everything: the volume group itself comes or goes.
+    Machine,
+}
+
 impl Goal {
-    /// The pool that it is about, if it is about one.
-    pub(super) const fn pool(&self) -> Option<&PoolId> {
+    pub(super) fn scope(&self) -> Scope<'_> {
         match self {
-            Self::Made { pool, .. } | Self::Changed { pool, .. } | Self::Removed { pool, .. } => {
-                Some(pool)
+            Self::Made { group, .. }
+            | Self::Changed { group, .. }
+            | Self::Repaired { group, .. }
+            | Self::Removed { group, .. }
+            | Self::PoolMade {
+                group: Some(group), ..
             }
-            Self::Shown { .. } => None,
+            | Self::PoolChanged { group, .. } => Scope::Group(group),
+            Self::PoolRemoved { group, pool, .. } if group != pool => Scope::Group(group),
+            Self::PoolMade { group: None, .. } | Self::PoolRemoved { .. } => Scope::Machine,
+            Self::Shown { .. } => Scope::Records,
         }
     }
 }
@@ -113,14 +160,40 @@ impl Planned {
 /// Plans a command.
 pub(super) fn plan(command: &Command, inventory: &Inventory, job: JobId) -> Result<Plan, Error> {
     match command {
-        Command::CreateVolume { pool, name, size } => {
-            volumes::create(inventory, pool, name.as_deref(), *size, job)
+        Command::CreatePool { name, disks } => {
+            pools::create(inventory, name.as_deref(), disks, job)
         }
-        Command::GrowVolume { volume, size, name } => {
-            volumes::grow(inventory, volume, *size, name.as_deref(), job)
+        Command::CreateThinPool { group, name, size } => {
+            pools::create_thin(inventory, group, name.as_deref(), *size, job)
+        }
+        Command::GrowPool { pool, by, name } => {
+            pools::grow(inventory, pool, Some(by), name.as_deref())
+        }
+        Command::RenamePool { pool, name } => pools::grow(inventory, pool, None, Some(name)),
+        Command::DeletePool { pool } => pools::delete(inventory, pool, job),
+        Command::CreateVolumes {
+            pool,
+            names,
+            count,
+            size,
+            quality,
+        } => {
+            let wish = volumes::Wish {
+                names,
+                count: *count,
+                size: *size,
+                quality,
+            };
+            volumes::create(inventory, pool, &wish, job)
+        }
+        Command::ResizeVolume { volume, size, name } => {
+            resize::resize(inventory, volume, *size, name.as_deref(), job)
         }
         Command::RenameVolume { volume, name } => volumes::rename(inventory, volume, name),
-        Command::DeleteVolume { volume } => volumes::delete(inventory, volume, job),
+        Command::DeleteVolumes { volumes } => volumes::delete(inventory, volumes, job),
+        Command::RepairVolume { volume } => resize::repair(inventory, volume),
+        Command::PutSetting { setting } => settings::put(inventory, setting),
+        Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         other => masking::plan(other, inventory),
     }
 }

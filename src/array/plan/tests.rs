@@ -11,7 +11,7 @@ use world::*;
 #[test]
 fn plans_of_volumes() {
     let world = World::new();
-    let both = Command::GrowVolume {
+    let both = Command::ResizeVolume {
         volume: "v1".into(),
         size: 3 * EXTENT,
         name: Some("x".into()),
@@ -80,10 +80,12 @@ fn wishes_about_volumes_that_are_refused() {
         world.devices(&["shown"]),
     ];
     world.view(&groups);
-    let elsewhere = Command::CreateVolume {
+    let elsewhere = Command::CreateVolumes {
         pool: "none".into(),
-        name: None,
+        names: Vec::new(),
+        count: 1,
         size: 1,
+        quality: crate::array::quality::Quality::default(),
     };
     let long = "x".repeat(256);
     let table = [
@@ -91,7 +93,7 @@ fn wishes_about_volumes_that_are_refused() {
         (
             create("x", 10 * EXTENT + 1),
             Kind::SizeNotSupported,
-            "vg0 has 40 MiB free, 40 MiB",
+            "vg0 has room for 40 MiB, 40 MiB",
         ),
         (
             create("x", u64::MAX),

@@ -1,15 +1,22 @@
 //! Plans that make, change and remove volumes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{AfterCrash, Goal, Plan, Planned, check_name};
-use crate::array::engine::{Step, Subject};
+use super::room::Room;
+use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
+use crate::array::engine::{Place, Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{Owner, Pool, Volume};
+use crate::array::layout::Layout;
+use crate::array::model::{Owner, Pool, Thin, Volume};
+use crate::array::quality::Quality;
 
-/// The sizes that a new volume of a pool can have now, in bytes.
+/// How many volumes one command makes or removes at most.
+const MAX_AT_ONCE: usize = 64;
+
+/// The sizes that something new can have now, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeRange {
     /// The least.
@@ -20,18 +27,55 @@ pub struct SizeRange {
     pub divisor: u64,
 }
 
-/// The sizes that a new volume of `pool` can have now.
-pub fn size_range(pool: &Pool) -> SizeRange {
-    let extent = pool.extent.max(1);
-    SizeRange {
-        min: extent,
-        max: pool.available / extent * extent,
-        divisor: extent,
+/// The sizes that a new volume of that quality can have now in `pool`.
+///
+/// # Errors
+/// [`Kind::NotSupported`](super::super::Kind::NotSupported) where no layout gives that quality.
+pub fn size_range(
+    inventory: &Inventory,
+    pool: &Pool,
+    quality: &Quality,
+) -> Result<SizeRange, Error> {
+    let (max, divisor) = match pool.thin() {
+        Some(thin) => {
+            thin_quality(pool, thin, quality)?;
+            (thin::promise(inventory, pool, thin), pool.extent.max(1))
+        }
+        None => {
+            let layout = quality.layout()?;
+            let room = Room::of(inventory, pool);
+            (room.largest(layout), room.divisor(layout))
+        }
+    };
+    Ok(SizeRange {
+        min: divisor,
+        max,
+        divisor,
+    })
+}
+
+/// Refuses what a thin pool does not give: all of its volumes lie as its data does.
+fn thin_quality(pool: &Pool, thin: &Thin, quality: &Quality) -> Result<(), Error> {
+    let has = thin.layout;
+    let fulfilled = quality.survives.is_none_or(|n| n <= has.survives())
+        && quality.copies.is_none_or(|n| n == has.copies())
+        && quality
+            .stripe_length
+            .is_none_or(|n| n <= 1 || n == has.stripe_length())
+        && (!quality.no_single_point_of_failure || has.survives() > 0);
+    match fulfilled {
+        true => Ok(()),
+        false => Err(Error::not_supported(format!(
+            "volumes of thin pool {} are {} as the pool itself is; leave the goal out, or choose \
+             another pool",
+            pool.name,
+            has.name()
+        ))),
     }
 }
 
 /// Bytes for people: exact where whole MiB, GiB or TiB.
-fn human(bytes: u64) -> String {
+pub(super) fn human(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (1 << 40, "TiB"),
         (1 << 30, "GiB"),
@@ -50,12 +94,19 @@ fn human(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
-fn pool<'a>(inventory: &'a Inventory, id: &PoolId) -> Result<&'a Arc<Pool>, Error> {
-    inventory.pool(id).ok_or_else(|| {
+pub(super) fn pool<'a>(inventory: &'a Inventory, id: &PoolId) -> Result<&'a Arc<Pool>, Error> {
+    let pool = inventory.pool(id).ok_or_else(|| {
         Error::not_found(format!(
             "there is no pool {id}; list the pools and choose one"
         ))
-    })
+    })?;
+    match pool.job {
+        None => Ok(pool),
+        Some(_) => Err(Error::in_use(format!(
+            "pool {} is being made or removed; wait for that job to end",
+            pool.name
+        ))),
+    }
 }
 
 /// The finished volume of that identity that this array may change.
@@ -81,7 +132,7 @@ pub(super) fn own_volume<'a>(
     Ok(volume)
 }
 
-fn check_name_is_free(inventory: &Inventory, name: &str) -> Result<(), Error> {
+pub(super) fn check_name_is_free(inventory: &Inventory, name: &str) -> Result<(), Error> {
     check_name("volume", name)?;
     match inventory.volumes_named(name).next() {
         None => Ok(()),
@@ -91,159 +142,226 @@ fn check_name_is_free(inventory: &Inventory, name: &str) -> Result<(), Error> {
     }
 }
 
-/// Rounds up to whole extents and checks that there is room for it.
-fn fit(pool: &Pool, size: u64, present: u64) -> Result<u64, Error> {
-    let range = size_range(pool);
-    let largest = present + range.max;
-    let rounded = size.checked_next_multiple_of(range.divisor);
-    match rounded {
-        Some(rounded) if rounded <= largest => Ok(rounded),
-        _ if range.max == 0 => Err(Error::no_space(format!(
-            "pool {} has no room for volumes; free some space or add a disk to it",
-            pool.name
-        ))
-        .with_largest(present)),
-        _ => Err(Error::size_not_supported(format!(
-            "pool {} has {} free, {} were asked for; ask for at most {largest} bytes",
-            pool.name,
-            human(range.max),
-            human(size - present)
-        ))
-        .with_largest(largest)),
+/// The volumes that are wished for.
+pub(super) struct Wish<'a> {
+    pub(super) names: &'a [String],
+    pub(super) count: usize,
+    pub(super) size: u64,
+    pub(super) quality: &'a Quality,
+}
+
+impl Wish<'_> {
+    /// A name for each; distinct, and free.
+    fn names(&self, inventory: &Inventory, job: JobId) -> Result<Vec<String>, Error> {
+        if self.count == 0 || self.count > MAX_AT_ONCE {
+            return Err(Error::invalid(format!(
+                "{} volumes were asked for; ask for 1 to {MAX_AT_ONCE} at once",
+                self.count
+            )));
+        }
+        let names: Vec<String> = match self.names {
+            [] => (0..self.count)
+                .map(|place| numbered(&format!("volume-{}", &job.hex()[..12]), place))
+                .collect(),
+            names if names.len() == self.count => names.to_vec(),
+            names => {
+                return Err(Error::invalid(format!(
+                    "{} names were given for {} volumes; give one for each, or none",
+                    names.len(),
+                    self.count
+                )));
+            }
+        };
+        let mut seen = BTreeSet::new();
+        for name in &names {
+            check_name_is_free(inventory, name)?;
+            if !seen.insert(name) {
+                return Err(Error::already_exists(format!(
+                    "the name '{name}' was given twice; give each volume its own"
+                )));
+            }
+        }
+        Ok(names)
     }
+}
+
+/// The name of the one at that place among several.
+fn numbered(name: &str, place: usize) -> String {
+    match place {
+        0 => name.to_owned(),
+        place => format!("{name}-{}", place + 1),
+    }
+}
+
+/// The device name of the volume at that place among those that a job makes.
+pub(super) fn device(job: JobId, place: usize) -> String {
+    numbered(&format!("standpipe-{}", job.hex()), place)
 }
 
 pub(super) fn create(
     inventory: &Inventory,
     pool_id: &PoolId,
-    name: Option<&str>,
-    size: u64,
+    wish: &Wish<'_>,
     job: JobId,
 ) -> Result<Plan, Error> {
     let pool = pool(inventory, pool_id)?;
-    if size == 0 {
+    if wish.size == 0 {
         return Err(Error::invalid(
             "a volume of size 0 cannot be made; give a size in bytes",
         ));
     }
-    let device = format!("standpipe-{}", job.hex());
-    let name = name.map_or_else(|| format!("volume-{}", &job.hex()[..12]), str::to_owned);
-    check_name_is_free(inventory, &name)?;
-    let size = fit(pool, size, 0)?;
-    let made = Subject::Made(pool_id.clone(), device.clone());
-    let create = Step::Create {
-        pool: pool_id.clone(),
-        device: device.clone(),
-        name: name.clone(),
-        size,
-        job,
+    let names = wish.names(inventory, job)?;
+    let (size, places) = places(inventory, pool, wish)?;
+    let title = match &names[..] {
+        [name] => format!("Create volume '{name}'"),
+        names => format!("Create {} volumes", names.len()),
     };
-    Ok(Plan {
-        title: format!("Create volume '{name}'"),
-        steps: vec![
-            Planned::with_undo(
-                create,
-                Step::Remove {
-                    volume: made.clone(),
-                    job,
-                },
-            ),
-            Planned::lasting(Step::Zero {
-                volume: made.clone(),
-                job,
-            }),
-            Planned::lasting(Step::Unmark { volume: made, job }),
-        ],
-        changes: Vec::new(),
-        goal: Goal::Made {
-            pool: pool_id.clone(),
-            device,
-            size,
-        },
-        after_crash: AfterCrash::Back,
-    })
-}
-
-pub(super) fn grow(
-    inventory: &Inventory,
-    id: &VolumeId,
-    size: u64,
-    name: Option<&str>,
-    job: JobId,
-) -> Result<Plan, Error> {
-    let volume = own_volume(inventory, id)?;
-    let pool = pool(inventory, &volume.pool)?;
-    check_not_held(volume, "grown")?;
-    if size < volume.size {
-        return Err(Error::not_supported(format!(
-            "volume '{}' has {} bytes and is not shrunk to {size}; data at its end would be lost",
-            volume.name, volume.size
-        )));
-    }
-    let rename = name.filter(|name| *name != volume.name);
-    if let Some(name) = rename {
-        check_name_is_free(inventory, name)?;
-    }
-    let size = if size == volume.size {
-        size
-    } else {
-        fit(pool, size, volume.size)?
-    };
+    let group = pool.group();
     let mut steps = Vec::new();
-    if size > volume.size {
-        steps = growth(volume, size, job);
+    let mut volumes = Vec::new();
+    for (number, (name, place)) in names.into_iter().zip(places).enumerate() {
+        let device = device(job, number);
+        steps.extend(making(group, &device, name, size, place, job));
+        volumes.push((device, size));
     }
-    if let Some(name) = rename {
-        steps.insert(0, renaming(volume, name));
-    }
+    // Finished together: before the last is ready none is seen.
+    let (last, mut steps): (Vec<_>, Vec<_>) = steps
+        .into_iter()
+        .partition(|planned| matches!(planned.step, Step::Unmark { .. }));
+    steps.extend(last);
     Ok(Plan {
-        title: format!("Grow volume '{}' to {}", volume.name, human(size)),
+        title,
         steps,
         changes: Vec::new(),
-        goal: Goal::Changed {
-            pool: volume.pool.clone(),
-            volume: id.clone(),
-            size,
-            name: name.unwrap_or(&volume.name).to_owned(),
+        goal: Goal::Made {
+            group: group.clone(),
+            volumes,
         },
         after_crash: AfterCrash::Back,
     })
 }
 
-/// New extents are zeroed while they belong to a volume of their own, then absorbed: no host sees
-/// what lay on them before.
-fn growth(volume: &Volume, size: u64, job: JobId) -> Vec<Planned> {
-    let device = format!("standpipe-{}", job.hex());
-    let reserve = Subject::Made(volume.pool.clone(), device.clone());
-    let create = Step::Create {
-        pool: volume.pool.clone(),
-        name: format!("growth of {}", device),
-        device,
-        size: size - volume.size,
-        job,
+/// The rounded size of each volume, and a place for each.
+fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, Vec<Place>), Error> {
+    let count = wish.count as u64;
+    if let Some(thin) = pool.thin() {
+        let range = size_range(inventory, pool, wish.quality)?;
+        let most = range.max / count / range.divisor * range.divisor;
+        let size = fit(pool, wish.size, most, range.divisor, || {
+            overcommitted(pool, thin)
+        })?;
+        return Ok((size, vec![Place::Thin(pool.id.clone()); wish.count]));
+    }
+    let layout = wish.quality.layout()?;
+    let mut room = Room::of(inventory, pool);
+    let divisor = room.divisor(layout);
+    let most = match wish.count {
+        1 => room.largest(layout),
+        // Linear ones share all the room; others are tried one after the other.
+        _ if layout == Layout::Linear => room.largest(layout) / count / divisor * divisor,
+        _ => room.largest(layout),
     };
-    vec![
-        Planned::with_undo(
-            create,
-            Step::Remove {
-                volume: reserve.clone(),
-                job,
-            },
-        ),
-        Planned::lasting(Step::Zero {
-            volume: reserve.clone(),
-            job,
-        }),
-        Planned::lasting(Step::Absorb {
-            volume: volume.id.clone(),
-            reserve,
-            size,
-            job,
-        }),
-    ]
+    let size = fit(pool, wish.size, most, divisor, || {
+        room.shortage(pool, layout)
+    })?;
+    let mut places = Vec::new();
+    for made in 0..count {
+        if room.largest(layout) < size {
+            return Err(Error::no_space(format!(
+                "pool {} has room for {made} of {count} {} volumes of {}; ask for fewer, or for \
+                 smaller ones",
+                pool.name,
+                layout.name(),
+                human(size)
+            )));
+        }
+        places.push(room.take(layout, size));
+    }
+    Ok((size, places))
 }
 
-fn renaming(volume: &Volume, name: &str) -> Planned {
+pub(super) fn overcommitted(pool: &Pool, thin: &Thin) -> Error {
+    let sentence = match pool.available {
+        0 => format!(
+            "thin pool {} takes no more volumes now; look at its status, and grow it if it is full",
+            pool.name
+        ),
+        _ => format!(
+            "thin pool {} has promised {} to its volumes, as much as its {} allow; grow it",
+            pool.name,
+            human(thin.promised),
+            human(pool.size)
+        ),
+    };
+    Error::no_space(sentence)
+}
+
+/// Rounds up to a multiple of `divisor` and checks that it is at most `most`; `none` says why
+/// nothing at all is possible.
+pub(super) fn fit(
+    pool: &Pool,
+    size: u64,
+    most: u64,
+    divisor: u64,
+    none: impl FnOnce() -> Error,
+) -> Result<u64, Error> {
+    match size.checked_next_multiple_of(divisor) {
+        Some(rounded) if rounded <= most => Ok(rounded),
+        _ if most == 0 => Err(none().with_largest(0)),
+        _ => Err(Error::size_not_supported(format!(
+            "pool {} has room for {}, {} were asked for; ask for at most {most} bytes",
+            pool.name,
+            human(most),
+            human(size)
+        ))
+        .with_largest(most)),
+    }
+}
+
+/// The steps that make one volume.
+pub(super) fn making(
+    group: &PoolId,
+    device: &str,
+    name: String,
+    size: u64,
+    place: Place,
+    job: JobId,
+) -> Vec<Planned> {
+    let made = Subject::Made(group.clone(), device.to_owned());
+    let volume = || made.clone();
+    let is_thin = matches!(place, Place::Thin(_));
+    let is_redundant = matches!(&place, Place::Disks { layout, .. } if layout.survives() > 0);
+    let create = Step::Create {
+        group: group.clone(),
+        device: device.to_owned(),
+        name,
+        size,
+        place,
+        job,
+    };
+    let undo = Step::Remove {
+        volume: volume(),
+        job,
+    };
+    let mut steps = vec![Planned::with_undo(create, undo)];
+    // A thin volume reads as zeros until it is written to.
+    if !is_thin {
+        steps.push(Planned::lasting(Step::Zero {
+            volume: volume(),
+            job,
+        }));
+    }
+    if is_redundant {
+        steps.push(Planned::lasting(Step::Sync { volume: volume() }));
+    }
+    steps.push(Planned::lasting(Step::Unmark {
+        volume: volume(),
+        job,
+    }));
+    steps
+}
+
+pub(super) fn renaming(volume: &Volume, name: &str) -> Planned {
     Planned::with_undo(
         Step::Rename {
             volume: volume.id.clone(),
@@ -268,7 +386,7 @@ pub(super) fn rename(inventory: &Inventory, id: &VolumeId, name: &str) -> Result
         steps,
         changes: Vec::new(),
         goal: Goal::Changed {
-            pool: volume.pool.clone(),
+            group: pool(inventory, &volume.pool)?.group().clone(),
             volume: id.clone(),
             size: volume.size,
             name: name.to_owned(),
@@ -277,50 +395,82 @@ pub(super) fn rename(inventory: &Inventory, id: &VolumeId, name: &str) -> Result
     })
 }
 
-pub(super) fn delete(inventory: &Inventory, id: &VolumeId, job: JobId) -> Result<Plan, Error> {
-    let volume = own_volume(inventory, id)?;
-    check_not_held(volume, "deleted")?;
-    if let Some(view) = inventory.views_of_volume(id).next() {
+/// Refuses a volume that hosts see or may come to see.
+pub(super) fn check_unused(inventory: &Inventory, volume: &Volume) -> Result<(), Error> {
+    if let Some(view) = inventory.views_of_volume(&volume.id).next() {
         return Err(Error::in_use(format!(
             "volume '{}' is shown to hosts by masking view '{}'; unmask it first",
             volume.name, view.name
         )));
     }
-    if let Some(group) = inventory.groups_with_volume(id).next() {
+    if let Some(group) = inventory.groups_with_volume(&volume.id).next() {
         return Err(Error::in_use(format!(
             "volume '{}' is a member of device group '{}'; remove it from the group first",
             volume.name, group.name
         )));
     }
-    let subject = Subject::Known(id.clone());
+    Ok(())
+}
+
+pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Result<Plan, Error> {
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    if ids.is_empty() || ids.len() > MAX_AT_ONCE || distinct.len() < ids.len() {
+        return Err(Error::invalid(format!(
+            "name 1 to {MAX_AT_ONCE} different volumes"
+        )));
+    }
+    let (mut marks, mut removals) = (Vec::new(), Vec::new());
+    let mut volumes = Vec::new();
+    for id in ids {
+        let volume = own_volume(inventory, id)?;
+        check_not_held(volume, "deleted")?;
+        check_unused(inventory, volume)?;
+        let (mark, removal) = removing(Subject::Known(id.clone()), job);
+        marks.push(mark);
+        removals.push(removal);
+        volumes.push(volume);
+    }
+    let group = pool(inventory, &volumes[0].pool)?.group();
+    for volume in &volumes {
+        if pool(inventory, &volume.pool)?.group() != group {
+            return Err(Error::not_supported(
+                "the volumes lie in several volume groups; delete those of each group by \
+                 themselves",
+            ));
+        }
+    }
+    marks.extend(removals);
     Ok(Plan {
-        title: format!("Delete volume '{}'", volume.name),
-        steps: vec![
-            Planned::with_undo(
-                Step::Mark {
-                    volume: subject.clone(),
-                    job,
-                },
-                Step::Unmark {
-                    volume: subject.clone(),
-                    job,
-                },
-            ),
-            Planned::lasting(Step::Remove {
-                volume: subject,
-                job,
-            }),
-        ],
+        title: match &volumes[..] {
+            [volume] => format!("Delete volume '{}'", volume.name),
+            volumes => format!("Delete {} volumes", volumes.len()),
+        },
+        steps: marks,
         changes: Vec::new(),
         goal: Goal::Removed {
-            pool: volume.pool.clone(),
-            volume: id.clone(),
+            group: group.clone(),
+            volumes: ids.to_vec(),
         },
         after_crash: AfterCrash::Forward,
     })
 }
 
-fn check_not_held(volume: &Volume, done: &str) -> Result<(), Error> {
+/// The two steps that remove a volume or thin pool: only what bears the job's mark is removed.
+pub(super) fn removing(volume: Subject, job: JobId) -> (Planned, Planned) {
+    let mark = Planned::with_undo(
+        Step::Mark {
+            volume: volume.clone(),
+            job,
+        },
+        Step::Unmark {
+            volume: volume.clone(),
+            job,
+        },
+    );
+    (mark, Planned::lasting(Step::Remove { volume, job }))
+}
+
+pub(super) fn check_not_held(volume: &Volume, done: &str) -> Result<(), Error> {
     match &volume.held_by {
         None => Ok(()),
         Some(holder) => Err(Error::in_use(format!(

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::blockdev::Places;
 use super::lvm::report::PvRow;
-use crate::array::{Disk, DiskId, Health, PoolId};
+use crate::array::{Disk, DiskId, DiskKind, DiskUsage, Drive, Health, PoolId};
 
 /// The disk that a physical volume lies on.
 pub(super) fn disk(places: &Places, row: &PvRow) -> Disk {
@@ -13,11 +13,15 @@ pub(super) fn disk(places: &Places, row: &PvRow) -> Disk {
         id: identity(places, row),
         device: row.pv_name.clone(),
         size: row.dev_size.or(row.pv_size).unwrap_or_default(),
-        pool: (!row.vg_uuid.is_empty()).then(|| PoolId::from(row.vg_uuid.as_str())),
-        used: row
-            .pv_size
-            .unwrap_or_default()
-            .saturating_sub(row.pv_free.unwrap_or_default()),
+        kind: DiskKind::Drive(Drive::default()),
+        usage: DiskUsage::Member {
+            pool: PoolId::from(row.vg_uuid.as_str()),
+            used: row
+                .pv_size
+                .unwrap_or_default()
+                .saturating_sub(row.pv_free.unwrap_or_default()),
+            free: row.pv_free.unwrap_or_default(),
+        },
         health: if missing {
             Health::Failed("the disk is missing; connect it again".into())
         } else {

@@ -3,7 +3,7 @@
 //! engine promises is in the contract suite; here is what only a real machine can show.
 
 use super::*;
-use crate::array::{InitiatorName, Iqn, JobId, Kind, PortId, Subject, Unwatched, VolumeId};
+use crate::array::{InitiatorName, Iqn, JobId, Kind, Place, PortId, Subject, Unwatched, VolumeId};
 use std::io::Read;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,11 +86,12 @@ fn volume(engine: &LinuxEngine, name: &str, size: u64) -> VolumeId {
     apply(
         engine,
         &Step::Create {
-            pool,
+            group: pool,
             device: device.clone(),
             name: name.into(),
             size,
             job,
+            place: Place::ANYWHERE,
         },
     );
     apply(
@@ -167,11 +168,12 @@ fn vm_a_volume_has_no_old_data_and_its_marks_and_goes_without_a_trace() {
     let (job, device) = (JobId::new(), "standpipe-0123456789abcdef0123456789abcdef");
     let made = Subject::Made(before.id.clone(), device.into());
     let create = Step::Create {
-        pool: before.id.clone(),
+        group: before.id.clone(),
         device: device.into(),
         name: "Oracle log, ä".into(),
         size: 16 * EXTENT,
         job,
+        place: Place::ANYWHERE,
     };
     apply(&engine, &create);
     let half = volumes(&engine).remove(0);
@@ -368,11 +370,12 @@ fn vm_a_held_lock_ends_in_a_timeout_and_nothing_is_left_locked() {
         std::thread::yield_now();
     }
     let step = Step::Create {
-        pool: pool.id.clone(),
+        group: pool.id.clone(),
         device: "standpipe-t".into(),
         name: "t".into(),
         size: EXTENT,
         job: JobId::new(),
+        place: Place::ANYWHERE,
     };
     let begin = std::time::Instant::now();
     refused(&engine, &step, Kind::Timeout);

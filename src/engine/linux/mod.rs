@@ -26,7 +26,7 @@ pub use settings::{Settings, TargetSettings};
 use std::fs;
 use std::time::Duration;
 
-use crate::array::{Engine, Error, Facts, Map, PoolFacts, PoolId, Progress, Step};
+use crate::array::{Engine, Error, Facts, GroupFacts, Map, PoolId, Progress, Step, VolumeGroup};
 use blockdev::Places;
 use exports::Exports;
 use lvm::group::Lvm;
@@ -79,8 +79,12 @@ impl Engine for LinuxEngine {
         self.look(Deadline::after(LIMIT))
     }
 
-    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
+    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
         self.look_at_pool(pool, Deadline::after(LIMIT))
+    }
+
+    fn manage(&self, _groups: &[VolumeGroup]) -> Result<(), Error> {
+        Ok(())
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
@@ -95,12 +99,13 @@ impl Engine for LinuxEngine {
         let deadline = Deadline::after(LIMIT);
         match step {
             Step::Create {
-                pool,
+                group,
                 device,
                 name,
                 size,
                 job,
-            } => self.create(pool, device, name, *size, job, deadline),
+                ..
+            } => self.create(group, device, name, *size, job, deadline),
             Step::Zero { volume, job } => self.zero(volume, job, progress, deadline),
             Step::Mark { volume, job } => self.mark(volume, job, deadline),
             Step::Unmark { volume, job } => self.unmark(volume, job, deadline),
@@ -112,8 +117,10 @@ impl Engine for LinuxEngine {
                 job,
             } => self.absorb(volume, reserve, *size, job, deadline),
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
+            Step::Sync { .. } => Ok(()),
             Step::Map(map) => self.map(map, deadline),
             Step::Unmap(map) => self.exports.hide(map, deadline),
+            _ => Err(Error::not_supported("this engine does not do that yet")),
         }
     }
 

@@ -20,8 +20,8 @@ use super::lvm::tags::Marks;
 use super::watch::Deadline;
 use super::{disks, nics};
 use crate::array::{
-    Error, Facts, ForeignMap, Health, InitiatorName, JobId, Map, Naa, Owner, Pool, PoolFacts,
-    PoolId, Port, PortId, Target, Volume, VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, JobId, Layout, Map, Naa, Owner,
+    Pool, PoolId, PoolKind, Port, PortId, Target, Volume, VolumeId,
 };
 
 /// The part of a group's metadata area that creates leave free, so that deletes and tags still
@@ -91,7 +91,7 @@ impl LinuxEngine {
         &self,
         pool: &PoolId,
         deadline: Deadline,
-    ) -> Result<PoolFacts, Error> {
+    ) -> Result<GroupFacts, Error> {
         self.pool(pool)?;
         let mut listed = self.listed(deadline)?;
         listed.volumes.retain(|row| row.vg_uuid == pool.as_str());
@@ -101,8 +101,15 @@ impl LinuxEngine {
             .find(|row| row.vg_uuid == pool.as_str());
         let row = row.ok_or_else(|| Error::not_found(format!("pool {pool} is gone")))?;
         let (kernel, _) = self.kernel(deadline);
-        Ok(PoolFacts {
-            pool: self.pool_of(row, &listed.devices),
+        Ok(GroupFacts {
+            group: self.pool_of(row, &listed.devices),
+            thin_pools: Vec::new(),
+            disks: listed
+                .devices
+                .iter()
+                .filter(|row| row.vg_uuid == pool.as_str())
+                .map(|row| disks::disk(&self.places, row))
+                .collect(),
             volumes: volumes(&listed.volumes, &kernel),
         })
     }
@@ -151,6 +158,10 @@ impl LinuxEngine {
         let id = PoolId::from(row.vg_uuid.as_str());
         Pool {
             name: row.vg_name.clone(),
+            device: row.vg_name.clone(),
+            kind: PoolKind::Group { spare: 0 },
+            owner: Owner::Foreign,
+            job: None,
             size: row.vg_size.unwrap_or_default(),
             free: row.vg_free.unwrap_or_default(),
             available: available(row),
@@ -310,11 +321,12 @@ fn volume(row: &LvRow, kernel: &Kernel, twice: bool) -> Volume {
         pool: PoolId::from(row.vg_uuid.as_str()),
         size: size.unwrap_or_default(),
         // A thin volume takes its space from a pool within the group.
-        consumed: if row.has_layout("thin") {
-            0
-        } else {
-            row.lv_size.unwrap_or_default()
+        consumed: match row.has_layout("thin") {
+            true => None,
+            false => row.lv_size,
         },
+        layout: Layout::Linear,
+        pieces: Vec::new(),
         naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
         owner: if marks.owned {
             Owner::Array

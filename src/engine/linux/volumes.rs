@@ -401,6 +401,7 @@ impl LinuxEngine {
                 let group = self.pool(pool)?;
                 Ok((group, self.locate_in(group, volume)?))
             }
+            Subject::Pool(_) => Err(no_volume(volume)),
             Subject::Known(id) => {
                 let uuid = LvmUuid::new(id.as_str()).map_err(|_| no_volume(volume))?;
                 let group = self
@@ -421,6 +422,7 @@ impl LinuxEngine {
             Subject::Made(_, device) => LvName::new(device.as_str())
                 .map(Name::Device)
                 .map_err(|_| no_volume(volume)),
+            Subject::Pool(_) => Err(no_volume(volume)),
             Subject::Known(id) => LvmUuid::new(id.as_str())
                 .map(Name::Uuid)
                 .map_err(|_| no_volume(volume)),
@@ -593,6 +595,7 @@ fn job_tag(job: &JobId) -> Tag {
 fn no_volume(volume: &Subject) -> Error {
     match volume {
         Subject::Known(id) => Error::not_found(format!("this array has no volume {id}")),
+        Subject::Pool(id) => Error::not_found(format!("this array has no pool {id}")),
         Subject::Made(_, device) => Error::not_found(format!("this array has no volume {device}")),
     }
 }

@@ -13,6 +13,7 @@ impl Machine {
     pub(super) fn find(&self, subject: &Subject) -> Result<Option<&Lv>, Error> {
         match subject {
             Subject::Known(id) => Ok(self.known(id)),
+            Subject::Pool(_) => Ok(None),
             Subject::Made(pool, device) => {
                 self.pool(pool)?;
                 let id = self.devices.get(&(pool.clone(), device.clone()));
@@ -26,6 +27,7 @@ impl Machine {
         self.find(subject)?.ok_or_else(|| {
             let name = match subject {
                 Subject::Known(id) => id.as_str(),
+                Subject::Pool(id) => id.as_str(),
                 Subject::Made(_, device) => device,
             };
             Error::not_found(format!(

@@ -12,8 +12,9 @@ use super::extents::{Content, Disk, EXTENT, Segment};
 use super::keep::Keep;
 use crate::array;
 use crate::array::{
-    DiskId, Error, Facts, ForeignMap, Health, InitiatorName, JobId, Map, Naa, Nic, Owner,
-    PoolFacts, PoolId, PortId, Target, Volume, VolumeId,
+    DiskId, DiskKind, DiskUsage, Drive, Error, Facts, ForeignMap, GroupFacts, Health,
+    InitiatorName, JobId, Layout, Map, Naa, Nic, Owner, PoolId, PoolKind, PortId, Target, Volume,
+    VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -170,6 +171,10 @@ impl Pool {
         array::Pool {
             id: self.row.id.clone(),
             name: self.row.name.clone(),
+            device: self.row.name.clone(),
+            kind: PoolKind::Group { spare: 0 },
+            owner: Owner::Foreign,
+            job: None,
             size: extents * EXTENT,
             free: self.free() * EXTENT,
             available: self.available(),
@@ -184,8 +189,12 @@ impl Pool {
             id: disk.id.clone(),
             device: disk.device.clone(),
             size: disk.size,
-            pool: Some(self.row.id.clone()),
-            used: (disk.extents() - disk.free()) * EXTENT,
+            kind: DiskKind::Drive(Drive::default()),
+            usage: DiskUsage::Member {
+                pool: self.row.id.clone(),
+                used: (disk.extents() - disk.free()) * EXTENT,
+                free: disk.free() * EXTENT,
+            },
             health: match disk.failed {
                 true => Health::Failed("reads and writes fail".to_owned()),
                 false => Health::Ok,
@@ -262,8 +271,8 @@ impl Machine {
     }
 
     /// One pool.
-    pub(super) fn report_pool(&self, id: &PoolId) -> Result<PoolFacts, Error> {
-        let pool = self.pool(id)?.report();
+    pub(super) fn report_pool(&self, id: &PoolId) -> Result<GroupFacts, Error> {
+        let pool = self.pool(id)?;
         let volumes = self
             .devices
             .range((id.clone(), String::new())..)
@@ -271,7 +280,12 @@ impl Machine {
             .filter_map(|(_, volume)| self.volumes.get(volume))
             .map(|lv| self.report_lv(lv))
             .collect();
-        Ok(PoolFacts { pool, volumes })
+        Ok(GroupFacts {
+            group: pool.report(),
+            thin_pools: Vec::new(),
+            volumes,
+            disks: pool.report_disks().collect(),
+        })
     }
 
     fn report_lv(&self, lv: &Lv) -> Volume {
@@ -281,7 +295,9 @@ impl Machine {
             device: lv.device.clone(),
             pool: lv.pool.clone(),
             size: lv.size(),
-            consumed: lv.size(),
+            consumed: Some(lv.size()),
+            layout: Layout::Linear,
+            pieces: Vec::new(),
             naa: lv.naa(),
             owner: lv.owner,
             job: lv.job,

@@ -29,7 +29,8 @@ pub use extents::{Content, EXTENT};
 pub use faults::{Hang, Moment};
 
 use crate::array::{
-    Engine, Error, Facts, JobId, Map, PoolFacts, PoolId, Progress, Step, Subject, Unwatched,
+    Engine, Error, Facts, GroupFacts, JobId, Map, PoolId, Progress, Step, Subject, Unwatched,
+    VolumeGroup,
 };
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
@@ -91,13 +92,14 @@ impl Core {
         let mut machine = self.machine();
         match step {
             Step::Create {
-                pool,
+                group,
                 device,
                 name,
                 size,
                 job,
-            } => machine.create(pool, device, name, *size, *job, now),
-            Step::Zero { .. } => Ok(()),
+                ..
+            } => machine.create(group, device, name, *size, *job, now),
+            Step::Zero { .. } | Step::Sync { .. } => Ok(()),
             Step::Mark { volume, job } => machine.mark(volume, *job),
             Step::Unmark { volume, job } => machine.unmark(volume, *job),
             Step::Remove { volume, job } => machine.remove(volume, *job),
@@ -113,6 +115,7 @@ impl Core {
                 machine.unmap(map);
                 Ok(())
             }
+            _ => Err(Error::not_supported("this engine does not do that yet")),
         }
     }
 
@@ -200,8 +203,12 @@ impl Engine for SimEngine {
         Ok(self.0.machine().report())
     }
 
-    fn scan_pool(&self, pool: &PoolId) -> Result<PoolFacts, Error> {
+    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
         self.0.machine().report_pool(pool)
+    }
+
+    fn manage(&self, _groups: &[VolumeGroup]) -> Result<(), Error> {
+        Ok(())
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::{Builder, Clock, Content, DEFAULT_IQN, EXTENT, Moment, SimEngine};
 use crate::array::{
-    Engine, Facts, Health, InitiatorName, JobId, Kind, Map, Owner, PortId, Progress, Step, Subject,
-    Unwatched, Volume,
+    Engine, Facts, Health, InitiatorName, JobId, Kind, Map, Owner, Place, PortId, Progress, Step,
+    Subject, Unwatched, Volume,
 };
 
 fn small() -> Builder {
@@ -54,11 +54,12 @@ fn create(engine: &SimEngine, extents: u64) -> (JobId, Subject) {
     let pool = scan(engine).pools[0].id.clone();
     let device = format!("standpipe-{}", job.hex());
     let step = Step::Create {
-        pool: pool.clone(),
+        group: pool.clone(),
         device: device.clone(),
         name: "test".to_owned(),
         size: extents * EXTENT,
         job,
+        place: Place::ANYWHERE,
     };
     engine.apply(&step, &Unwatched).expect("created");
     (job, Subject::Made(pool, device))

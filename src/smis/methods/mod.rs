@@ -85,7 +85,9 @@ impl Gateway {
     /// The path of what a command made or changed.
     fn effect_path(&self, effect: Effect) -> Option<ObjectPath> {
         let element = match effect {
-            Effect::Volume(id) => Element::Volume(id),
+            Effect::Pool(id) => Element::Pool(id),
+            Effect::Volumes(ids) => Element::Volume(ids.into_iter().next()?),
+            Effect::Setting(_) => return None,
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),

@@ -1,7 +1,7 @@
 //! The methods of the storage configuration service and of pools.
 
 use super::{Gateway, Ran};
-use crate::array::{Command, Effect, Error, Kind, PoolId, VolumeId, size_range};
+use crate::array::{Command, Effect, Error, Kind, PoolId, Quality, VolumeId, size_range};
 use crate::broker::Invocation;
 use crate::cim::CimError;
 use crate::identity::Identity;
@@ -36,7 +36,15 @@ impl Gateway {
         if let Some(arguments) = call.of(Return) {
             let element = call.element(&arguments, Return::TheElement)?;
             let volume = volume(element, "TheElement")?;
-            return match self.run(who, Command::DeleteVolume { volume }).await? {
+            return match self
+                .run(
+                    who,
+                    Command::DeleteVolumes {
+                        volumes: vec![volume],
+                    },
+                )
+                .await?
+            {
                 Ran::Done(_, job) => Ok(Outputs::new(Return)
                     .set(Return::Job, self.path(Element::Job(job)))
                     .returns(DONE)),
@@ -53,9 +61,11 @@ impl Gateway {
         match ran {
             Ok(Ran::Done(effect, job)) => {
                 let outputs = outputs.set(CreateOrModify::Job, self.path(Element::Job(job)));
-                let Effect::Volume(id) = effect else {
-                    return Err(CimError::failed("the volume is gone already"));
+                let id = match effect {
+                    Effect::Volumes(ids) => ids.into_iter().next(),
+                    _ => None,
                 };
+                let id = id.ok_or_else(|| CimError::failed("the volume is gone already"))?;
                 let size = self.array.snapshot().volume(&id).map(|volume| volume.size);
                 Ok(outputs
                     .set(CreateOrModify::TheElement, self.path(Element::Volume(id)))
@@ -112,14 +122,16 @@ fn creation(
     }
     match call.element(arguments, CreateOrModify::TheElement)? {
         Some(element) => modification(call, volume(Some(element), "TheElement")?, pool, size, name),
-        None => Ok(Command::CreateVolume {
+        None => Ok(Command::CreateVolumes {
             pool: pool.ok_or_else(|| {
                 CimError::invalid_parameter("InPool is needed; choose a pool for the new volume")
             })?,
-            name,
+            names: name.into_iter().collect(),
+            count: 1,
             size: size.ok_or_else(|| {
                 CimError::invalid_parameter("Size is needed; give the size of the volume in bytes")
             })?,
+            quality: Quality::default(),
         }),
     }
 }
@@ -142,7 +154,7 @@ fn modification(
         ));
     }
     match (size, name) {
-        (Some(size), name) => Ok(Command::GrowVolume { volume, size, name }),
+        (Some(size), name) => Ok(Command::ResizeVolume { volume, size, name }),
         (None, Some(name)) => Ok(Command::RenameVolume { volume, name }),
         (None, None) => Err(CimError::invalid_parameter(
             "nothing is to be modified; give a Size or an ElementName",
@@ -191,7 +203,8 @@ pub(super) fn invoke_pool(call: &Invocation<View>, id: &PoolId) -> Result<Outcom
         return Ok(outputs.returns(INVALID_ELEMENT_TYPE));
     }
     let pool = call.snapshot.inventory.pool(id);
-    let range = size_range(pool.ok_or_else(|| CimError::not_found("the pool is gone"))?);
+    let pool = pool.ok_or_else(|| CimError::not_found("the pool is gone"))?;
+    let range = size_range(&call.snapshot.inventory, pool, &Quality::default())?;
     Ok(outputs
         .set(
             GetSupportedSizeRange::MinimumVolumeSize,

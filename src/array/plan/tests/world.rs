@@ -3,9 +3,11 @@
 use super::super::*;
 use crate::array::engine::Facts;
 use crate::array::error::Kind;
-use crate::array::ids::{GroupId, InitiatorName, Naa, PortId, ViewId};
-use crate::array::inventory::SystemName;
+use crate::array::ids::{DiskId, GroupId, InitiatorName, Naa, PortId, ViewId};
+use crate::array::inventory::{Policy, SystemName};
+use crate::array::layout::Layout;
 use crate::array::model::*;
+use crate::array::quality::Quality;
 
 pub(super) const EXTENT: u64 = 4 << 20;
 
@@ -34,7 +36,9 @@ pub(super) fn volume(id: &str) -> Volume {
         device: format!("device of {id}"),
         pool: pool_id(),
         size: 2 * EXTENT,
-        consumed: 2 * EXTENT,
+        consumed: Some(2 * EXTENT),
+        layout: Layout::Linear,
+        pieces: Vec::new(),
         naa: Naa::from_serial(Naa::LIO_COMPANY, id),
         owner: Owner::Array,
         job: None,
@@ -55,6 +59,10 @@ pub(super) fn facts(volumes: Vec<Volume>, available: u64) -> Facts {
         pools: vec![Pool {
             id: pool_id(),
             name: "vg0".into(),
+            device: "vg0".into(),
+            kind: PoolKind::Group { spare: 0 },
+            owner: Owner::Foreign,
+            job: None,
             size: 100 * EXTENT,
             free: available,
             available,
@@ -78,7 +86,7 @@ impl World {
     }
 
     pub(super) fn with(facts: Facts) -> Self {
-        let mut inventory = Inventory::new(SystemName::default());
+        let mut inventory = Inventory::new(SystemName::default(), Policy::default());
         inventory.take_facts(facts);
         let mut world = Self(inventory);
         for name in ["a", "b", "c", "d"] {
@@ -166,15 +174,17 @@ pub(super) fn new_view(groups: &[GroupId], luns: &[u16]) -> Command {
 }
 
 pub(super) fn create(name: &str, size: u64) -> Command {
-    Command::CreateVolume {
+    Command::CreateVolumes {
         pool: pool_id(),
-        name: Some(name.into()),
+        names: vec![name.into()],
+        count: 1,
         size,
+        quality: Quality::default(),
     }
 }
 
 pub(super) fn grow(id: &str, size: u64) -> Command {
-    Command::GrowVolume {
+    Command::ResizeVolume {
         volume: id.into(),
         size,
         name: None,
@@ -182,7 +192,9 @@ pub(super) fn grow(id: &str, size: u64) -> Command {
 }
 
 pub(super) fn delete(id: &str) -> Command {
-    Command::DeleteVolume { volume: id.into() }
+    Command::DeleteVolumes {
+        volumes: vec![id.into()],
+    }
 }
 
 pub(super) fn add(group: GroupId, members: Members, luns: &[u16]) -> Command {
@@ -201,6 +213,11 @@ pub(super) fn remove(group: GroupId, members: Members) -> Command {
     }
 }
 
+fn disks(ids: &[DiskId]) -> String {
+    let ids: Vec<_> = ids.iter().map(DiskId::as_str).collect();
+    ids.join(" ")
+}
+
 /// What a plan does, as words.
 pub(super) fn steps(plan: &Plan) -> Vec<String> {
     let word = |step: &Step| match step {
@@ -211,6 +228,26 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Remove { .. } => "remove".into(),
         Step::Absorb { size, .. } => format!("absorb {}", size / EXTENT),
         Step::Rename { name, .. } => format!("rename {name}"),
+        Step::Sync { .. } => "sync".into(),
+        Step::GrowThin { size, .. } => format!("grow thin {}", size / EXTENT),
+        Step::Shrink { size, .. } => format!("shrink {}", size / EXTENT),
+        Step::Repair { onto, .. } => format!("repair onto {}", disks(onto)),
+        Step::CreateGroup {
+            device, disks: d, ..
+        } => format!("create group {device} {}", disks(d)),
+        Step::MarkGroup { .. } => "mark group".into(),
+        Step::UnmarkGroup { .. } => "unmark group".into(),
+        Step::RemoveGroup { .. } => "remove group".into(),
+        Step::ExtendGroup { disks: d, .. } => format!("extend group {}", disks(d)),
+        Step::ReduceGroup { disks: d, .. } => format!("reduce group {}", disks(d)),
+        Step::DropMissing { .. } => "drop missing".into(),
+        Step::CreateThinPool { size, metadata, .. } => {
+            format!("create thin pool {}+{}", size / EXTENT, metadata / EXTENT)
+        }
+        Step::GrowThinPool { size, metadata, .. } => {
+            format!("grow thin pool {}+{}", size / EXTENT, metadata / EXTENT)
+        }
+        Step::RenamePool { name, .. } => format!("rename pool {name}"),
         Step::Map(map) => format!("map {} {}", map.volume, map.lun),
         Step::Unmap(map) => format!("unmap {} {}", map.volume, map.lun),
     };

@@ -1,0 +1,200 @@
+//! Plans that make a volume larger, smaller, or whole again.
+
+use std::cmp::Ordering;
+
+use super::room::{self, Growing};
+use super::volumes::{
+    check_name_is_free, check_not_held, check_unused, device, fit, human, making, overcommitted,
+    own_volume, pool, renaming,
+};
+use super::{AfterCrash, Goal, Plan, Planned, thin};
+use crate::array::engine::{Step, Subject};
+use crate::array::error::Error;
+use crate::array::ids::{JobId, VolumeId};
+use crate::array::inventory::Inventory;
+use crate::array::model::{Pool, Volume};
+
+pub(super) fn resize(
+    inventory: &Inventory,
+    id: &VolumeId,
+    size: u64,
+    name: Option<&str>,
+    job: JobId,
+) -> Result<Plan, Error> {
+    let volume = own_volume(inventory, id)?;
+    let pool = pool(inventory, &volume.pool)?;
+    check_not_held(volume, "resized")?;
+    let rename = name.filter(|name| *name != volume.name);
+    if let Some(name) = rename {
+        check_name_is_free(inventory, name)?;
+    }
+    let (size, mut steps) = match size.cmp(&volume.size) {
+        Ordering::Equal => (size, Vec::new()),
+        Ordering::Greater => growth(inventory, pool, volume, size, job)?,
+        Ordering::Less => shrinkage(inventory, pool, volume, size)?,
+    };
+    let is_shrinking = size < volume.size;
+    if let Some(name) = rename {
+        steps.insert(0, renaming(volume, name));
+    }
+    let verb = if is_shrinking { "Shrink" } else { "Grow" };
+    Ok(Plan {
+        title: format!("{verb} volume '{}' to {}", volume.name, human(size)),
+        steps,
+        changes: Vec::new(),
+        goal: Goal::Changed {
+            group: pool.group().clone(),
+            volume: id.clone(),
+            size,
+            name: name.unwrap_or(&volume.name).to_owned(),
+        },
+        after_crash: match is_shrinking {
+            true => AfterCrash::Forward,
+            false => AfterCrash::Back,
+        },
+    })
+}
+
+/// The rounded size, and the steps to it.
+fn growth(
+    inventory: &Inventory,
+    pool: &Pool,
+    volume: &Volume,
+    size: u64,
+    job: JobId,
+) -> Result<(u64, Vec<Planned>), Error> {
+    if let Some(thin) = pool.thin() {
+        let most = volume.size + thin::promise(inventory, pool, thin);
+        let size = fit_growth(pool, volume, size, most, pool.extent.max(1), || {
+            overcommitted(pool, thin)
+        })?;
+        let step = Step::GrowThin {
+            volume: volume.id.clone(),
+            size,
+        };
+        return Ok((size, vec![Planned::lasting(step)]));
+    }
+    let growing = Growing::of(inventory, pool, volume)?;
+    let most = volume.size + growing.most;
+    let size = fit_growth(pool, volume, size, most, growing.divisor, || {
+        Error::no_space(format!(
+            "pool {} has no room where volume '{}' lies; free some space or add a disk",
+            pool.name, volume.name
+        ))
+    })?;
+    Ok((size, absorption(volume, &growing, pool, size, job)))
+}
+
+/// As [`fit`], for a volume that has a size already and keeps it where there is no room.
+fn fit_growth(
+    pool: &Pool,
+    volume: &Volume,
+    size: u64,
+    most: u64,
+    divisor: u64,
+    none: impl FnOnce() -> Error,
+) -> Result<u64, Error> {
+    let by = fit(pool, size - volume.size, most - volume.size, divisor, none);
+    by.map(|by| volume.size + by).map_err(|error| {
+        let largest = error.largest.map(|by| volume.size + by);
+        error.with_largest(largest.unwrap_or(volume.size))
+    })
+}
+
+/// The rounded size, and the step to it.
+fn shrinkage(
+    inventory: &Inventory,
+    pool: &Pool,
+    volume: &Volume,
+    size: u64,
+) -> Result<(u64, Vec<Planned>), Error> {
+    let not = |why: String| Err(Error::not_supported(why));
+    if !inventory.policy.shrink {
+        return not(format!(
+            "volume '{}' has {} bytes and is not shrunk to {size}; data at its end would be lost. \
+             Where that is wanted, set allow_shrink in the configuration",
+            volume.name, volume.size
+        ));
+    }
+    if pool.thin().is_some() {
+        return not(format!(
+            "volume '{}' is thin and is not shrunk; it takes no more space than is written",
+            volume.name
+        ));
+    }
+    check_unused(inventory, volume)?;
+    let divisor = pool.extent.max(1) * volume.layout.data_legs();
+    let size = size.max(1).next_multiple_of(divisor);
+    let step = Step::Shrink {
+        volume: volume.id.clone(),
+        size,
+    };
+    let steps = match size < volume.size {
+        true => vec![Planned::lasting(step)],
+        false => Vec::new(),
+    };
+    Ok((size.min(volume.size), steps))
+}
+
+/// New extents are zeroed while they belong to a volume of their own, then absorbed: no host sees
+/// what lay on them before.
+fn absorption(
+    volume: &Volume,
+    growing: &Growing,
+    pool: &Pool,
+    size: u64,
+    job: JobId,
+) -> Vec<Planned> {
+    let device = device(job, 0);
+    let reserve = Subject::Made(pool.id.clone(), device.clone());
+    let (bytes, place) = growing.reserve(size - volume.size);
+    let name = format!("growth of {device}");
+    let mut steps = making(&pool.id, &device, name, bytes, place, job);
+    // It is absorbed with the mark on, never finished.
+    steps.pop();
+    steps.push(Planned::lasting(Step::Absorb {
+        volume: volume.id.clone(),
+        reserve,
+        size,
+        job,
+    }));
+    if volume.layout.survives() > 0 {
+        steps.push(Planned::lasting(Step::Sync {
+            volume: Subject::Known(volume.id.clone()),
+        }));
+    }
+    steps
+}
+
+pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error> {
+    let volume = own_volume(inventory, id)?;
+    let pool = pool(inventory, &volume.pool)?;
+    if pool.thin().is_some() || volume.layout.survives() == 0 {
+        return Err(Error::not_supported(format!(
+            "volume '{}' has no redundancy of its own to be repaired from",
+            volume.name
+        )));
+    }
+    let onto = room::spares(inventory, pool, volume)?;
+    Ok(Plan {
+        title: format!("Repair volume '{}'", volume.name),
+        steps: vec![
+            Planned::lasting(Step::Repair {
+                volume: id.clone(),
+                onto,
+            }),
+            Planned::lasting(Step::Sync {
+                volume: Subject::Known(id.clone()),
+            }),
+            Planned::lasting(Step::DropMissing {
+                group: pool.id.clone(),
+            }),
+        ],
+        changes: Vec::new(),
+        goal: Goal::Repaired {
+            group: pool.id.clone(),
+            volume: id.clone(),
+        },
+        after_crash: AfterCrash::Forward,
+    })
+}

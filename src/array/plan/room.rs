@@ -1,0 +1,247 @@
+//! The room that a volume group has, disk by disk, and where new volumes go in it.
+
+use super::volumes::human;
+use crate::array::engine::Place;
+use crate::array::error::Error;
+use crate::array::ids::DiskId;
+use crate::array::inventory::Inventory;
+use crate::array::layout::Layout;
+use crate::array::model::{Disk, Health, Pool, Volume};
+
+/// What is free in a volume group. Taking from it makes it less, so that several wishes can be
+/// planned together.
+pub(super) struct Room {
+    /// The working disks with their free extents, most first.
+    disks: Vec<(DiskId, u64)>,
+    /// Extents that creates may take in all.
+    total: u64,
+    /// Bytes.
+    extent: u64,
+}
+
+impl Room {
+    pub(super) fn of(inventory: &Inventory, group: &Pool) -> Self {
+        let extent = group.extent.max(1);
+        let working = group
+            .disks
+            .iter()
+            .filter_map(|id| inventory.disk(id))
+            .filter(|disk| disk.health == Health::Ok);
+        let mut room = Self {
+            disks: working
+                .map(|disk| (disk.id.clone(), disk.free() / extent))
+                .collect(),
+            total: group.available / extent,
+            extent,
+        };
+        room.sort();
+        room
+    }
+
+    fn sort(&mut self) {
+        self.disks.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    }
+
+    /// Extents that each leg can have at most, metadata included: what the last of so many disks
+    /// has.
+    fn leg(&self, legs: u16) -> u64 {
+        let last = usize::from(legs).saturating_sub(1);
+        self.disks.get(last).map_or(0, |(_, free)| *free)
+    }
+
+    /// Bytes of the largest volume of that layout.
+    pub(super) fn largest(&self, layout: Layout) -> u64 {
+        let extents = match layout {
+            Layout::Linear => self.total,
+            _ => {
+                let share = self.total / u64::from(layout.legs());
+                let leg = self.leg(layout.legs()).min(share);
+                leg.saturating_sub(layout.metadata_per_leg()) * layout.data_legs()
+            }
+        };
+        extents * self.extent
+    }
+
+    /// What a size of that layout is a multiple of.
+    pub(super) fn divisor(&self, layout: Layout) -> u64 {
+        self.extent * layout.data_legs()
+    }
+
+    /// Finds a place for so many bytes, which fit.
+    pub(super) fn take(&mut self, layout: Layout, size: u64) -> Place {
+        let extents = size / self.extent;
+        self.total = self.total.saturating_sub(layout.consumed(extents));
+        let mut legs = Vec::new();
+        if layout != Layout::Linear {
+            let leg = layout.consumed(extents) / u64::from(layout.legs());
+            for (disk, free) in self.disks.iter_mut().take(layout.legs().into()) {
+                *free = free.saturating_sub(leg);
+                legs.push(disk.clone());
+            }
+            self.sort();
+        }
+        Place::Disks { layout, legs }
+    }
+
+    /// Why not even the least volume of that layout has room.
+    pub(super) fn shortage(&self, group: &Pool, layout: Layout) -> Error {
+        let needed = usize::from(layout.legs());
+        let some = self.disks.iter().filter(|(_, free)| *free > 0).count();
+        let sentence = if layout == Layout::Linear || self.total == 0 {
+            format!(
+                "pool {} has no room for volumes; free some space or add a disk to it",
+                group.name
+            )
+        } else if some < needed {
+            format!(
+                "{} needs {needed} disks with room, pool {} has {some}; add disks to it, or ask \
+                 for less redundancy or shorter stripes",
+                layout.name(),
+                group.name
+            )
+        } else {
+            format!(
+                "pool {} has too little room on each of {needed} disks for {}; add disks to it",
+                group.name,
+                layout.name()
+            )
+        };
+        Error::no_space(sentence).with_largest(0)
+    }
+}
+
+/// Where the legs of a volume lie, in their order.
+///
+/// # Errors
+/// When a leg lies on several disks, or two on one: then it was not placed by this array.
+fn leg_disks<'a>(inventory: &'a Inventory, volume: &Volume) -> Result<Vec<&'a Disk>, Error> {
+    let mut disks: Vec<&DiskId> = Vec::new();
+    let odd = || {
+        Error::not_supported(format!(
+            "volume '{}' does not lie on disks of its own leg by leg and is not grown; move its \
+             parts with LVM's own tools first",
+            volume.name
+        ))
+    };
+    for leg in 0..volume.layout.legs() {
+        let mut on = volume.pieces.iter().filter(|piece| piece.leg == leg);
+        let disk = &on.next().ok_or_else(odd)?.disk;
+        if on.any(|piece| piece.disk != *disk) || disks.contains(&disk) {
+            return Err(odd());
+        }
+        disks.push(disk);
+    }
+    let known = disks.into_iter().map(|id| {
+        let disk = inventory.disk(id).map(|disk| &**disk);
+        disk.filter(|disk| disk.health == Health::Ok)
+            .ok_or_else(|| {
+                Error::unavailable(format!(
+                    "a disk of volume '{}' is missing or has failed; repair the volume first",
+                    volume.name
+                ))
+            })
+    });
+    known.collect()
+}
+
+/// How a volume can grow within a volume group.
+pub(super) struct Growing {
+    /// Bytes by which it can grow at most.
+    pub(super) most: u64,
+    /// What its size stays a multiple of.
+    pub(super) divisor: u64,
+    layout: Layout,
+    legs: Vec<DiskId>,
+}
+
+impl Growing {
+    pub(super) fn of(inventory: &Inventory, group: &Pool, volume: &Volume) -> Result<Self, Error> {
+        let extent = group.extent.max(1);
+        let layout = volume.layout;
+        if layout == Layout::Linear {
+            return Ok(Self {
+                most: group.available / extent * extent,
+                divisor: extent,
+                layout,
+                legs: Vec::new(),
+            });
+        }
+        let disks = leg_disks(inventory, volume)?;
+        let least = disks.iter().map(|disk| disk.free() / extent).min();
+        let share = group.available / extent / u64::from(layout.legs());
+        Ok(Self {
+            most: least.unwrap_or(0).min(share) * layout.data_legs() * extent,
+            divisor: layout.data_legs() * extent,
+            layout,
+            legs: disks.into_iter().map(|disk| disk.id.clone()).collect(),
+        })
+    }
+
+    /// Size and place of the volume that sets aside what growing by so many bytes takes: as much on
+    /// the disk of every leg.
+    pub(super) fn reserve(&self, by: u64) -> (u64, Place) {
+        match self.layout {
+            Layout::Linear => (by, Place::ANYWHERE),
+            layout => {
+                let stripes = layout.legs();
+                let place = Place::Disks {
+                    layout: Layout::Striped { stripes },
+                    legs: self.legs.clone(),
+                };
+                (by / layout.data_legs() * u64::from(stripes), place)
+            }
+        }
+    }
+}
+
+/// The disks that take the place of those that a volume has lost.
+pub(super) fn spares(
+    inventory: &Inventory,
+    group: &Pool,
+    volume: &Volume,
+) -> Result<Vec<DiskId>, Error> {
+    let works = |id: &DiskId| {
+        let disk = inventory.disk(id);
+        disk.is_some_and(|disk| disk.health == Health::Ok)
+    };
+    let lost: Vec<u16> = (0..volume.layout.legs())
+        .filter(|leg| {
+            let mut on = volume.pieces.iter().filter(|piece| piece.leg == *leg);
+            on.any(|piece| !works(&piece.disk))
+        })
+        .collect();
+    if lost.is_empty() {
+        return Err(Error::invalid(format!(
+            "volume '{}' lies whole on working disks; there is nothing to repair",
+            volume.name
+        )));
+    }
+    if lost.len() > usize::from(volume.layout.survives()) {
+        return Err(Error::unavailable(format!(
+            "volume '{}' has lost more disks than it survives; connect them again",
+            volume.name
+        )));
+    }
+    let extent = group.extent.max(1);
+    let needed = volume.pieces.iter().filter(|piece| piece.leg == lost[0]);
+    let needed =
+        needed.map(|piece| piece.length).sum::<u64>() + volume.layout.metadata_per_leg() * extent;
+    let mut spares: Vec<_> = group
+        .disks
+        .iter()
+        .filter(|id| works(id) && volume.pieces.iter().all(|piece| piece.disk != **id))
+        .filter_map(|id| inventory.disk(id))
+        .filter(|disk| disk.free() >= needed)
+        .collect();
+    spares.sort_by(|a, b| b.free().cmp(&a.free()).then(a.id.cmp(&b.id)));
+    spares.truncate(lost.len());
+    if spares.len() < lost.len() {
+        return Err(Error::no_space(format!(
+            "pool {} has too few other disks with {} free to repair volume '{}'; add a disk to it",
+            group.name,
+            human(needed),
+            volume.name
+        )));
+    }
+    Ok(spares.into_iter().map(|disk| disk.id.clone()).collect())
+}
