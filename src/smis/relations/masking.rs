@@ -1,6 +1,7 @@
 //! The relations of masking: groups with their members, views with their groups and units.
 
-use super::{groups, plain};
+use super::plain;
+use super::system::groups;
 use crate::array::{GroupKind, Members};
 use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
@@ -8,7 +9,11 @@ use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
 use crate::smis::{ARRAY, masking, volumes};
 
-pub(super) fn add_groups(catalog: Catalog<View>) -> Catalog<View> {
+pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
+    add_views(add_groups(catalog))
+}
+
+fn add_groups(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
         CIM_MemberOfCollection as Member, CIM_OrderedMemberOfCollection as Ordered,
         CIM_ServiceAffectsElement as Affects,
@@ -128,7 +133,7 @@ fn place(view: &View, group: &Element, member: &Element) -> Option<u64> {
 }
 
 /// A view and its groups, devices and ports.
-pub(super) fn add_views(catalog: Catalog<View>) -> Catalog<View> {
+fn add_views(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
         CIM_AssociatedDeviceMaskingGroup as Devices,
         CIM_AssociatedInitiatorMaskingGroup as Initiators,

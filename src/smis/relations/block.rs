@@ -1,0 +1,168 @@
+//! The relations of Block Services: pools, volumes, their settings and capabilities.
+
+use super::plain;
+use crate::broker::{Catalog, End, Relation};
+use crate::schema::{Builder, class};
+use crate::smis::element::{Element, Scope, Tag};
+use crate::smis::view::View;
+use crate::smis::{ARRAY, pools, volumes};
+
+pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
+    add_capabilities(add_storage(catalog))
+}
+
+fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
+    use class::{CIM_AllocatedFromStoragePool as Allocated, CIM_ElementSettingData as Setting};
+    catalog
+        .relation(Relation {
+            class: Allocated,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Allocated::Antecedent,
+                    kinds: &[Tag::PrimordialPool],
+                    step: |v, _| pools::list(v),
+                },
+                End {
+                    role: Allocated::Dependent,
+                    kinds: &[Tag::Pool],
+                    step: to!(PrimordialPool),
+                },
+            ],
+            fill: |v, _, pool, out| match pools::pool_of(v, pool) {
+                Some(pool) => out.set(Allocated::SpaceConsumed, pools::taken_from_disks(v, pool)),
+                None => out,
+            },
+        })
+        .relation(Relation {
+            class: Allocated,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Allocated::Antecedent,
+                    kinds: &[Tag::Pool],
+                    step: volumes_of_pool,
+                },
+                End {
+                    role: Allocated::Dependent,
+                    kinds: &[Tag::Volume],
+                    step: pool_of_volume,
+                },
+            ],
+            fill: |v, _, volume, out| match volume_at(v, volume) {
+                Some(volume) => out.set(Allocated::SpaceConsumed, volume.consumed),
+                None => out,
+            },
+        })
+        .relation(Relation {
+            class: Setting,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Setting::ManagedElement,
+                    kinds: &[Tag::Volume],
+                    step: |_, volume| match volume {
+                        Element::Volume(id) => vec![Element::Setting(id.clone())],
+                        _ => Vec::new(),
+                    },
+                },
+                End {
+                    role: Setting::SettingData,
+                    kinds: &[Tag::Setting],
+                    step: |_, setting| match setting {
+                        Element::Setting(id) => vec![Element::Volume(id.clone())],
+                        _ => Vec::new(),
+                    },
+                },
+            ],
+            fill: |_, _, _, out: Builder<Setting>| {
+                out.set(Setting::IsDefault, 1u16)
+                    .set(Setting::IsCurrent, 1u16)
+            },
+        })
+}
+
+fn volume_at<'a>(view: &'a View, element: &Element) -> Option<&'a crate::array::Volume> {
+    match element {
+        Element::Volume(id) => volumes::volume(view, id).map(|v| &**v),
+        _ => None,
+    }
+}
+
+fn volumes_of_pool(view: &View, pool: &Element) -> Vec<Element> {
+    let Element::Pool(id) = pool else {
+        return Vec::new();
+    };
+    let volumes = view
+        .inventory
+        .volumes_in(id)
+        .filter(|volume| volume.job.is_none());
+    volumes
+        .map(|volume| Element::Volume(volume.id.clone()))
+        .collect()
+}
+
+fn pool_of_volume(view: &View, volume: &Element) -> Vec<Element> {
+    volume_at(view, volume)
+        .map(|v| Element::Pool(v.pool.clone()))
+        .into_iter()
+        .collect()
+}
+
+/// Capabilities: of the array's services and system, and of each pool.
+fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
+    use class::CIM_ElementCapabilities as Capable;
+    catalog.relation(plain(
+        Capable,
+        ARRAY,
+        (
+            Capable::ManagedElement,
+            &[
+                Tag::Pool,
+                Tag::StorageService,
+                Tag::System,
+                Tag::MaskingService,
+            ],
+            capabilities,
+        ),
+        (
+            Capable::Capabilities,
+            &[
+                Tag::StorageCapabilities,
+                Tag::ConfigurationCapabilities,
+                Tag::MaskingCapabilities,
+                Tag::IscsiCapabilities,
+            ],
+            capable,
+        ),
+    ))
+}
+
+fn capabilities(_view: &View, element: &Element) -> Vec<Element> {
+    let scope = match element {
+        Element::Pool(id) => Scope::Pool(id.clone()),
+        Element::StorageService => Scope::Array,
+        // Clients look for the masking capabilities at the system.
+        Element::System => return vec![Element::MaskingCapabilities, Element::IscsiCapabilities],
+        Element::MaskingService => return vec![Element::MaskingCapabilities],
+        _ => return Vec::new(),
+    };
+    vec![
+        Element::StorageCapabilities(scope.clone()),
+        Element::ConfigurationCapabilities(scope),
+    ]
+}
+
+fn capable(_view: &View, element: &Element) -> Vec<Element> {
+    match element {
+        Element::StorageCapabilities(scope) | Element::ConfigurationCapabilities(scope) => {
+            vec![match scope {
+                Scope::Array => Element::StorageService,
+                Scope::Pool(id) => Element::Pool(id.clone()),
+            }]
+        }
+        Element::MaskingCapabilities => vec![Element::System, Element::MaskingService],
+        Element::IscsiCapabilities => vec![Element::System],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,49 @@
+//! The relations of Job Control.
+
+use super::plain;
+use crate::broker::{Catalog, End, Relation};
+use crate::schema::class;
+use crate::smis::element::Tag;
+use crate::smis::view::View;
+use crate::smis::{ARRAY, jobs};
+
+pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
+    use class::{CIM_AffectedJobElement as Affected, CIM_OwningJobElement as Owning};
+    catalog
+        .relation(plain(
+            Owning,
+            ARRAY,
+            (
+                Owning::OwningElement,
+                &[Tag::StorageService, Tag::MaskingService],
+                jobs::owned,
+            ),
+            (Owning::OwnedElement, &[Tag::Job], jobs::owner),
+        ))
+        .relation(Relation {
+            class: Affected,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Affected::AffectingElement,
+                    kinds: &[Tag::Job],
+                    step: jobs::affected,
+                },
+                End {
+                    role: Affected::AffectedElement,
+                    kinds: &[
+                        Tag::Pool,
+                        Tag::Volume,
+                        Tag::Initiator,
+                        Tag::InitiatorGroup,
+                        Tag::PortGroup,
+                        Tag::VolumeGroup,
+                        Tag::View,
+                    ],
+                    step: jobs::affecting,
+                },
+            ],
+            // 5 Other would need words; 2 Exclusive Use is what a job has.
+            fill: |_, _, _, out| out.set(Affected::ElementEffects, [2u16]),
+        })
+}

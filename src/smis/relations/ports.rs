@@ -1,0 +1,122 @@
+//! The relations of iSCSI Target Ports: target and view, port, TCP, IP, interface.
+
+use super::masking::{group_of_view, members};
+use super::plain;
+use crate::array::GroupKind;
+use crate::broker::Catalog;
+use crate::schema::class;
+use crate::smis::element::{Element, Tag};
+use crate::smis::view::View;
+use crate::smis::{ARRAY, ports};
+
+pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
+    use class::{
+        CIM_BindsTo as Binds, CIM_DeviceSAPImplementation as Implements,
+        CIM_SAPAvailableForElement as Available,
+    };
+    catalog
+        .relation(plain(
+            Available,
+            ARRAY,
+            (
+                Available::AvailableSAP,
+                &[Tag::Endpoint],
+                |v, endpoint| match endpoint {
+                    Element::Endpoint(id) => {
+                        let mut all = vec![Element::Node(id.iqn.clone())];
+                        let groups = v.inventory.groups_with_port(id);
+                        let views = groups.flat_map(|group| v.inventory.views_with(group.id));
+                        all.extend(views.map(|shown| Element::View(shown.id)));
+                        all
+                    }
+                    _ => Vec::new(),
+                },
+            ),
+            (
+                Available::ManagedElement,
+                &[Tag::Node, Tag::View],
+                |v, element| match element {
+                    Element::Node(iqn) => {
+                        let ports = v.inventory.target(iqn).into_iter().flat_map(|t| &t.ports);
+                        ports
+                            .map(|port| Element::Endpoint(port.id.clone()))
+                            .collect()
+                    }
+                    _ => {
+                        let group = group_of_view(v, element, GroupKind::Ports);
+                        group.iter().flat_map(|group| members(v, group)).collect()
+                    }
+                },
+            ),
+        ))
+        .relation(plain(
+            Binds,
+            ARRAY,
+            (Binds::Antecedent, &[Tag::Tcp], |v, tcp| match tcp {
+                Element::Tcp(address) => {
+                    let ports = v.inventory.ports();
+                    let bound = ports.filter(|p| ports::addresses(v, p).contains(address));
+                    bound
+                        .map(|port| Element::Endpoint(port.id.clone()))
+                        .collect()
+                }
+                _ => Vec::new(),
+            }),
+            (
+                Binds::Dependent,
+                &[Tag::Endpoint],
+                |v, endpoint| match endpoint {
+                    Element::Endpoint(id) => {
+                        let port = v.inventory.port(id);
+                        let addresses = port.into_iter().flat_map(|port| ports::addresses(v, port));
+                        addresses.map(Element::Tcp).collect()
+                    }
+                    _ => Vec::new(),
+                },
+            ),
+        ))
+        .relation(plain(
+            Binds,
+            ARRAY,
+            (Binds::Antecedent, &[Tag::Ip], |v, ip| match ip {
+                Element::Ip(address) => {
+                    let all = ports::list_tcp(v).into_iter();
+                    all.filter(|t| matches!(t, Element::Tcp(tcp) if tcp.ip() == *address))
+                        .collect()
+                }
+                _ => Vec::new(),
+            }),
+            (Binds::Dependent, &[Tag::Tcp], |_, tcp| match tcp {
+                Element::Tcp(address) => vec![Element::Ip(address.ip())],
+                _ => Vec::new(),
+            }),
+        ))
+        .relation(plain(
+            Implements,
+            ARRAY,
+            (
+                Implements::Antecedent,
+                &[Tag::Ethernet],
+                |v, card| match card {
+                    Element::Ethernet(name) => {
+                        let all = ports::list_ip(v).into_iter();
+                        all.filter(|ip| card_of(v, ip).as_ref() == Some(name))
+                            .collect()
+                    }
+                    _ => Vec::new(),
+                },
+            ),
+            (Implements::Dependent, &[Tag::Ip], |v, ip| {
+                card_of(v, ip).map(Element::Ethernet).into_iter().collect()
+            }),
+        ))
+}
+
+/// The interface with a hardware address that has an IP address.
+fn card_of(view: &View, ip: &Element) -> Option<String> {
+    let Element::Ip(address) = ip else {
+        return None;
+    };
+    let nic = ports::nic_with(view, *address)?;
+    (!nic.mac.is_empty()).then(|| nic.name.clone())
+}
