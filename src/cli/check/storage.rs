@@ -265,7 +265,7 @@ mod tests {
         let findings = disks(&storage, places);
         let told: Vec<&str> = findings.iter().map(|f| f.what.as_str()).collect();
         assert!(
-            told[0].contains("/dev/vda (serial..vda) cannot be used: "),
+            told[0].contains("/dev/vda (serial.vda) cannot be used: "),
             "{told:?}"
         );
         assert!(told[1].contains("/dev/nothing is not there"), "{told:?}");

@@ -177,8 +177,9 @@ fn of_drive(node: &Node) -> String {
     }
     match (serial(node), wwid) {
         (Some(serial), _) => {
-            let model = node.text("device/model").unwrap_or_default();
-            format!("serial.{model}.{serial}")
+            let model = node.text("device/model");
+            let model = model.map_or_else(String::new, |model| format!("{model}."));
+            format!("serial.{model}{serial}")
         }
         (None, Some(wwid)) => wwid,
         (None, None) => seat(node),
@@ -207,8 +208,19 @@ fn seat(node: &Node) -> String {
     }
 }
 
-/// The UUID of an array: udev read it from its members.
+/// The UUID of an array, of hex digits only: the kernel and mdadm write it in different ways.
 fn array_uuid(places: &Places, node: &Node) -> Option<String> {
+    let uuid = node
+        .text("md/uuid")
+        .or_else(|| linked_uuid(places, node))?
+        .to_ascii_lowercase();
+    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
+    let is_blank = digits.bytes().all(|digit| digit == b'0');
+    (!is_blank).then_some(digits)
+}
+
+/// The UUID of an array that older kernels do not tell: udev read it from its members.
+fn linked_uuid(places: &Places, node: &Node) -> Option<String> {
     let folder = places.dev.join("disk/by-id");
     let device = places.dev.join(&node.name);
     std::fs::read_dir(&folder).ok()?.find_map(|entry| {

@@ -209,7 +209,7 @@ fn vm_a_member_keeps_its_identity_when_its_drive_goes_and_comes() {
     wipe();
     run("vgcreate -qq -y elsewhere $B $S");
     let disks = disks(&[BLANK, SPARE]);
-    let rows = run("pvs --noheadings --separator , -o pv_name,pv_uuid elsewhere");
+    let rows = run("vgs --noheadings --separator , -o pv_name,pv_uuid elsewhere");
     let mut members: Vec<Member> = rows
         .lines()
         .map(|row| row.trim().split_once(',').expect("two columns"))
@@ -227,7 +227,7 @@ fn vm_a_member_keeps_its_identity_when_its_drive_goes_and_comes() {
     let lost = lost.expect("it is a member");
     let before = disks.list(&members, limit());
     let drive = find(&before, &spare).clone();
-    assert_eq!(drive.id, DiskId::from("serial..spare"));
+    assert_eq!(drive.id, DiskId::from("serial.spare"));
     assert_eq!(drive.pool(), Some(&PoolId::from("elsewhere")));
     let facts = Drive {
         serial: Some("spare".into()),
@@ -262,6 +262,69 @@ fn vm_a_member_keeps_its_identity_when_its_drive_goes_and_comes() {
     assert_eq!(find(&after, back.as_str()).health, Health::Ok);
     run("vgremove -qq elsewhere");
     wipe();
+}
+
+/// Two SCSI hosts of the kernel's own that lead to one drive.
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_two_paths_to_a_drive_are_refused_until_a_map_makes_them_one() {
+    run("modprobe -a dm-multipath dm-round-robin
+         modprobe scsi_debug add_host=2 vpd_use_hostno=0 dev_size_mb=64 && udevadm settle");
+    let names = run(
+        "ls -d /sys/bus/pseudo/drivers/scsi_debug/*/host*/target*/*/block/sd* | \
+                     xargs -n 1 basename",
+    );
+    let paths: Vec<String> = names.lines().map(|name| format!("/dev/{name}")).collect();
+    let [one, two] = &paths[..] else {
+        panic!("{paths:?}");
+    };
+    let own = disks(&[one, two]);
+    let both = format!("{one} and {two} bear the same identity");
+    refused(&own, one, &both);
+    refused(&own, two, &both);
+    // Alone it is a drive like others.
+    let alone = disks(&[one]);
+    free(&alone, one);
+    let drive = alone.list(&[], limit()).disks.remove(0);
+    let DiskKind::Drive(facts) = &drive.kind else {
+        panic!("{drive:?}");
+    };
+    assert_eq!(facts.vendor.as_deref(), Some("Linux"));
+    assert_eq!(facts.model.as_deref(), Some("scsi_debug"));
+    let wwn = facts.wwn.as_deref().expect("it has one");
+    assert_eq!(drive.id, DiskId::from(format!("naa.{wwn}")));
+    assert!(
+        facts.serial.is_some() && facts.firmware.is_some(),
+        "{facts:?}"
+    );
+
+    run(&format!(
+        "echo 0 $(blockdev --getsz {one}) multipath 0 0 1 1 round-robin 0 2 1 {one} 100 {two} 100 | \
+         dmsetup create -u mpath-3{wwn} mpatha && udevadm settle"
+    ));
+    for allowed in [one.as_str(), "/dev/sd*", "/dev/mapper/mpatha"] {
+        let disks = disks(&[allowed]);
+        let listing = disks.list(&[], limit());
+        assert_eq!(listing.disks.len(), 1, "{listing:#?}");
+        let map = find(&listing, "/dev/mapper/mpatha");
+        assert_eq!((&map.id, &map.kind), (&drive.id, &drive.kind));
+        free(&disks, "/dev/mapper/mpatha");
+    }
+    run(&format!(
+        "echo offline > /sys/block/{}/device/state",
+        one.trim_start_matches("/dev/")
+    ));
+    let listing = own.list(&[], limit());
+    let health = &find(&listing, "/dev/mapper/mpatha").health;
+    assert!(
+        matches!(health, Health::Degraded(why) if why.starts_with("1 of 2")),
+        "{health:?}"
+    );
+    run(&format!(
+        "echo running > /sys/block/{}/device/state
+         dmsetup remove --retry mpatha && udevadm settle && modprobe -r scsi_debug",
+        one.trim_start_matches("/dev/")
+    ));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_disk_is_known_by_the_best_that_it_has() {
         ("/dev/sda", "at.pci0000:00/0000:00:07.0/0:1:3"),
         ("/dev/sdb", "serial.QEMU_HARDDISK.QM00002"),
         ("/dev/sdc", "t10.qemu_qemu_harddisk_drive0"),
-        ("/dev/vda", "serial..disk-one"),
+        ("/dev/vda", "serial.disk-one"),
         ("/dev/vdb", "at.pci0000:00/0000:00:05.0"),
     ] {
         assert_eq!(disk(&listing, device).id, DiskId::from(id), "{device}");
@@ -184,17 +184,17 @@ fn a_partition_comes_with_the_drive_that_it_is_a_part_of() {
     let disks = world.disks(&[]);
     let listing = disks.list(&[member("/dev/vda2")], later());
     let part = disk(&listing, "/dev/vda2");
-    assert_eq!(part.id, DiskId::from("serial..one-part2"));
+    assert_eq!(part.id, DiskId::from("serial.one-part2"));
     assert_eq!(
         part.kind,
         DiskKind::Partition {
-            of: "serial..one".into(),
+            of: "serial.one".into(),
             start: 1 << 20,
         }
     );
     assert_eq!((part.pool(), part.free()), (Some(&"vg".into()), 40 << 20));
     let whole = disk(&listing, "/dev/vda");
-    assert_eq!(whole.id, DiskId::from("serial..one"));
+    assert_eq!(whole.id, DiskId::from("serial.one"));
     assert!(why(whole).contains("partitions (vda2)"), "{}", why(whole));
     assert_eq!(listing.disks.len(), 2);
     assert_eq!(listing.ids["pv-of-/dev/vda2"], part.id);
@@ -228,15 +228,19 @@ fn an_array_comes_with_its_members_and_their_drives() {
         ]
     );
     let array = disk(&listing, "/dev/md127");
-    assert_eq!(array.id, DiskId::from("md.ab12:cd34"));
+    assert_eq!(array.id, DiskId::from("md.ab12cd34"));
     assert_eq!(
         array.kind,
         DiskKind::Raid {
             level: "raid1".into(),
-            of: vec!["serial..one-part1".into(), "serial..two-part1".into()],
+            of: vec!["serial.one-part1".into(), "serial.two-part1".into()],
         }
     );
     assert_eq!(array.health, Health::Ok);
+    let uuid = "sys/class/block/md127/md/uuid";
+    world.file(uuid, "ef56-78\n");
+    let told = disks.list(std::slice::from_ref(&pv), later());
+    assert_eq!(told.ids[&pv.pv], DiskId::from("md.ef5678"));
     let part = disk(&listing, "/dev/vda1");
     assert_eq!(why(part), "it is a part of the RAID array md127");
 
@@ -306,7 +310,7 @@ fn what_device_mapper_makes_is_told_as_stacked_upon_its_drive() {
         secret.kind,
         DiskKind::Raid {
             level: "crypt".into(),
-            of: vec!["serial..one".into()],
+            of: vec!["serial.one".into()],
         }
     );
     let below = disk(&listing, "/dev/vda");

@@ -137,9 +137,9 @@ fn only_what_the_configuration_allows_is_taken_and_only_block_devices() {
         (error.kind, error.message)
     };
     assert_eq!(refused("nobody").0, Kind::NotFound);
-    assert_eq!(refused("serial..two").0, Kind::AccessDenied);
+    assert_eq!(refused("serial.two").0, Kind::AccessDenied);
     // All that is missing for this one is that its device file is one.
-    let (kind, message) = refused("serial..one");
+    let (kind, message) = refused("serial.one");
     assert_eq!(kind, Kind::InvalidArgument);
     assert!(message.contains("not a block device"), "{message}");
 }
