@@ -26,7 +26,7 @@ mod rig;
 mod sim;
 mod volumes;
 
-pub use rig::Rig;
+pub use rig::{Rig, Vg};
 
 /// One case.
 pub type Case = fn(&mut dyn Rig);

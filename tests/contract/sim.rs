@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use standpipe::array::{Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{DiskId, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
 use standpipe::engine::sim::{Clock, Content, EXTENT, Hang, SimEngine};
 use tempfile::TempDir;
 
-use super::rig::Rig;
+use super::rig::{Rig, Vg};
 
 /// A modelled machine with one pool of two disks.
 pub struct SimRig {
@@ -72,10 +72,39 @@ impl Rig for SimRig {
         self.engine = Some(start(&self.directory));
     }
 
-    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
-        let facts = self.sim().scan().expect("a scan");
+    fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
+        let facts = self.sim().scan_group(group).expect("a scan");
         let listed = facts.volumes.into_iter();
         listed.map(|lv| (lv.id, (lv.device, lv.size))).collect()
+    }
+
+    fn vgs(&self) -> BTreeMap<PoolId, Vg> {
+        let facts = self.sim().scan().expect("a scan");
+        let pools = facts.pools.into_iter().map(|pool| {
+            let members = facts.disks.iter().filter(|d| pool.disks.contains(&d.id));
+            let vg = Vg {
+                device: pool.device,
+                disks: members.map(|disk| disk.device.clone()).collect(),
+            };
+            (pool.id, vg)
+        });
+        pools.collect()
+    }
+
+    fn spare_disks(&self) -> Vec<DiskId> {
+        Vec::new()
+    }
+
+    fn dirty_disk(&self) -> DiskId {
+        DiskId::from("none")
+    }
+
+    fn legs(&self, _volume: &VolumeId) -> Vec<BTreeMap<String, u64>> {
+        Vec::new()
+    }
+
+    fn thin_used(&self, _volume: &VolumeId) -> u64 {
+        0
     }
 
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
@@ -103,9 +132,9 @@ impl Rig for SimRig {
             .write_as(initiator, &self.port(), lun, range, byte)
     }
 
-    fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
+    fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId {
         self.sim()
-            .lvcreate(&self.pool(), device, size)
+            .lvcreate(group, device, size)
             .expect("room for it")
     }
 
