@@ -10,7 +10,7 @@
 //! | `watch` | deadlines: no call hangs |
 
 pub mod blockdev;
-mod disks;
+pub mod disks;
 mod exports;
 mod fail;
 pub mod lio;
