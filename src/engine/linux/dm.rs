@@ -152,14 +152,26 @@ mod tests {
             needs_check,
         };
         for (text, expected) in [
-            ("2 219/2048 768/1280 - rw discard_passdown error_if_no_space - 512", live(Mode::Writable, false)),
-            ("2 219/2048 768/1280 - out_of_data_space discard_passdown error_if_no_space - 512", live(Mode::OutOfSpace, false)),
-            ("2 219/2048 768/1280 - ro no_discard_passdown queue_if_no_space needs_check 512", live(Mode::ReadOnly, true)),
+            (
+                "2 219/2048 768/1280 - rw discard_passdown error_if_no_space - 512",
+                live(Mode::Writable, false),
+            ),
+            (
+                "2 219/2048 768/1280 - out_of_data_space discard_passdown error_if_no_space - 512",
+                live(Mode::OutOfSpace, false),
+            ),
+            (
+                "2 219/2048 768/1280 - ro no_discard_passdown queue_if_no_space needs_check 512",
+                live(Mode::ReadOnly, true),
+            ),
             ("Fail", Pool::Failed),
             ("Error", Pool::Failed),
         ] {
             let line = format!("vg0-p-tpool: 0 163840 thin-pool {text}");
-            assert_eq!(read(&line), Some((pool_name("vg0", "p"), Status::Pool(expected))));
+            assert_eq!(
+                read(&line),
+                Some((pool_name("vg0", "p"), Status::Pool(expected)))
+            );
         }
     }
 
@@ -186,7 +198,12 @@ mod tests {
         );
         assert_eq!(read("a-b: 0 245760 thin Fail"), Some(Status::Thin(None)));
         assert_eq!(read("a-b: 0 24576 linear "), None);
-        for odd in ["", "No devices found", "a: 0 1 raid raid1", "a: 0 1 thin-pool 1 x/y"] {
+        for odd in [
+            "",
+            "No devices found",
+            "a: 0 1 raid raid1",
+            "a: 0 1 thin-pool 1 x/y",
+        ] {
             assert_eq!(read(odd), None, "{odd}");
         }
     }

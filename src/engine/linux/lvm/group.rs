@@ -196,7 +196,9 @@ impl Session<'_> {
             Layout::MirroredStripes { stripes } => {
                 count(line.with("--type raid10 -m 1"), "-i", stripes)
             }
-            Layout::Parity { stripes, parity: 1 } => count(line.with("--type raid5"), "-i", stripes),
+            Layout::Parity { stripes, parity: 1 } => {
+                count(line.with("--type raid5"), "-i", stripes)
+            }
             Layout::Parity { stripes, .. } => count(line.with("--type raid6"), "-i", stripes),
         };
         let line = line.option("-l", &wanted.extents);
@@ -221,11 +223,7 @@ impl Session<'_> {
     }
 
     /// Makes a thin pool that gives out zeros, with so many bytes of metadata.
-    pub fn create_pool(
-        &mut self,
-        wanted: &NewVolume<'_>,
-        metadata: u64,
-    ) -> Result<(), LvmError> {
+    pub fn create_pool(&mut self, wanted: &NewVolume<'_>, metadata: u64) -> Result<(), LvmError> {
         let line = Line::new("lvcreate")
             .with("-y --type thin-pool -Zy --poolmetadataspare y")
             .option("-l", &wanted.extents)

@@ -271,7 +271,10 @@ impl Lvm {
 
     /// Rows of the managed groups' volumes, hidden ones included, one for each segment.
     pub fn list_volumes(&self, deadline: Deadline) -> Result<Vec<LvRow>, LvmError> {
-        let rows = self.read(&list("lvs", &[LV_COLUMNS, SEGMENT_COLUMNS]).with("-a"), deadline)?;
+        let rows = self.read(
+            &list("lvs", &[LV_COLUMNS, SEGMENT_COLUMNS]).with("-a"),
+            deadline,
+        )?;
         Ok(self.managed(rows.volumes(), |row| &row.vg_uuid))
     }
 
@@ -282,10 +285,7 @@ impl Lvm {
     }
 
     /// Rows of the segments of the managed groups' physical volumes.
-    pub fn list_device_segments(
-        &self,
-        deadline: Deadline,
-    ) -> Result<Vec<PvSegmentRow>, LvmError> {
+    pub fn list_device_segments(&self, deadline: Deadline) -> Result<Vec<PvSegmentRow>, LvmError> {
         let line = list("pvs", &[PV_SEGMENT_COLUMNS]).with("-a --segments");
         let rows = self.read(&line, deadline)?.device_segments();
         Ok(self.managed(rows, |row| &row.vg_uuid))

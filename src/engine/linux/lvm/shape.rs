@@ -121,8 +121,14 @@ impl<'a> Shapes<'a> {
         let [row] = lv.segments[..] else {
             return None;
         };
-        let is_wrapper = ["thin-pool", "cache", "writecache", "cache-pool", "integrity"]
-            .contains(&row.segtype.as_str());
+        let is_wrapper = [
+            "thin-pool",
+            "cache",
+            "writecache",
+            "cache-pool",
+            "integrity",
+        ]
+        .contains(&row.segtype.as_str());
         let area = Area::read(row.seg_pe_ranges.split_whitespace().next()?)?;
         let below = self.volumes.get_key_value(area.on)?;
         is_wrapper.then_some(*below.0)
@@ -166,10 +172,7 @@ impl<'a> Shapes<'a> {
             let is_taken = found
                 .iter()
                 .any(|known| known.pv == segment.pv_uuid && known.first == area.first);
-            segment.lv_uuid == row.lv_uuid
-                && start <= area.first
-                && area.last < end
-                && !is_taken
+            segment.lv_uuid == row.lv_uuid && start <= area.first && area.last < end && !is_taken
         };
         let segment = self.missing.iter().find(holds)?;
         Some(&segment.pv_uuid)
@@ -368,10 +371,38 @@ mod tests {
     fn a_thin_pool_lies_as_its_data_does_and_takes_its_metadata_too() {
         let rows = [
             lv("p", "", "thin-pool", 1, 0, "p_tdata:0-5"),
-            lv("[p_tdata]", "p", "raid5", 3, 0, "p_tdata_rimage_0:0-2 p_tdata_rimage_1:0-2 p_tdata_rimage_2:0-2"),
-            lv("[p_tdata_rimage_0]", "p_tdata", "linear", 1, 0, "/dev/a:1-3"),
-            lv("[p_tdata_rimage_1]", "p_tdata", "linear", 1, 0, "/dev/b:1-3"),
-            lv("[p_tdata_rimage_2]", "p_tdata", "linear", 1, 0, "/dev/c:1-3"),
+            lv(
+                "[p_tdata]",
+                "p",
+                "raid5",
+                3,
+                0,
+                "p_tdata_rimage_0:0-2 p_tdata_rimage_1:0-2 p_tdata_rimage_2:0-2",
+            ),
+            lv(
+                "[p_tdata_rimage_0]",
+                "p_tdata",
+                "linear",
+                1,
+                0,
+                "/dev/a:1-3",
+            ),
+            lv(
+                "[p_tdata_rimage_1]",
+                "p_tdata",
+                "linear",
+                1,
+                0,
+                "/dev/b:1-3",
+            ),
+            lv(
+                "[p_tdata_rimage_2]",
+                "p_tdata",
+                "linear",
+                1,
+                0,
+                "/dev/c:1-3",
+            ),
             lv("[p_tdata_rmeta_0]", "p_tdata", "linear", 1, 0, "/dev/a:0-0"),
             lv("[p_tdata_rmeta_1]", "p_tdata", "linear", 1, 0, "/dev/b:0-0"),
             lv("[p_tdata_rmeta_2]", "p_tdata", "linear", 1, 0, "/dev/c:0-0"),
