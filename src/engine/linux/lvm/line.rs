@@ -64,11 +64,12 @@ impl Line {
 impl Display for Line {
     /// As the shell reads it: a word with blanks stands in quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, word) in self.0.iter().enumerate() {
-            let blank = if place == 0 { "" } else { " " };
+        let (command, words) = self.0.split_first().ok_or(fmt::Error)?;
+        f.write_str(command)?;
+        for word in words {
             match word.contains(' ') {
-                true => write!(f, "{blank}'{word}'")?,
-                false => write!(f, "{blank}{word}")?,
+                true => write!(f, " '{word}'")?,
+                false => write!(f, " {word}")?,
             }
         }
         Ok(())
