@@ -13,7 +13,7 @@ fn faults_with(volumes: u64) -> Vec<String> {
         label: "test".into(),
     };
     let engine = Arc::new(engine.expect("a simulated array"));
-    let array = open_array(engine, store, system).expect("opened");
+    let array = open_array(engine, store, system, Policy::default()).expect("opened");
     populate::show_some(&array).expect("populated");
     let gateway = Gateway::new(array, Server::default(), PATIENCE);
     View::catalog().faults_in(&gateway.snapshot())

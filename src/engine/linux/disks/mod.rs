@@ -15,6 +15,8 @@
 
 mod drive;
 mod free;
+#[cfg(test)]
+mod kernel_tests;
 mod memory;
 mod node;
 mod pattern;
@@ -87,6 +89,15 @@ pub struct Listing {
     pub disks: Vec<Disk>,
     /// The disk of each member, by the UUID of its physical volume.
     pub ids: BTreeMap<String, DiskId>,
+}
+
+/// What the paths that the configuration allows lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The devices, as [`Disk::device`] has them.
+    pub devices: BTreeSet<String>,
+    /// The paths and patterns that lead to none.
+    pub absent: Vec<PathBuf>,
 }
 
 /// The disks of this machine.
@@ -186,7 +197,7 @@ impl Disks {
         let path = node.path();
         free::judge(&survey, node).map_err(|refusal| refusal.about(&path))?;
         let device = DevicePath::new(path.as_str()).map_err(|e| Error::invalid(e.to_string()))?;
-        let (place, number) = (self.places.dev.join(&node.file()), node.number);
+        let (place, number) = (self.places.dev.join(node.file()), node.number);
         let claimed = self
             .watch
             .run(&format!("opening {path}"), deadline, {
@@ -260,9 +271,13 @@ impl Disks {
         outline
     }
 
-    /// The allowed paths that lead to no device now.
-    pub fn absent(&self) -> Vec<PathBuf> {
-        survey::resolve(&self.places, &self.allowed).1
+    /// What the allowed paths lead to now.
+    pub fn allowed(&self) -> Allowed {
+        let (nodes, absent) = survey::resolve(&self.places, &self.allowed);
+        Allowed {
+            devices: nodes.iter().map(Node::path).collect(),
+            absent,
+        }
     }
 
     /// What is remembered; never held while a disk is waited for.
@@ -278,7 +293,7 @@ impl Disks {
                 .as_ref()
                 .and_then(|s| self.remembered().verdict(node, s));
             known.unwrap_or_else(|| {
-                let place = self.places.dev.join(&node.file());
+                let place = self.places.dev.join(node.file());
                 let limit = deadline.left().min(PATIENCE);
                 let looked = signature::look(&self.blkid, &place, &node.path(), limit);
                 let state = state.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What lies on a device, by the word of `blkid`, and claiming a device for a moment.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,9 @@ use crate::array::Kind;
 /// Longest output that is read, in bytes; it is a few lines.
 const OUTPUT: u64 = 64 << 10;
 
+/// Bytes read at either end of a device.
+const SAMPLE: usize = 4096;
+
 /// What `blkid -p` answers with (blkid(8), EXIT STATUS).
 const FOUND: i32 = 0;
 const NOTHING: i32 = 2;
@@ -23,12 +26,14 @@ const AMBIVALENT: i32 = 8;
 /// Makes sure that there is no signature of anything on a device. `place` is where it can be
 /// opened, `path` is what it is called.
 pub(super) fn look(blkid: &Path, place: &Path, path: &str, limit: Duration) -> Result<(), Refusal> {
-    let (code, text) = ask(blkid, place, limit).map_err(|error| {
+    // `blkid` finds nothing on what it cannot read, too.
+    let asked = read_ends(place).and_then(|()| ask(blkid, place, limit));
+    let (code, text) = asked.map_err(|error| {
         let why = format!("what lies on it could not be found out: {error}");
         Refusal::new(Kind::Unavailable, why)
     })?;
     match code {
-        Some(NOTHING) => Ok(()),
+        Some(NOTHING) if text.trim().is_empty() => Ok(()),
         Some(FOUND) => match content(&text) {
             Some(what) => Err(Refusal::new(
                 Kind::InUse,
@@ -49,6 +54,15 @@ pub(super) fn look(blkid: &Path, place: &Path, path: &str, limit: Duration) -> R
             format!("what lies on it could not be read; try: blkid -p {path}"),
         )),
     }
+}
+
+/// Reads the first and the last bytes of a device, where most signatures are.
+fn read_ends(place: &Path) -> io::Result<()> {
+    let mut file = File::open(place)?;
+    let mut bytes = [0; SAMPLE];
+    file.read_exact(&mut bytes)?;
+    file.seek(SeekFrom::End(-(SAMPLE as i64)))?;
+    file.read_exact(&mut bytes)
 }
 
 /// What a probe found, with its article; `None` if it found nothing on the device itself.
@@ -207,21 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_missing_fails_or_hangs_is_a_refusal() {
-        let ask = |program: &str, limit| {
-            look(Path::new(program), Path::new("/dev/null"), "/dev/x", limit).expect_err("refused")
+    fn what_cannot_be_asked_or_read_is_a_refusal() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        file.as_file().set_len(1 << 20).expect("its length");
+        let ask = |program: &str, place: &Path, limit| {
+            look(Path::new(program), place, "/dev/x", limit).expect_err(program)
         };
         let long = Duration::from_secs(30);
-        assert_eq!(ask("/nonexistent/blkid", long).kind, Kind::Unavailable);
-        assert_eq!(ask("/bin/false", long).kind, Kind::Unavailable);
-        assert_eq!(ask("/bin/true", long).kind, Kind::InUse);
-        let hangs = look(
-            Path::new("/usr/bin/yes"),
-            Path::new("/dev/null"),
-            "/dev/x",
-            Duration::ZERO,
-        );
-        assert!(hangs.expect_err("refused").why.contains("does not end"));
+        for (program, kind) in [
+            ("/nonexistent/blkid", Kind::Unavailable),
+            ("/bin/false", Kind::Unavailable),
+            // It found something and does not say what.
+            ("/bin/true", Kind::InUse),
+        ] {
+            assert_eq!(ask(program, file.path(), long).kind, kind, "{program}");
+        }
+        let hangs = ask("/usr/bin/yes", file.path(), Duration::ZERO);
+        assert!(hangs.why.contains("does not end"), "{hangs:?}");
+        for place in ["/nonexistent/device", "/dev/null"] {
+            let refused = ask("/usr/sbin/blkid", Path::new(place), long);
+            assert_eq!(refused.kind, Kind::Unavailable, "{place}");
+        }
     }
 
     #[test]

@@ -392,10 +392,14 @@ fn patterns_stand_for_whole_disks_and_paths_for_what_they_name() {
     assert_eq!(devices(&["/dev/dm-3"]), ["/dev/mapper/vg0-lv"]);
     let none: [&str; 0] = [];
     assert_eq!(devices(&["/dev/sd*", "/dev/nothing"]), none);
-    let absent = world
+    let allowed = world
         .disks(&["/dev/vda", "/dev/sd*", "/dev/nothing"])
-        .absent();
-    assert_eq!(absent, [PathBuf::from("/dev/sd*"), "/dev/nothing".into()]);
+        .allowed();
+    assert_eq!(allowed.devices, ["/dev/vda".to_owned()].into());
+    assert_eq!(
+        allowed.absent,
+        [PathBuf::from("/dev/sd*"), "/dev/nothing".into()]
+    );
 }
 
 #[test]

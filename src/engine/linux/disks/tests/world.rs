@@ -75,8 +75,8 @@ impl World {
         let file = File::create(self.root.join("dev").join(name)).expect("a device file");
         file.set_len(SIZE).expect("its length");
         device
-            .says("dev", &format!("8:{}", count.count()))
-            .says("size", &(SIZE / 512).to_string())
+            .says("dev", format!("8:{}", count.count()))
+            .says("size", (SIZE / 512).to_string())
             .says("ro", "0")
             .says("diskseq", "7")
             .says("queue/iostats", "1")
@@ -113,9 +113,9 @@ impl World {
     pub(super) fn partition(&self, whole: &Device<'_>, number: u8, name: &str) -> Device<'_> {
         let way = whole.folder.trim_start_matches("sys/devices/").to_owned();
         self.device(&way, name)
-            .says("partition", &number.to_string())
+            .says("partition", number.to_string())
             .says("start", "2048")
-            .says("size", &(SIZE / 1024).to_string())
+            .says("size", (SIZE / 1024).to_string())
     }
 
     /// A device-mapper device upon others.
