@@ -13,7 +13,7 @@ use super::engine::{Facts, ForeignMap, PoolFacts};
 use super::ids::{DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId};
 use super::job::{Element, Job};
 use super::model::{
-    Disk, Group, GroupKind, Initiator, Map, Members, Nic, Pool, Port, Target, View, Volume,
+    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Pool, Port, Target, View, Volume,
 };
 
 /// Who is related to whom, one way.
@@ -54,6 +54,16 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
     }
 }
 
+/// Something that is not well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Ailing {
+    Pool(PoolId),
+    Port(PortId),
+    Volume(VolumeId),
+    Disk(DiskId),
+}
+
 /// What the array is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemName {
@@ -92,6 +102,7 @@ pub struct Inventory {
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
     element_jobs: Index<Element, JobId>,
+    ailing: OrdSet<Ailing>,
 }
 
 macro_rules! maps {
@@ -202,6 +213,19 @@ impl Inventory {
             .filter_map(|id| self.jobs.get(id))
     }
 
+    /// Everything that is not well, unfinished volumes included, with what is wrong with it.
+    pub fn ailing(&self) -> impl Iterator<Item = (&Ailing, &Health)> {
+        self.ailing.iter().filter_map(|what| {
+            let health = match what {
+                Ailing::Pool(id) => &self.pools.get(id)?.health,
+                Ailing::Port(id) => &self.ports.get(id)?.health,
+                Ailing::Volume(id) => &self.volumes.get(id)?.health,
+                Ailing::Disk(id) => &self.disks.get(id)?.health,
+            };
+            Some((what, health))
+        })
+    }
+
     /// The numbers that somebody else's maps take.
     pub fn foreign_maps(&self) -> &[ForeignMap] {
         &self.foreign_maps
@@ -284,6 +308,7 @@ impl Inventory {
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
         self.foreign_maps = facts.foreign_maps.into();
+        self.note_ailing();
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
     }
@@ -291,6 +316,7 @@ impl Inventory {
     /// Takes over what an engine saw of one pool.
     pub(super) fn take_pool(&mut self, facts: PoolFacts) {
         let gone = self.pool_volumes.of(&facts.pool.id).cloned().collect();
+        self.note_health(Ailing::Pool(facts.pool.id.clone()), &facts.pool.health);
         self.pools.insert(facts.pool.id.clone(), facts.pool.into());
         self.replace_volumes(gone, facts.volumes);
     }
@@ -301,6 +327,31 @@ impl Inventory {
             pool: Pool::clone(self.pools.get(id)?),
             volumes: self.volumes_in(id).map(|v| Volume::clone(v)).collect(),
         })
+    }
+
+    /// Notes whether something is well.
+    fn note_health(&mut self, what: Ailing, health: &Health) {
+        match health {
+            Health::Ok => self.ailing.remove(&what),
+            _ => self.ailing.insert(what),
+        };
+    }
+
+    /// Notes anew what is not well, but for volumes: they are noted one by one.
+    fn note_ailing(&mut self) {
+        let volumes = self
+            .ailing
+            .iter()
+            .filter(|what| matches!(what, Ailing::Volume(_)));
+        let mut ailing: OrdSet<Ailing> = volumes.cloned().collect();
+        let sick = |health: &Health| *health != Health::Ok;
+        let pools = self.pools.values().filter(|pool| sick(&pool.health));
+        ailing.extend(pools.map(|pool| Ailing::Pool(pool.id.clone())));
+        let ports = self.ports.values().filter(|port| sick(&port.health));
+        ailing.extend(ports.map(|port| Ailing::Port(port.id.clone())));
+        let disks = self.disks.values().filter(|disk| sick(&disk.health));
+        ailing.extend(disks.map(|disk| Ailing::Disk(disk.id.clone())));
+        self.ailing = ailing;
     }
 
     /// Puts `volumes` in the place of those named in `old`; what is the same stays as it is.
@@ -320,6 +371,7 @@ impl Inventory {
                     .link(volume.pool.clone(), volume.id.clone());
                 self.name_volumes
                     .link(volume.name.clone(), volume.id.clone());
+                self.note_health(Ailing::Volume(volume.id.clone()), &volume.health);
                 self.volumes.insert(volume.id.clone(), volume.into());
             }
         }
@@ -329,6 +381,7 @@ impl Inventory {
         if let Some(volume) = self.volumes.remove(id) {
             self.pool_volumes.unlink(&volume.pool, id);
             self.name_volumes.unlink(&volume.name, id);
+            self.ailing.remove(&Ailing::Volume(id.clone()));
         }
     }
 

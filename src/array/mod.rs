@@ -25,7 +25,7 @@ pub use engine::{Engine, Facts, ForeignMap, PoolFacts, Progress, Step, Subject, 
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
 pub use ids::{DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ViewId, VolumeId};
-pub use inventory::{Inventory, SystemName};
+pub use inventory::{Ailing, Inventory, SystemName};
 pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use model::{
     Disk, FIRST_LUN, Group, GroupKind, Health, Initiator, MAX_LUN, Map, Members, Nic, Owner, Pool,
