@@ -128,6 +128,9 @@ pub trait Rig {
     /// redundancy can be read again.
     fn bring_back(&self, _disk: &DiskId) {}
 
+    /// Wipes what a disk carries, so that it is a spare one again (`wipefs -a`).
+    fn wipe(&self, _disk: &DiskId) {}
+
     /// Makes the synchronisation of legs take minutes (`dev.raid.speed_limit_max`), or go as fast
     /// as it can again; whether the rig can. It is fast in the beginning.
     fn slow_sync(&self, _slow: bool) -> bool {
