@@ -398,10 +398,3 @@ fn add_absent(listing: &mut Listing, member: &Member, known: Option<&Vec<Disk>>)
         ..disk
     }));
 }
-
-/// The disk that a physical volume lies on.
-pub(super) fn disk(_: &Places, row: &PvRow) -> Disk {
-    let mut listing = Listing::default();
-    add_absent(&mut listing, &Member::from(row), None);
-    listing.disks.remove(0)
-}
