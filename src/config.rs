@@ -61,8 +61,8 @@ pub struct Storage {
     /// The LVM volume groups to manage, besides those that are made from `disks`. No other is ever
     /// touched.
     pub volume_groups: Vec<String>,
-    /// The disks that pools may be made from: paths below `/dev`, `*` and `?` in the last part
-    /// standing for several. At least one volume group or disk is there.
+    /// The disks that pools may be made from: paths below `/dev`, with `*`, `?` or `[a-f]` in
+    /// the last part standing for several. At least one volume group or disk is there.
     pub disks: Vec<PathBuf>,
     /// How much the volumes of a thin pool may have together, in percent of the pool.
     pub thin_overcommit_percent: u64,

@@ -213,9 +213,10 @@ pub enum DiskKind {
         /// Its first byte there.
         start: u64,
     },
-    /// A software RAID array (md).
+    /// A software RAID array (md), or another device that the kernel stacks upon others.
     Raid {
-        /// Its level as the kernel calls it, e.g. `raid1`.
+        /// Its level as the kernel calls it, e.g. `raid1`; of another device, what stacks it, e.g.
+        /// `crypt`.
         level: String,
         /// Its members.
         of: Vec<DiskId>,

@@ -292,7 +292,7 @@ fn disks(raw: Option<Spanned<Vec<Spanned<String>>>>) -> Checked<Vec<PathBuf>> {
         if !is_disk_path(path.get_ref()) {
             let reason = format!(
                 "storage.disks: {:?} is not the path of a disk; write one such as \
-                 /dev/disk/by-id/wwn-0x5000c500a1b2c3d4, with * or ? in its last part only",
+                 /dev/disk/by-id/wwn-0x5000c500a1b2c3d4, with *, ? or [a-f] in its last part only",
                 path.get_ref()
             );
             return Err(wrong(&path, reason));
@@ -305,6 +305,17 @@ fn disks(raw: Option<Spanned<Vec<Spanned<String>>>>) -> Checked<Vec<PathBuf>> {
         disks.push(disk);
     }
     Ok(disks)
+}
+
+/// Whether each `[` has its `]` after something, and none stands within another.
+fn sets_are_whole(name: &str) -> bool {
+    let mut parts = name.split('[');
+    let before = parts.next().unwrap_or_default();
+    let is_whole = |part: &str| {
+        part.split_once(']')
+            .is_some_and(|(set, after)| !set.is_empty() && !after.contains(']'))
+    };
+    !before.contains(']') && parts.all(is_whole)
 }
 
 /// A plain path below `/dev`; its last part may be a pattern.
@@ -321,7 +332,8 @@ fn is_disk_path(path: &str) -> bool {
     path.len() <= 255
         && below.starts_with("/dev/")
         && folder.bytes().all(plain)
-        && name.bytes().all(|b| plain(b) || b"*?".contains(&b))
+        && name.bytes().all(|b| plain(b) || b"*?[]".contains(&b))
+        && sets_are_whole(name)
         && is_straight
 }
 

@@ -64,14 +64,18 @@ fn a_right_file_is_read_with_defaults() {
 fn disks_can_take_the_place_of_volume_groups() {
     let text = text().replace(
         "volume_groups = [\"vg0\"]",
-        "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\"]\n\
+        "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\", \"/dev/vd[b-h]\"]\n\
          thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true",
     );
     let storage = Config::parse(Path::new("c.toml"), &text)
         .expect("right")
         .storage;
     assert!(storage.volume_groups.is_empty());
-    let disks = [Path::new("/dev/sdb"), Path::new("/dev/disk/by-id/scsi-*")];
+    let disks = [
+        Path::new("/dev/sdb"),
+        Path::new("/dev/disk/by-id/scsi-*"),
+        Path::new("/dev/vd[b-h]"),
+    ];
     assert_eq!(storage.disks, disks);
     assert_eq!(storage.thin_overcommit_percent, 200);
     assert_eq!(storage.low_space_percent, 90);
@@ -140,6 +144,12 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
         (
             "\"vg0\"]",
             "\"vg0\"]\ndisks = [\"/dev/sd b\"]",
+            14,
+            "path of a disk",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/sd[b\"]",
             14,
             "path of a disk",
         ),

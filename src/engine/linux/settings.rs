@@ -11,8 +11,8 @@ use crate::array::Iqn;
 pub struct Settings {
     /// Names of the volume groups; pinned by UUID when the engine opens.
     pub groups: Vec<String>,
-    /// The disks that pools may be made from: paths below `/dev`; a `*` or `?` in the last part of
-    /// one stands for whole disks of such names.
+    /// The disks that pools may be made from: paths below `/dev`; a `*`, `?` or `[a-f]` in the last
+    /// part of one stands for whole disks of such names.
     pub disks: Vec<PathBuf>,
     /// The iSCSI targets, each a port of the array.
     pub targets: Vec<TargetSettings>,

@@ -1,4 +1,4 @@
-//! Paths with `*` and `?` in their last part.
+//! Paths with `*`, `?` and `[a-f]` in their last part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub(super) fn is_pattern(path: &Path) -> bool {
     path.as_os_str()
         .as_encoded_bytes()
         .iter()
-        .any(|byte| b"*?".contains(byte))
+        .any(|byte| b"*?[".contains(byte))
 }
 
 /// The paths below `/dev` that a pattern stands for.
@@ -31,14 +31,32 @@ pub(super) fn expand(places: &Places, pattern: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a name is what a pattern says: `*` is any number of characters, `?` is one.
+/// Whether a name is what a pattern says: `*` is any number of characters, `?` is one, `[bd-f]` is
+/// one of these.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
         (Some((b'*', rest)), _) => (0..=name.len()).any(|n| matches(rest, &name[n..])),
         (Some((b'?', rest)), Some((_, name))) => matches(rest, name),
+        (Some((b'[', rest)), Some((found, name))) => {
+            let end = rest.iter().position(|&byte| byte == b']');
+            end.is_some_and(|end| {
+                is_one_of(&rest[..end], *found) && matches(&rest[end + 1..], name)
+            })
+        }
         (Some((wanted, rest)), Some((found, name))) => wanted == found && matches(rest, name),
         _ => false,
+    }
+}
+
+/// Whether a character is among these and these ranges.
+fn is_one_of(set: &[u8], found: u8) -> bool {
+    match set {
+        [first, b'-', last, rest @ ..] => {
+            (*first..=*last).contains(&found) || is_one_of(rest, found)
+        }
+        [one, rest @ ..] => *one == found || is_one_of(rest, found),
+        [] => false,
     }
 }
 
@@ -47,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_and_question_marks() {
+    fn what_a_pattern_stands_for() {
         for (pattern, name, fits) in [
             ("scsi-*", "scsi-36001", true),
             ("scsi-*", "scsi-", true),
@@ -57,6 +75,13 @@ mod tests {
             ("*", "anything", true),
             ("*-part*", "a-b-part1", true),
             ("a*b*c", "a-c", false),
+            ("vd[b-h]", "vdh", true),
+            ("vd[b-h]", "vdi", false),
+            ("vd[b-h]", "vdb1", false),
+            ("vd[bd-f]x*", "vdex9", true),
+            ("vd[bd-f]", "vdc", false),
+            ("vd[]", "vd", false),
+            ("vd[b", "vdb", false),
             ("", "", true),
         ] {
             assert_eq!(
