@@ -84,7 +84,7 @@ pub fn name(group: &str, volume: &str) -> String {
     format!("{}-{}", plain(group), plain(volume))
 }
 
-/// The device-mapper name of the device below a thin pool that has its state.
+/// The device-mapper name of the device below a thin pool with volumes that has its state.
 pub fn pool_name(group: &str, pool: &str) -> String {
     format!("{}-tpool", name(group, pool))
 }

@@ -155,14 +155,15 @@ impl<'a> Picture<'a> {
 
     fn thin_pool(&self, group: &VgRow, row: &LvRow, shape: Shape, promised: u64) -> Pool {
         let marks = Marks::read(&row.lv_tags);
-        let status = match self
-            .kernel
-            .statuses
-            .get(&dm::pool_name(&row.vg_name, &row.lv_name))
-        {
-            Some(Status::Pool(status)) => Some(status),
+        // As long as it has no volumes its only device bears its own name.
+        let names = [dm::pool_name, dm::name].map(|name| name(&row.vg_name, &row.lv_name));
+        let mut statuses = names
+            .iter()
+            .filter_map(|name| self.kernel.statuses.get(name));
+        let status = statuses.find_map(|status| match status {
+            Status::Pool(status) => Some(status),
             _ => None,
-        };
+        });
         let size = row.lv_size.unwrap_or_default();
         let (used, metadata_used) = match status {
             Some(dm::Pool::Live {

@@ -189,17 +189,19 @@ impl Session<'_> {
         let line = match layout {
             Layout::Linear => line.with("--setautoactivation n --type linear"),
             Layout::Striped { stripes } => {
-                let line = line.with("--setautoactivation n --type striped");
+                let line = line.with("--setautoactivation n --type striped -I 64k");
                 count(line, "-i", stripes)
             }
             Layout::Mirrored { copies } => count(line.with("--type raid1"), "-m", copies - 1),
             Layout::MirroredStripes { stripes } => {
-                count(line.with("--type raid10 -m 1"), "-i", stripes)
+                count(line.with("--type raid10 -m 1 -I 64k"), "-i", stripes)
             }
             Layout::Parity { stripes, parity: 1 } => {
-                count(line.with("--type raid5"), "-i", stripes)
+                count(line.with("--type raid5 -I 64k"), "-i", stripes)
             }
-            Layout::Parity { stripes, .. } => count(line.with("--type raid6"), "-i", stripes),
+            Layout::Parity { stripes, .. } => {
+                count(line.with("--type raid6 -I 64k"), "-i", stripes)
+            }
         };
         let line = line.option("-l", &wanted.extents);
         let line = named(line, wanted.name, wanted.tags).word(&self.group.name);
@@ -225,7 +227,7 @@ impl Session<'_> {
     /// Makes a thin pool that gives out zeros, with so many bytes of metadata.
     pub fn create_pool(&mut self, wanted: &NewVolume<'_>, metadata: u64) -> Result<(), LvmError> {
         let line = Line::new("lvcreate")
-            .with("-y --type thin-pool -Zy --poolmetadataspare y")
+            .with("-y --type thin-pool -Zy --chunksize 64k --poolmetadataspare y")
             .option("-l", &wanted.extents)
             .option("--poolmetadatasize", &Bytes(metadata));
         self.run(&named(line, wanted.name, wanted.tags).word(&self.group.name))

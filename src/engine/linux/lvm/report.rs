@@ -193,9 +193,12 @@ pub struct LvRow {
 impl LvRow {
     /// Its name without the brackets that hidden ones bear.
     pub fn plain_name(&self) -> &str {
-        let inner = self.lv_name.strip_prefix('[');
-        let inner = inner.and_then(|name| name.strip_suffix(']'));
-        inner.unwrap_or(&self.lv_name)
+        without_brackets(&self.lv_name)
+    }
+
+    /// The plain name of the one that it is a part of; empty if of none.
+    pub fn plain_parent(&self) -> &str {
+        without_brackets(&self.lv_parent)
     }
 
     /// Whether it is a part of another one. A shell that has once deactivated something lists
@@ -223,6 +226,13 @@ impl LvRow {
     pub fn has_layout(&self, layout: &str) -> bool {
         self.lv_layout.split(',').any(|word| word == layout)
     }
+}
+
+fn without_brackets(name: &str) -> &str {
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    inner.unwrap_or(name)
 }
 
 /// A part of a physical volume.

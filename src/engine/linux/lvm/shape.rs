@@ -66,9 +66,7 @@ impl<'a> Shapes<'a> {
         for row in rows {
             let name = row.plain_name();
             volumes.entry(name).or_default().segments.push(row);
-            if !row.lv_parent.is_empty() {
-                parents.insert(name, row.lv_parent.as_str());
-            }
+            parents.insert(name, row.plain_parent());
         }
         for (name, parent) in parents {
             if let Some(parent) = volumes.get_mut(parent) {
@@ -381,7 +379,7 @@ mod tests {
             ),
             lv(
                 "[p_tdata_rimage_0]",
-                "p_tdata",
+                "[p_tdata]",
                 "linear",
                 1,
                 0,
@@ -389,7 +387,7 @@ mod tests {
             ),
             lv(
                 "[p_tdata_rimage_1]",
-                "p_tdata",
+                "[p_tdata]",
                 "linear",
                 1,
                 0,
@@ -397,15 +395,36 @@ mod tests {
             ),
             lv(
                 "[p_tdata_rimage_2]",
-                "p_tdata",
+                "[p_tdata]",
                 "linear",
                 1,
                 0,
                 "/dev/c:1-3",
             ),
-            lv("[p_tdata_rmeta_0]", "p_tdata", "linear", 1, 0, "/dev/a:0-0"),
-            lv("[p_tdata_rmeta_1]", "p_tdata", "linear", 1, 0, "/dev/b:0-0"),
-            lv("[p_tdata_rmeta_2]", "p_tdata", "linear", 1, 0, "/dev/c:0-0"),
+            lv(
+                "[p_tdata_rmeta_0]",
+                "[p_tdata]",
+                "linear",
+                1,
+                0,
+                "/dev/a:0-0",
+            ),
+            lv(
+                "[p_tdata_rmeta_1]",
+                "[p_tdata]",
+                "linear",
+                1,
+                0,
+                "/dev/b:0-0",
+            ),
+            lv(
+                "[p_tdata_rmeta_2]",
+                "[p_tdata]",
+                "linear",
+                1,
+                0,
+                "/dev/c:0-0",
+            ),
             lv("[p_tmeta]", "p", "linear", 1, 0, "/dev/d:0-1"),
             lv("v", "", "thin", 1, 0, ""),
         ];

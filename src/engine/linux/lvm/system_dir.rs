@@ -3,6 +3,9 @@
 //! With it LVM sees only the physical volumes of the managed groups, answers in JSON with a log,
 //! and skips asynchronous reads, whose clean-up costs 34 ms in every command and which no
 //! option of a command turns off. The host's own configuration is never written.
+//!
+//! LVM remembers in hints which devices are physical volumes. A view of all devices shares them
+//! with the host, so that what is made or removed in that view is seen by everybody at once.
 
 use super::names::DevicePath;
 use std::fmt::Write as _;
@@ -14,8 +17,6 @@ use std::path::Path;
 /// What differs from the host: section, key, value (lvm.conf(5)).
 const SETTINGS: &[(&str, &str, &str)] = &[
     ("devices", "scan_lvs", "0"),
-    // Two filters on one host keep invalidating each other's hints.
-    ("devices", "hints", "\"none\""),
     ("global", "use_aio", "0"),
     ("global", "units", "\"b\""),
     ("global", "suffix", "0"),
@@ -57,6 +58,8 @@ fn configuration(host: &str, devices: Option<&[DevicePath]>) -> String {
         // The host's devices file would narrow the filter to what the host uses itself.
         ours.push(("devices", "use_devicesfile", "0".to_owned()));
         ours.push(("devices", "filter", filter(devices)));
+        // Two filters on one host keep invalidating each other's hints.
+        ours.push(("devices", "hints", "\"none\"".to_owned()));
     }
     let mut text = String::from("# Written by standpipe at each start; changes are lost.\n");
     let mut section = "";
@@ -118,6 +121,7 @@ mod tests {
         assert!(lines.contains(&"devices/dir=\"/dev\""));
         assert!(lines.contains(&"global/etc=\"/etc\""));
         assert!(lines.contains(&"global/use_aio=0"));
+        assert!(lines.contains(&"devices/hints=\"none\""));
         for (section, key, _) in SETTINGS {
             let start = format!("{section}/{key}=");
             assert_eq!(
@@ -133,7 +137,12 @@ mod tests {
         let text = configuration(HOST, Some(&[device("/dev/vda"), device("/dev/a.b")]));
         assert!(text.contains(r#"devices/filter=["a|^/dev/vda$|","a|^/dev/a\\.b$|","r|.*|"]"#));
         assert!(configuration(HOST, Some(&[])).contains(r#"devices/filter=["r|.*|"]"#));
-        assert!(configuration(HOST, None).contains(r#"devices/filter=["a|.*|"]"#));
+        let all = configuration(HOST, None);
+        assert!(all.contains(r#"devices/filter=["a|.*|"]"#));
+        assert!(
+            all.contains(r#"devices/hints="all""#),
+            "shared with the host"
+        );
     }
 
     #[test]

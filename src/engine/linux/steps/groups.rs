@@ -69,6 +69,13 @@ impl LinuxEngine {
 
     /// Looks at disks once more before they are taken.
     fn free(&self, disks: &[DiskId], deadline: Deadline) -> Result<Vec<DevicePath>, Error> {
+        let members = self.disks_of(&self.lvm.list_devices(deadline)?, deadline);
+        let mut members = members.ids.values();
+        if let Some(id) = members.find(|id| disks.contains(id)) {
+            return Err(Error::in_use(format!(
+                "disk {id} belongs to a pool; choose a free disk"
+            )));
+        }
         let paths = disks.iter().map(|id| self.disks.check_free(id, deadline));
         let paths: Vec<_> = paths.collect::<Result<_, _>>()?;
         let mut distinct = paths.clone();
@@ -209,6 +216,10 @@ impl LinuxEngine {
         };
         let row = own_row(row)?;
         if !is_of(&Marks::read(&row.vg_tags), job) {
+            if let VolumeGroup::Made(_) = asked {
+                // Another job made it: that of this one is gone, or never was.
+                return Ok(());
+            }
             return Err(Error::in_use(format!(
                 "pool {} does not bear the mark of the job that would remove it",
                 row.vg_name
@@ -297,6 +308,12 @@ impl LinuxEngine {
         let rows: Vec<&PvRow> = disks.iter().filter_map(|id| members.get(id)).collect();
         if rows.is_empty() {
             return Ok(());
+        }
+        if rows.len() == members.len() {
+            return Err(Error::in_use(format!(
+                "pool {} keeps at least one disk; name fewer, or delete the pool",
+                group.name
+            )));
         }
         if let Some(row) = rows.iter().find(|row| row.pv_free != row.pv_size) {
             return Err(Error::in_use(format!(

@@ -91,7 +91,8 @@ impl LinuxEngine {
         let (group, name) = self.locate(&subject, deadline)?;
         let mut session = group.enter(deadline)?;
         let row = found(&mut session, &name, &subject)?;
-        if !self.lacks_legs(&mut session, &row)? {
+        let lost = self.lost_legs(&mut session, &row)?;
+        if lost.is_empty() {
             return Ok(());
         }
         if !row.has_layout("raid") {
@@ -104,16 +105,27 @@ impl LinuxEngine {
         let rows = rows_of(&members, onto, &group)?;
         let onto: Vec<_> = rows.into_iter().map(path).collect::<Result<_, _>>()?;
         self.active(&mut session, &identity(&row)?)?;
+        // LVM replaces a leg that works when one fails of which the disk is still there, and the
+        // data is gone.
+        let raid = self.raid(&dm::name(group.name.as_str(), &row.lv_name))?;
+        let mut works = (0..).zip(&raid.works);
+        if let Some((leg, _)) = works.find(|(leg, works)| !**works && !lost.contains(leg)) {
+            return Err(Error::unavailable(format!(
+                "leg {leg} of volume {} fails though its disk is there; look at the kernel's log, \
+                 and bring it back with lvchange --refresh first",
+                row.lv_name
+            )));
+        }
         let line = Line::new("lvconvert")
             .with("--repair -y")
             .word(&Qualified(&group.name, &device_name(&row)?))
             .words(&onto);
         let done = self.lvm.run(View::Narrow, &line, deadline);
-        verify(done, || Ok(!self.lacks_legs(&mut session, &row)?))
+        verify(done, || Ok(self.lost_legs(&mut session, &row)?.is_empty()))
     }
 
-    /// Whether a part of a volume lies on a missing disk, or nowhere.
-    fn lacks_legs(&self, session: &mut Session<'_>, row: &LvRow) -> Result<bool, LvmError> {
+    /// The legs of a volume that lie on missing disks.
+    fn lost_legs(&self, session: &mut Session<'_>, row: &LvRow) -> Result<BTreeSet<u16>, LvmError> {
         let (rows, devices) = (session.segments()?, session.devices()?);
         let mut segments = self.lvm.list_device_segments(session.deadline)?;
         segments.retain(|segment| segment.vg_uuid == row.vg_uuid);
@@ -123,12 +135,9 @@ impl LinuxEngine {
             .filter(|device| !device.pv_missing.is_empty())
             .map(|device| device.pv_uuid.as_str())
             .collect();
-        let legs: BTreeSet<u16> = shape.stretches.iter().map(|stretch| stretch.leg).collect();
-        let is_lost = shape
-            .stretches
-            .iter()
-            .any(|stretch| missing.contains(stretch.pv.as_str()));
-        Ok(is_lost || legs.len() < usize::from(shape.layout.legs()))
+        let lost = shape.stretches.iter();
+        let lost = lost.filter(|stretch| missing.contains(stretch.pv.as_str()));
+        Ok(lost.map(|stretch| stretch.leg).collect())
     }
 
     pub(in super::super) fn drop_missing(
