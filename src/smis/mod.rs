@@ -6,6 +6,7 @@
 
 mod catalog;
 mod element;
+mod extents;
 mod jobs;
 mod keys;
 mod masking;

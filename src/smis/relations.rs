@@ -35,6 +35,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         registration::add,
         system::add,
         block::add,
+        extents::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -52,6 +53,7 @@ macro_rules! to {
 }
 
 mod block;
+mod extents;
 mod jobs;
 mod masking;
 mod ports;

@@ -22,6 +22,14 @@ pub(super) fn health_state(health: &Health) -> u16 {
     }
 }
 
+/// `StatusDescriptions`: why, where it is not well.
+pub(super) fn status_descriptions(health: &Health) -> Option<[String; 1]> {
+    match health {
+        Health::Ok => None,
+        Health::Degraded(why) | Health::Failed(why) | Health::Unknown(why) => Some([why.clone()]),
+    }
+}
+
 /// The worst of several.
 pub(super) fn worst<'a>(all: impl IntoIterator<Item = &'a Health>) -> Health {
     let rank = |health: &Health| match health {
