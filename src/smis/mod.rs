@@ -8,6 +8,7 @@ mod access;
 mod catalog;
 mod controllers;
 mod element;
+mod extents;
 mod health;
 mod jobs;
 mod keys;

@@ -35,6 +35,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         registration::add,
         system::add,
         block::add,
+        extents::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -59,6 +60,7 @@ macro_rules! to {
 mod access;
 mod block;
 mod controllers;
+mod extents;
 mod health;
 mod jobs;
 mod masking;
