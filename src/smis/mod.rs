@@ -7,6 +7,7 @@
 mod access;
 mod catalog;
 mod controllers;
+mod disks;
 mod element;
 mod extents;
 mod health;
