@@ -9,8 +9,8 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    access, controllers, jobs, masking, physical, pools, ports, registration, relations, server,
-    services, software, system, volumes,
+    access, controllers, disks, extents, jobs, masking, physical, pools, ports, registration,
+    relations, server, services, software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -79,6 +79,10 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_RemoteServiceAccessPoint, AccessPoint, ARRAY: access::list, access::find, access::path_keys, access::fill;
         Standpipe_PrimordialStoragePool, PrimordialPool, ARRAY: always!(PrimordialPool), only!(PrimordialPool), pools::primordial_keys, pools::fill_primordial;
         Standpipe_StoragePool, Pool, ARRAY: pools::list, pools::find, pools::path_keys, pools::fill;
+        Standpipe_StorageExtent, Extent, ARRAY: extents::list, extents::find, extents::path_keys, extents::fill;
+        Standpipe_DiskDrive, Drive, ARRAY: disks::list, disks::find, disks::path_keys, disks::fill;
+        Standpipe_PhysicalPackage, DrivePackage, ARRAY: disks::list_packages, disks::find_package, disks::package_keys, disks::fill_package;
+        Standpipe_DriveFirmware, Firmware, ARRAY: disks::list_firmware, disks::find_firmware, disks::firmware_keys, disks::fill_firmware;
         Standpipe_StorageVolume, Volume, ARRAY: volumes::list, volumes::find, volumes::path_keys, volumes::fill;
         Standpipe_StorageSetting, Setting, ARRAY: volumes::list_settings, volumes::find_setting, volumes::setting_keys, volumes::fill_setting;
         Standpipe_StorageCapabilities, StorageCapabilities, ARRAY: pools::list_storage_capabilities, pools::find_storage_capabilities, pools::storage_capabilities_keys, pools::fill_storage_capabilities;

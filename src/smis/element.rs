@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
 };
 
 /// What capabilities belong to.
@@ -60,6 +60,14 @@ pub enum Element {
     PrimordialPool,
     /// A pool.
     Pool(PoolId),
+    /// What pools lie on, or can be made from.
+    Extent(DiskId),
+    /// A drive.
+    Drive(DiskId),
+    /// A drive as a thing that is put in and replaced.
+    DrivePackage(DiskId),
+    /// The firmware of a drive.
+    Firmware(DiskId),
     /// A volume.
     Volume(VolumeId),
     /// The quality of service that a volume has.
@@ -119,6 +127,10 @@ pub enum Tag {
     AccessPoint,
     PrimordialPool,
     Pool,
+    Extent,
+    Drive,
+    DrivePackage,
+    Firmware,
     Volume,
     Setting,
     StorageCapabilities,
@@ -160,6 +172,10 @@ impl Element {
             Self::AccessPoint(_) => Tag::AccessPoint,
             Self::PrimordialPool => Tag::PrimordialPool,
             Self::Pool(_) => Tag::Pool,
+            Self::Extent(_) => Tag::Extent,
+            Self::Drive(_) => Tag::Drive,
+            Self::DrivePackage(_) => Tag::DrivePackage,
+            Self::Firmware(_) => Tag::Firmware,
             Self::Volume(_) => Tag::Volume,
             Self::Setting(_) => Tag::Setting,
             Self::StorageCapabilities(_) => Tag::StorageCapabilities,

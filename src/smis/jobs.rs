@@ -154,7 +154,9 @@ pub(super) fn affected(view: &View, element: &Element) -> Vec<Element> {
 
 fn shown(view: &View, affected: &array::Element) -> Option<Element> {
     match affected {
-        array::Element::Pool(id) => view.inventory.pool(id).map(|_| Element::Pool(id.clone())),
+        array::Element::Pool(id) => {
+            super::pools::shown(view, id).map(|_| Element::Pool(id.clone()))
+        }
         array::Element::Volume(id) => {
             super::volumes::volume(view, id).map(|_| Element::Volume(id.clone()))
         }

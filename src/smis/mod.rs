@@ -7,7 +7,9 @@
 mod access;
 mod catalog;
 mod controllers;
+mod disks;
 mod element;
+mod extents;
 mod health;
 mod jobs;
 mod keys;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::array::{Pool, PoolId};
+use crate::array::{Disk, DiskUsage, Pool, PoolId};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::{Element, Scope};
+use super::extents;
 use super::status::{set_health, worst};
 use super::view::View;
 
@@ -16,15 +17,58 @@ const STORAGE: &str = "Standpipe:StorageCapabilities:";
 const CONFIGURATION: &str = "Standpipe:StorageConfigurationCapabilities:";
 const WHOLE_ARRAY: &str = "array";
 
+/// The pool, if it is finished: nobody sees half-made ones.
+pub(super) fn shown<'a>(view: &'a View, id: &PoolId) -> Option<&'a Arc<Pool>> {
+    view.inventory.pool(id).filter(|pool| pool.job.is_none())
+}
+
+/// All pools that are finished.
+pub(super) fn all_shown(view: &View) -> impl Iterator<Item = &Arc<Pool>> {
+    view.inventory.pools().filter(|pool| pool.job.is_none())
+}
+
+/// The volume groups among them.
+pub(super) fn groups(view: &View) -> Vec<Element> {
+    all_shown(view)
+        .filter(|pool| pool.thin().is_none())
+        .map(|pool| Element::Pool(pool.id.clone()))
+        .collect()
+}
+
+/// The thin pools in a volume group.
+pub(super) fn thin_pools(view: &View, element: &Element) -> Vec<Element> {
+    let Element::Pool(id) = element else {
+        return Vec::new();
+    };
+    let pools = view.inventory.thin_pools_in(id);
+    pools
+        .filter(|pool| pool.job.is_none())
+        .map(|pool| Element::Pool(pool.id.clone()))
+        .collect()
+}
+
+/// The volume group that a thin pool lies in.
+pub(super) fn group_of(view: &View, element: &Element) -> Vec<Element> {
+    let thin = pool_of(view, element).and_then(|pool| pool.thin());
+    thin.map(|thin| Element::Pool(thin.group.clone()))
+        .into_iter()
+        .collect()
+}
+
 pub(super) fn list(view: &View) -> Vec<Element> {
-    view.inventory
-        .pools()
+    all_shown(view)
         .map(|pool| Element::Pool(pool.id.clone()))
         .collect()
 }
 
 fn known(view: &View, id: &str) -> Option<PoolId> {
-    view.inventory.pool(&id.into()).map(|pool| pool.id.clone())
+    shown(view, &id.into()).map(|pool| pool.id.clone())
+}
+
+/// The disks that a pool lies on.
+pub(super) fn disks<'a>(view: &'a View, pool: &'a Pool) -> impl Iterator<Item = &'a Arc<Disk>> {
+    let ids = pool.disks.iter();
+    ids.filter_map(|id| view.inventory.disk(id))
 }
 
 pub(super) fn find(view: &View, keys: &Keys) -> Option<Element> {
@@ -78,7 +122,7 @@ pub(super) fn fill(
 
 pub(super) fn pool_of<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Pool>> {
     match element {
-        Element::Pool(id) => view.inventory.pool(id),
+        Element::Pool(id) => shown(view, id),
         _ => None,
     }
 }
@@ -89,38 +133,32 @@ pub(super) fn fill_primordial(
     out: Builder<class::Standpipe_PrimordialStoragePool>,
 ) -> Builder<class::Standpipe_PrimordialStoragePool> {
     use class::Standpipe_PrimordialStoragePool as P;
-    let total: u64 = view.inventory.disks().map(|disk| disk.size).sum();
-    let taken: u64 = view
-        .inventory
-        .pools()
-        .map(|pool| taken_from_disks(view, pool))
-        .sum();
-    let health = worst(view.inventory.disks().map(|disk| &disk.health));
+    let disks = || view.inventory.disks();
+    let managed = || disks().filter(|disk| extents::is_managed(view, disk));
+    let total: u64 = managed().map(|disk| disk.size).sum();
+    let free = disks().filter(|disk| disk.usage == DiskUsage::Free);
+    let health = worst(managed().map(|disk| &disk.health));
     let out = set_health!(out, P, &health);
     out.set(P::PoolID, "primordial")
         .set(P::ElementName, "All disks")
         .set(P::Name, "All disks")
         .set(P::Primordial, true)
         .set(P::TotalManagedSpace, total)
-        .set(P::RemainingManagedSpace, total.saturating_sub(taken))
+        .set(
+            P::RemainingManagedSpace,
+            free.map(|disk| disk.size).sum::<u64>(),
+        )
         .set(P::Usage, 2u16)
 }
 
 /// Bytes that a pool takes from the disks that it lies on: all of each.
 pub(super) fn taken_from_disks(view: &View, pool: &Pool) -> u64 {
-    pool.disks
-        .iter()
-        .filter_map(|id| view.inventory.disk(id))
-        .map(|disk| disk.size)
-        .sum()
+    disks(view, pool).map(|disk| disk.size).sum()
 }
 
 /// The scopes that have capabilities: the array and each pool.
 fn scopes(view: &View) -> impl Iterator<Item = Scope> {
-    let pools = view
-        .inventory
-        .pools()
-        .map(|pool| Scope::Pool(pool.id.clone()));
+    let pools = all_shown(view).map(|pool| Scope::Pool(pool.id.clone()));
     std::iter::once(Scope::Array).chain(pools)
 }
 

@@ -35,6 +35,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         registration::add,
         system::add,
         block::add,
+        extents::add,
+        disks::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -59,6 +61,8 @@ macro_rules! to {
 mod access;
 mod block;
 mod controllers;
+mod disks;
+mod extents;
 mod health;
 mod jobs;
 mod masking;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::array::{Owner, Volume, VolumeId};
+use crate::array::{Owner, Pool, Volume, VolumeId};
 use crate::cim::{DateTime, Keys};
 use crate::schema::{Builder, PathBuilder, class};
 
@@ -21,6 +21,16 @@ pub(super) fn volume<'a>(view: &'a View, id: &VolumeId) -> Option<&'a Arc<Volume
     view.inventory
         .volume(id)
         .filter(|volume| volume.job.is_none())
+}
+
+/// The pool that a volume lies in.
+pub(super) fn pool<'a>(view: &'a View, volume: &Volume) -> Option<&'a Arc<Pool>> {
+    view.inventory.pool(&volume.pool)
+}
+
+/// Whether it takes space only as it is written to.
+pub(super) fn is_thin(view: &View, volume: &Volume) -> bool {
+    pool(view, volume).is_some_and(|pool| pool.thin().is_some())
 }
 
 fn finished(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
