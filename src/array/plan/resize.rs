@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::room::{self, Growing};
 use super::volumes::{
-    check_name_is_free, check_not_held, check_unused, device, fit, human, making, overcommitted,
-    own_volume, pool, renaming,
+    Limits, check_name_is_free, check_not_held, check_unused, device, fit, human, making,
+    overcommitted, own_volume, pool, renaming,
 };
 use super::{AfterCrash, Goal, Plan, Planned, thin};
 use crate::array::engine::{Step, Subject};
@@ -63,11 +63,14 @@ fn growth(
     size: u64,
     job: JobId,
 ) -> Result<(u64, Vec<Planned>), Error> {
+    let limits = |most, divisor| Limits {
+        present: volume.size,
+        most: volume.size + most,
+        divisor,
+    };
     if let Some(thin) = pool.thin() {
-        let most = volume.size + thin::promise(inventory, pool, thin);
-        let size = fit_growth(pool, volume, size, most, pool.extent.max(1), || {
-            overcommitted(pool, thin)
-        })?;
+        let limits = limits(thin::promise(inventory, pool, thin), pool.extent.max(1));
+        let size = fit(pool, size, limits, || overcommitted(pool, thin))?;
         let step = Step::GrowThin {
             volume: volume.id.clone(),
             size,
@@ -75,30 +78,14 @@ fn growth(
         return Ok((size, vec![Planned::lasting(step)]));
     }
     let growing = Growing::of(inventory, pool, volume)?;
-    let most = volume.size + growing.most;
-    let size = fit_growth(pool, volume, size, most, growing.divisor, || {
+    let limits = limits(growing.most, growing.divisor);
+    let size = fit(pool, size, limits, || {
         Error::no_space(format!(
             "pool {} has no room where volume '{}' lies; free some space or add a disk",
             pool.name, volume.name
         ))
     })?;
     Ok((size, absorption(volume, &growing, pool, size, job)))
-}
-
-/// As [`fit`], for a volume that has a size already and keeps it where there is no room.
-fn fit_growth(
-    pool: &Pool,
-    volume: &Volume,
-    size: u64,
-    most: u64,
-    divisor: u64,
-    none: impl FnOnce() -> Error,
-) -> Result<u64, Error> {
-    let by = fit(pool, size - volume.size, most - volume.size, divisor, none);
-    by.map(|by| volume.size + by).map_err(|error| {
-        let largest = error.largest.map(|by| volume.size + by);
-        error.with_largest(largest.unwrap_or(volume.size))
-    })
 }
 
 /// The rounded size, and the step to it.

@@ -247,9 +247,12 @@ fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, V
     if let Some(thin) = pool.thin() {
         let range = size_range(inventory, pool, wish.quality)?;
         let most = range.max / count / range.divisor * range.divisor;
-        let size = fit(pool, wish.size, most, range.divisor, || {
-            overcommitted(pool, thin)
-        })?;
+        let limits = Limits {
+            present: 0,
+            most,
+            divisor: range.divisor,
+        };
+        let size = fit(pool, wish.size, limits, || overcommitted(pool, thin))?;
         return Ok((size, vec![Place::Thin(pool.id.clone()); wish.count]));
     }
     let layout = wish.quality.layout()?;
@@ -261,9 +264,12 @@ fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, V
         _ if layout == Layout::Linear => room.largest(layout) / count / divisor * divisor,
         _ => room.largest(layout),
     };
-    let size = fit(pool, wish.size, most, divisor, || {
-        room.shortage(pool, layout)
-    })?;
+    let limits = Limits {
+        present: 0,
+        most,
+        divisor,
+    };
+    let size = fit(pool, wish.size, limits, || room.shortage(pool, layout))?;
     let mut places = Vec::new();
     for made in 0..count {
         if room.largest(layout) < size {
@@ -296,23 +302,39 @@ pub(super) fn overcommitted(pool: &Pool, thin: &Thin) -> Error {
     Error::no_space(sentence)
 }
 
-/// Rounds up to a multiple of `divisor` and checks that it is at most `most`; `none` says why
-/// nothing at all is possible.
+/// What a size can be.
+pub(super) struct Limits {
+    /// Bytes that are there already.
+    pub(super) present: u64,
+    /// Bytes at most.
+    pub(super) most: u64,
+    /// What is added is a multiple of so many bytes.
+    pub(super) divisor: u64,
+}
+
+/// Rounds a size up and checks that it is possible; `none` says why nothing at all can be added.
 pub(super) fn fit(
     pool: &Pool,
     size: u64,
-    most: u64,
-    divisor: u64,
+    limits: Limits,
     none: impl FnOnce() -> Error,
 ) -> Result<u64, Error> {
-    match size.checked_next_multiple_of(divisor) {
-        Some(rounded) if rounded <= most => Ok(rounded),
-        _ if most == 0 => Err(none().with_largest(0)),
+    let Limits {
+        present,
+        most,
+        divisor,
+    } = limits;
+    let wanted = size.saturating_sub(present);
+    let room = most.saturating_sub(present);
+    match wanted.checked_next_multiple_of(divisor) {
+        Some(rounded) if rounded <= room => Ok(present + rounded),
+        _ if room == 0 => Err(none().with_largest(present)),
         _ => Err(Error::size_not_supported(format!(
-            "pool {} has room for {}, {} were asked for; ask for at most {most} bytes",
+            "pool {} has room for {}{}, {} were asked for; ask for at most {most} bytes",
             pool.name,
-            human(most),
-            human(size)
+            human(room),
+            if present > 0 { " more" } else { "" },
+            human(wanted)
         ))
         .with_largest(most)),
     }

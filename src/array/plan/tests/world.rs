@@ -86,7 +86,12 @@ impl World {
     }
 
     pub(super) fn with(facts: Facts) -> Self {
-        let mut inventory = Inventory::new(SystemName::default(), Policy::default());
+        Self::under(Policy::default(), facts)
+    }
+
+    /// The same under another policy.
+    pub(super) fn under(policy: Policy, facts: Facts) -> Self {
+        let mut inventory = Inventory::new(SystemName::default(), policy);
         inventory.take_facts(facts);
         let mut world = Self(inventory);
         for name in ["a", "b", "c", "d"] {
