@@ -10,7 +10,7 @@ use crate::schema::{Builder, PathBuilder, class};
 use super::element::Element;
 use super::keys::array_keys;
 use super::pools;
-use super::status::{health_state, operational_status, status_descriptions};
+use super::status::set_health;
 use super::view::View;
 use super::volumes::BLOCK;
 
@@ -128,14 +128,12 @@ pub(super) fn fill(
         DiskUsage::Free | DiskUsage::Taken(_) => disk.size,
     };
     let is_partition = matches!(disk.kind, DiskKind::Partition { .. });
+    let out = set_health!(out, P, &disk.health);
     out.set(P::Name, name)
         .set(P::NameFormat, format)
         .set(P::NameNamespace, namespace)
         .set(P::ElementName, disk.device.as_str())
         .set(P::Purpose, purpose(view, disk))
-        .set(P::OperationalStatus, [operational_status(&disk.health)])
-        .set(P::HealthState, health_state(&disk.health))
-        .set_with(P::StatusDescriptions, || status_descriptions(&disk.health))
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
         // 2 None/Not Applicable, 3 Broken.

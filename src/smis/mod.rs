@@ -4,6 +4,7 @@
 //! the broker works from; `methods` turns calls into commands of the array. Nothing here runs a
 //! command or reads a device.
 
+mod capabilities;
 mod catalog;
 mod element;
 mod extents;
@@ -18,6 +19,7 @@ mod registration;
 mod relations;
 mod server;
 mod services;
+mod settings;
 mod status;
 mod system;
 mod view;

@@ -34,7 +34,7 @@ const VERSION: &str = "1.6.1";
 const PROFILE: &str = "Standpipe:Profile:SNIA:";
 const SOFTWARE: &str = "Standpipe:SoftwareIdentity:gateway";
 
-static PROFILES: [Profile; 8] = [
+static PROFILES: [Profile; 9] = [
     Profile {
         name: "SMI-S",
         place: Place::Specification,
@@ -74,6 +74,12 @@ static PROFILES: [Profile; 8] = [
         name: "Job Control",
         place: Place::ComponentOf("Array"),
         central: super::jobs::list,
+    },
+    Profile {
+        // The thin pools, and the volume groups that they are made in.
+        name: "Thin Provisioning",
+        place: Place::ComponentOf("Array"),
+        central: pools::list,
     },
 ];
 
@@ -204,7 +210,12 @@ pub(super) fn conforms_to(_view: &View, element: &Element) -> Vec<Element> {
     match element {
         Element::System => named("Array"),
         Element::ObjectManager => named("Server"),
-        Element::PrimordialPool | Element::Pool(_) => named("Block Services"),
+        Element::PrimordialPool => named("Block Services"),
+        Element::Pool(_) => {
+            let mut standards: Vec<_> = named("Block Services");
+            standards.extend(named("Thin Provisioning"));
+            standards
+        }
         Element::MaskingService => named("Group Masking and Mapping"),
         Element::IscsiCapabilities => named("iSCSI Target Ports"),
         Element::Job(_) => named("Job Control"),

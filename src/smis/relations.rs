@@ -36,6 +36,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         system::add,
         block::add,
         extents::add,
+        settings::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -59,4 +60,5 @@ mod masking;
 mod ports;
 mod registration;
 mod server;
+mod settings;
 mod system;

@@ -5,7 +5,7 @@ use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::keys::SYSTEM_CLASS;
-use super::status::{health_state, operational_status, status_descriptions, worst};
+use super::status::{health_state, operational_status, worst};
 use super::view::View;
 
 pub(super) fn path_keys(
@@ -67,7 +67,12 @@ pub(super) fn fill(
         .set_with(P::IdentifyingDescriptions, || identifiers(view).1)
         .set(P::OperationalStatus, [operational_status(&health)])
         .set(P::HealthState, health_state(&health))
-        .set_with(P::StatusDescriptions, || status_descriptions(&health))
+        .set_with(P::StatusDescriptions, || match &health {
+            crate::array::Health::Ok => None,
+            crate::array::Health::Degraded(why)
+            | crate::array::Health::Failed(why)
+            | crate::array::Health::Unknown(why) => Some([why.clone()]),
+        })
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
         .set(P::Dedicated, [3u16, 15])

@@ -548,7 +548,7 @@ fn settings_are_kept_and_checked() {
         id: SettingId::new(),
         name: "gold".into(),
         pool: Some(pool_id()),
-        is_default: false,
+        lasting: false,
         survives: all.survives,
         copies: all.copies,
         stripe_length: all.stripe_length,
