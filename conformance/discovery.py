@@ -12,6 +12,7 @@ OFFERED = {
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
+    "Thin Provisioning": "CIM_StoragePool",
 }
 
 SNIA = 11
