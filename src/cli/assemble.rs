@@ -26,12 +26,18 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(15);
 /// The name space in which system names are derived from machine identities.
 const SYSTEMS: Uuid = Uuid::from_u128(0x1c0f_5f0e_7d35_5d3c_8b44_19a6_60d2_7e8b);
 
+/// How many disks of a demo are free for pools, and the bytes of each.
+const FREE_DISKS: (u32, u64) = (4, 4 << 40);
+
 /// The service that the listeners call.
 pub(super) type Service = Cimom<Gateway>;
 
 /// The simulated array of a demo.
 pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
-    let mut machine = SimEngine::builder().volumes(array.volumes.into());
+    let (disks, size) = FREE_DISKS;
+    let mut machine = SimEngine::builder()
+        .volumes(array.volumes.into())
+        .spare_disks(disks, size);
     let store = match array.state {
         Some(directory) => {
             std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;
