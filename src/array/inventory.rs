@@ -11,7 +11,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use super::change::Change;
 use super::engine::{Facts, ForeignMap, GroupFacts};
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
 use super::job::{Element, Job};
 use super::model::{
@@ -147,6 +147,7 @@ pub struct Inventory {
     disk_disks: Index<DiskId, DiskId>,
     pool_settings: Index<Option<PoolId>, SettingId>,
     name_volumes: Index<String, VolumeId>,
+    naa_volumes: Index<Naa, VolumeId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -248,6 +249,14 @@ impl Inventory {
     pub fn volumes_named(&self, name: &str) -> impl Iterator<Item = &Arc<Volume>> {
         self.name_volumes
             .of(&name.to_owned())
+            .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The volumes that hosts see under that identifier; more than one only where one is a copy
+    /// of the other.
+    pub fn volumes_seen_as(&self, naa: Naa) -> impl Iterator<Item = &Arc<Volume>> {
+        self.naa_volumes
+            .of(&naa)
             .filter_map(|id| self.volumes.get(id))
     }
 
@@ -498,6 +507,7 @@ impl Inventory {
             .set(volume.pool.clone(), id.clone(), related);
         self.name_volumes
             .set(volume.name.clone(), id.clone(), related);
+        self.naa_volumes.set(volume.naa, id.clone(), related);
         for disk in disks_of(&volume.pieces) {
             self.disk_volumes.set(disk.clone(), id.clone(), related);
         }

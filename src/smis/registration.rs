@@ -34,7 +34,7 @@ const VERSION: &str = "1.6.1";
 const PROFILE: &str = "Standpipe:Profile:SNIA:";
 const SOFTWARE: &str = "Standpipe:SoftwareIdentity:gateway";
 
-static PROFILES: [Profile; 8] = [
+static PROFILES: [Profile; 9] = [
     Profile {
         name: "SMI-S",
         place: Place::Specification,
@@ -59,6 +59,11 @@ static PROFILES: [Profile; 8] = [
         name: "Block Services",
         place: Place::ComponentOf("Array"),
         central: all_pools,
+    },
+    Profile {
+        name: "Masking and Mapping",
+        place: Place::ComponentOf("Array"),
+        central: |_| vec![Element::MaskingService],
     },
     Profile {
         name: "Group Masking and Mapping",
@@ -205,7 +210,11 @@ pub(super) fn conforms_to(_view: &View, element: &Element) -> Vec<Element> {
         Element::System => named("Array"),
         Element::ObjectManager => named("Server"),
         Element::PrimordialPool | Element::Pool(_) => named("Block Services"),
-        Element::MaskingService => named("Group Masking and Mapping"),
+        Element::MaskingService => {
+            let mut standards: Vec<_> = named("Masking and Mapping");
+            standards.extend(named("Group Masking and Mapping"));
+            standards
+        }
         Element::IscsiCapabilities => named("iSCSI Target Ports"),
         Element::Job(_) => named("Job Control"),
         Element::Profile(_) => {
