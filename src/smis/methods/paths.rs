@@ -184,10 +184,10 @@ fn creation(
 /// The port that an object path in text form names.
 fn port_at(view: &View, text: &Text) -> Result<PortId, CimError> {
     let path = ObjectPath::parse(text).map(|path| View::catalog().canonical(&path, ARRAY));
-    match path.map(|path| view.resolve(&path)).transpose()? {
+    match path.and_then(|path| view.resolve(&path).ok()) {
         Some(Element::Endpoint(id)) => Ok(id),
         _ => Err(CimError::invalid_parameter(format!(
-            "Ports: '{}' is not the object path of an iSCSIProtocolEndpoint",
+            "Ports: '{}' is not the object path of an iSCSIProtocolEndpoint of this array",
             shown(text)
         ))),
     }
