@@ -203,7 +203,8 @@ pub enum Step {
         job: JobId,
     },
     /// Removes a group without force that bears the owner's mark and the mark of `job` and has no
-    /// volumes of anybody; its disks are free afterwards. Nothing if it is gone.
+    /// volumes of anybody; its disks are free afterwards. Nothing if it is gone. One that is named as
+    /// made and lacks the mark of `job` is not the one that the job made, which is gone then.
     RemoveGroup {
         /// Which.
         group: VolumeGroup,
@@ -224,7 +225,8 @@ pub enum Step {
         /// The disks.
         disks: Vec<DiskId>,
     },
-    /// Takes the missing disks from a group that nothing lies on any more, if any.
+    /// Takes the missing disks from a group that nothing lies on any more, if any. One on which
+    /// something lies stays.
     DropMissing {
         /// Which.
         group: PoolId,

@@ -54,6 +54,14 @@ impl<C: TypedClass> Builder<C> {
         self
     }
 
+    /// Sets a property to a value that may not be known; if it is not, the property is left out.
+    pub fn set_some<T, K, V: Fits<T>>(self, property: Prop<C, T, K>, value: Option<V>) -> Self {
+        match value {
+            Some(value) => self.set(property, value),
+            None => self,
+        }
+    }
+
     /// Sets a property to NULL.
     pub fn null<T, K>(mut self, property: Prop<C, T, K>) -> Self {
         if self.wanted.has(property) {

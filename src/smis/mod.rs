@@ -4,27 +4,32 @@
 //! the broker works from; `methods` turns calls into commands of the array. Nothing here runs a
 //! command or reads a device.
 
+mod access;
 mod catalog;
+mod controllers;
 mod element;
+mod health;
 mod jobs;
 mod keys;
 mod masking;
 mod methods;
 mod outcome;
+mod physical;
 mod pools;
 mod ports;
 mod registration;
 mod relations;
 mod server;
 mod services;
+mod software;
 mod status;
 mod system;
 mod view;
 mod volumes;
 
-pub use element::{Element, Scope, Tag};
+pub use element::{Element, Program, Scope, Tag};
 pub use methods::Gateway;
-pub use view::{Server, View};
+pub use view::{Machine, Server, View};
 
 use crate::broker::Namespace;
 

@@ -7,7 +7,7 @@ use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::{Element, Scope};
-use super::status::{health_state, operational_status, worst};
+use super::status::{set_health, worst};
 use super::view::View;
 
 const POOL: &str = "Standpipe:Pool:";
@@ -65,14 +65,13 @@ pub(super) fn fill(
     let Some(pool) = pool_of(view, element) else {
         return out;
     };
+    let out = set_health!(out, P, &pool.health);
     out.set(P::PoolID, pool.id.as_str())
         .set(P::ElementName, pool.name.as_str())
         .set(P::Name, pool.name.as_str())
         .set(P::Primordial, false)
         .set(P::TotalManagedSpace, pool.size)
         .set(P::RemainingManagedSpace, pool.free)
-        .set(P::OperationalStatus, [operational_status(&pool.health)])
-        .set(P::HealthState, health_state(&pool.health))
         .set(P::Usage, 2u16)
         .set(P::ElementsShareSpace, false)
 }
@@ -97,14 +96,13 @@ pub(super) fn fill_primordial(
         .map(|pool| taken_from_disks(view, pool))
         .sum();
     let health = worst(view.inventory.disks().map(|disk| &disk.health));
+    let out = set_health!(out, P, &health);
     out.set(P::PoolID, "primordial")
         .set(P::ElementName, "All disks")
         .set(P::Name, "All disks")
         .set(P::Primordial, true)
         .set(P::TotalManagedSpace, total)
         .set(P::RemainingManagedSpace, total.saturating_sub(taken))
-        .set(P::OperationalStatus, [operational_status(&health)])
-        .set(P::HealthState, health_state(&health))
         .set(P::Usage, 2u16)
 }
 

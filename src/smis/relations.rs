@@ -38,6 +38,11 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         masking::add,
         ports::add,
         jobs::add,
+        physical::add,
+        software::add,
+        access::add,
+        controllers::add,
+        health::add,
     ];
     tables
         .into_iter()
@@ -51,10 +56,15 @@ macro_rules! to {
     };
 }
 
+mod access;
 mod block;
+mod controllers;
+mod health;
 mod jobs;
 mod masking;
+mod physical;
 mod ports;
 mod registration;
 mod server;
+mod software;
 mod system;

@@ -22,14 +22,39 @@ pub(super) fn health_state(health: &Health) -> u16 {
     }
 }
 
-/// The worst of several.
-pub(super) fn worst<'a>(all: impl IntoIterator<Item = &'a Health>) -> Health {
-    let rank = |health: &Health| match health {
+/// `StatusDescriptions`: what is wrong, as one sentence; nothing where all is well.
+pub(super) fn status_descriptions(health: &Health) -> Option<[String; 1]> {
+    match health {
+        Health::Ok => None,
+        Health::Degraded(why) | Health::Failed(why) | Health::Unknown(why) => Some([why.clone()]),
+    }
+}
+
+/// Sets every property that tells a health, of whatever class.
+macro_rules! set_health {
+    ($out:expr, $class:ident, $health:expr) => {{
+        use $crate::smis::status::{health_state, operational_status, status_descriptions};
+        let health: &$crate::array::Health = $health;
+        $out.set($class::OperationalStatus, [operational_status(health)])
+            .set($class::HealthState, health_state(health))
+            .set_some($class::StatusDescriptions, status_descriptions(health))
+    }};
+}
+
+pub(super) use set_health;
+
+/// How bad it is, compared with others.
+pub(super) fn rank(health: &Health) -> u8 {
+    match health {
         Health::Ok => 0,
         Health::Unknown(_) => 1,
         Health::Degraded(_) => 2,
         Health::Failed(_) => 3,
-    };
+    }
+}
+
+/// The worst of several.
+pub(super) fn worst<'a>(all: impl IntoIterator<Item = &'a Health>) -> Health {
     all.into_iter()
         .max_by_key(|health| rank(health))
         .cloned()

@@ -8,7 +8,7 @@ use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::keys::array_keys;
-use super::status::{health_state, operational_status};
+use super::status::set_health;
 use super::view::View;
 
 /// Bytes of the blocks that volumes are counted in.
@@ -68,14 +68,13 @@ pub(super) fn fill(
     };
     let blocks = volume.size / BLOCK;
     let own = volume.owner == Owner::Array;
+    let out = set_health!(out, P, &volume.health);
     out.set_with(P::Name, || volume.naa.to_string())
         .set(P::NameFormat, 9u16)
         .set(P::NameNamespace, 2u16)
         .set_with(P::OtherIdentifyingInfo, || [volume.naa.to_string()])
         .set(P::IdentifyingDescriptions, ["NAA;VPD83Type3"])
         .set(P::ElementName, volume.name.as_str())
-        .set(P::OperationalStatus, [operational_status(&volume.health)])
-        .set(P::HealthState, health_state(&volume.health))
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
         .set(P::ExtentStatus, [17u16])

@@ -1,11 +1,13 @@
 //! What the cases do over and over: steps in short form, and looks at what came of them.
 
 use standpipe::array::{
-    Facts, InitiatorName, JobId, Kind, Map, Place, Pool, Progress, Step, Subject, Unwatched,
-    Volume, VolumeId,
+    Disk, DiskId, Facts, InitiatorName, JobId, Kind, Layout, Map, Place, Pool, PoolId, Progress,
+    Step, Subject, Unwatched, Volume, VolumeGroup, VolumeId,
 };
 
-use super::Rig;
+use std::collections::BTreeMap;
+
+use super::{Rig, Vg};
 
 /// The device name of the volume that a job makes.
 pub fn device(job: JobId) -> String {
@@ -62,14 +64,14 @@ pub fn apply(rig: &dyn Rig, step: &Step) {
 /// Takes a step that must be refused by that kind, with a sentence, and change nothing.
 #[track_caller]
 pub fn refused(rig: &dyn Rig, step: &Step, kind: Kind) {
-    let before = (scan(rig), rig.lvs());
+    let before = seen(rig);
     let Err(error) = rig.engine().apply(step, &Unwatched) else {
         panic!("{step:?} was not refused");
     };
     assert_eq!(error.kind, kind, "{step:?}: {error}");
     assert!(error.message.len() > 20, "no sentence: {error}");
     assert_eq!(
-        (scan(rig), rig.lvs()),
+        seen(rig),
         before,
         "{step:?} was refused and yet changed something"
     );
@@ -78,15 +80,27 @@ pub fn refused(rig: &dyn Rig, step: &Step, kind: Kind) {
 /// Takes a step that must succeed and change nothing.
 #[track_caller]
 pub fn idle(rig: &dyn Rig, step: &Step) {
-    let before = (scan(rig), rig.lvs());
+    let before = seen(rig);
     apply(rig, step);
-    assert_eq!((scan(rig), rig.lvs()), before, "{step:?} changed something");
+    assert_eq!(seen(rig), before, "{step:?} changed something");
+}
+
+/// Everything that the engine and LVM's own commands say of the pools.
+type Seen = (
+    Facts,
+    BTreeMap<PoolId, Vg>,
+    BTreeMap<VolumeId, (String, u64)>,
+);
+
+fn seen(rig: &dyn Rig) -> Seen {
+    (scan(rig), rig.vgs(), rig.lvs())
 }
 
 /// A look at everything, in an order that can be compared.
 #[track_caller]
 pub fn scan(rig: &dyn Rig) -> Facts {
     let mut facts = rig.engine().scan().expect("a scan");
+    facts.pools.sort_by(|a, b| a.id.cmp(&b.id));
     facts.volumes.sort_by(|a, b| a.id.cmp(&b.id));
     facts.disks.sort_by(|a, b| a.id.cmp(&b.id));
     facts.maps.sort();
@@ -100,6 +114,137 @@ pub fn pool(rig: &dyn Rig) -> Pool {
         .scan_group(&rig.pool())
         .expect("the pool")
         .group
+}
+
+/// Any pool as it is now; `None` where it is not seen.
+pub fn pool_now(rig: &dyn Rig, id: &PoolId) -> Option<Pool> {
+    let mut pools = scan(rig).pools.into_iter();
+    pools.find(|pool| pool.id == *id)
+}
+
+/// A disk as it is now; `None` where it is not seen.
+pub fn disk(rig: &dyn Rig, id: &DiskId) -> Option<Disk> {
+    let mut disks = scan(rig).disks.into_iter();
+    disks.find(|disk| disk.id == *id)
+}
+
+/// The name that LVM has for a disk.
+#[track_caller]
+pub fn disk_device(rig: &dyn Rig, id: &DiskId) -> String {
+    disk(rig, id).expect("a disk").device
+}
+
+/// The device name of the group that a job makes.
+pub fn group_device(job: JobId) -> String {
+    format!("sp{}", &job.hex()[..12])
+}
+
+/// The step that makes a group.
+pub fn create_group(job: JobId, name: &str, disks: &[DiskId]) -> Step {
+    Step::CreateGroup {
+        device: group_device(job),
+        name: name.to_owned(),
+        disks: disks.to_vec(),
+        job,
+    }
+}
+
+/// The group that a job makes.
+pub fn made_group(job: JobId) -> VolumeGroup {
+    VolumeGroup::Made(group_device(job))
+}
+
+/// Makes a finished group; returns it as scanned.
+pub fn finished_group(rig: &dyn Rig, name: &str, disks: &[DiskId]) -> Pool {
+    let job = JobId::new();
+    apply(rig, &create_group(job, name, disks));
+    let group = made_group(job);
+    apply(rig, &Step::UnmarkGroup { group, job });
+    let mut pools = scan(rig).pools.into_iter();
+    pools
+        .find(|pool| pool.device == group_device(job))
+        .expect("the group that was made")
+}
+
+/// A finished group of all spare disks.
+pub fn wide_group(rig: &dyn Rig) -> Pool {
+    let disks = rig.spare_disks();
+    assert_eq!(disks.len(), 5, "the rig has five spare disks");
+    finished_group(rig, "wide", &disks)
+}
+
+/// The layouts that five disks can have.
+pub const LAYOUTS: [Layout; 6] = [
+    Layout::Striped { stripes: 2 },
+    Layout::Striped { stripes: 3 },
+    Layout::Mirrored { copies: 2 },
+    Layout::MirroredStripes { stripes: 2 },
+    Layout::Parity {
+        stripes: 2,
+        parity: 1,
+    },
+    Layout::Parity {
+        stripes: 3,
+        parity: 2,
+    },
+];
+
+/// A place of that layout on the last disks of a group, so that the first ones stay free.
+pub fn on_last(group: &Pool, layout: Layout) -> Place {
+    let legs = group.disks.iter().rev().take(layout.legs().into());
+    Place::Disks {
+        layout,
+        legs: legs.cloned().collect(),
+    }
+}
+
+/// A linear place on that disk.
+pub fn on_disk(disk: &DiskId) -> Place {
+    Place::Disks {
+        layout: Layout::Linear,
+        legs: vec![disk.clone()],
+    }
+}
+
+/// All steps that make a finished volume at a place, as the planner has them.
+pub fn creation_at(group: &Pool, job: JobId, extents: u64, place: &Place) -> Vec<Step> {
+    let volume = Subject::Made(group.group().clone(), device(job));
+    let mut steps = vec![Step::Create {
+        group: group.group().clone(),
+        device: device(job),
+        name: "placed".to_owned(),
+        size: extents * group.extent,
+        place: place.clone(),
+        job,
+    }];
+    if !matches!(place, Place::Thin(_)) {
+        steps.push(Step::Zero {
+            volume: volume.clone(),
+            job,
+        });
+    }
+    steps.push(Step::Sync {
+        volume: volume.clone(),
+    });
+    steps.push(Step::Unmark { volume, job });
+    steps
+}
+
+/// Makes a finished volume at a place; returns it as scanned.
+pub fn finished_at(rig: &dyn Rig, group: &Pool, extents: u64, place: &Place) -> Volume {
+    let job = JobId::new();
+    for step in creation_at(group, job, extents, place) {
+        apply(rig, &step);
+    }
+    by_device(rig, &device(job)).expect("the volume that was made")
+}
+
+/// Shows a volume to host `a` and writes one byte all over it.
+pub fn written(rig: &dyn Rig, volume: &Volume, lun: u16, byte: u8) -> Map {
+    let shown = map(rig, &volume.id, &host("a"), lun);
+    apply(rig, &Step::Map(shown.clone()));
+    assert!(rig.writes(&host("a"), lun, 0..volume.size, byte));
+    shown
 }
 
 /// Bytes of one extent.

@@ -1,7 +1,7 @@
 //! Crashes: a plan is cut between any two steps, the machine restarts, and what was begun can be
 //! completed or undone.
 
-use standpipe::array::{Facts, JobId, Step, Subject};
+use standpipe::array::{Facts, JobId, Layout, Place, Step, Subject, VolumeGroup};
 
 use super::Rig;
 use super::bench::*;
@@ -199,4 +199,60 @@ pub fn every_change_moves_the_fingerprint(rig: &mut dyn Rig) {
     moved(rig, "map");
     apply(rig, &Step::Unmap(map(rig, &id, &host("a"), 1)));
     moved(rig, "unmap");
+}
+
+pub fn pools_legs_and_thin_volumes_are_the_same_after_a_reboot(rig: &mut dyn Rig) {
+    let group = wide_group(rig);
+    let layout = Layout::Parity {
+        stripes: 2,
+        parity: 1,
+    };
+    let raid = finished_at(rig, &group, 4, &on_last(&group, layout));
+    let job = JobId::new();
+    let create = Step::CreateThinPool {
+        group: group.id.clone(),
+        device: device(job),
+        name: "thin".to_owned(),
+        size: 8 * group.extent,
+        metadata: group.extent,
+        job,
+    };
+    apply(rig, &create);
+    let volume = Subject::Made(group.id.clone(), device(job));
+    apply(rig, &Step::Unmark { volume, job });
+    let facts = rig.engine().scan_group(&group.id).expect("the group");
+    let place = Place::Thin(facts.thin_pools[0].id.clone());
+    let thin = finished_at(rig, &group, 20, &place);
+    let extent = group.extent;
+    let maps = [
+        map(rig, &raid.id, &host("a"), 1),
+        map(rig, &thin.id, &host("a"), 2),
+    ];
+    for map in &maps {
+        apply(rig, &Step::Map(map.clone()));
+    }
+    assert!(rig.writes(&host("a"), 1, extent..2 * extent, 0x71));
+    assert!(rig.writes(&host("a"), 2, 10 * extent..12 * extent, 0x72));
+    let facts = lasting(rig);
+
+    rig.reboot();
+    rig.engine()
+        .manage(&[VolumeGroup::Known(group.id)])
+        .expect("the groups are listed");
+    rig.engine().converge(&maps).expect("converged");
+    assert_eq!(lasting(rig), facts);
+    assert_eq!(rig.thin_used(&thin.id), 2 * extent);
+    let a = host("a");
+    assert!(rig.reads(&a, 1, extent..2 * extent, 0x71));
+    assert!(rig.reads(&a, 1, 2 * extent..4 * extent, 0));
+    assert!(rig.reads(&a, 2, 10 * extent..12 * extent, 0x72));
+    assert!(rig.reads(&a, 2, 12 * extent..20 * extent, 0));
+    // New volumes take nothing that is taken.
+    finished_at(rig, &facts_group(rig, &raid.pool), 4, &Place::ANYWHERE);
+    assert!(rig.reads(&a, 1, extent..2 * extent, 0x71));
+    assert!(rig.reads(&a, 2, 10 * extent..12 * extent, 0x72));
+}
+
+fn facts_group(rig: &dyn Rig, id: &standpipe::array::PoolId) -> standpipe::array::Pool {
+    rig.engine().scan_group(id).expect("the group").group
 }

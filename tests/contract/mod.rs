@@ -11,22 +11,28 @@
 //! | the device name of another volume | `AlreadyExists` |
 //! | more than is free | `NoSpace`, with the largest size |
 //! | a size of 0 or of broken extents, a bad name, a LUN number above 255 | `InvalidArgument` |
-//! | a foreign volume | `AccessDenied` |
+//! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
+//! | a foreign volume or pool | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
 //! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
+//! | a disk that is not free, a pool that is not empty | `InUse` |
 //! | a LUN number that is taken | `InUse` |
 //! | a pool that lacks a disk; a cancelled step | `Unavailable` |
 //! | a machine that does not answer | `Timeout` |
 
 mod bench;
 mod crashes;
+mod disks;
 mod growth;
 mod maps;
+mod pools;
+mod raid;
 mod rig;
 mod sim;
+mod thin;
 mod volumes;
 
-pub use rig::Rig;
+pub use rig::{Rig, Vg};
 
 /// One case.
 pub type Case = fn(&mut dyn Rig);
@@ -100,5 +106,45 @@ cases! {
         a_removal_cut_anywhere_can_be_completed
         everything_is_the_same_after_a_reboot
         ports_are_closed_until_converged
-        every_change_moves_the_fingerprint;
+        every_change_moves_the_fingerprint
+        pools_legs_and_thin_volumes_are_the_same_after_a_reboot;
+    pools:
+        a_group_is_made_from_free_disks
+        an_impossible_group_is_refused
+        a_group_is_managed_after_a_reboot_only_when_it_is_named
+        a_group_that_is_taken_back_leaves_nothing
+        undoing_a_group_that_was_not_made_leaves_others_alone
+        only_a_marked_empty_group_is_removed
+        a_group_of_somebody_else_is_not_renamed_or_removed
+        a_group_grows_and_shrinks_by_disks
+        a_disk_that_is_used_stays
+        a_pool_is_renamed
+        a_group_that_is_gone_is_not_found
+        every_change_of_a_group_moves_the_fingerprint;
+    raid:
+        every_leg_lies_on_a_disk_of_its_own
+        a_new_volume_holds_zeros_and_then_what_is_written
+        an_impossible_layout_is_refused
+        growth_keeps_data_and_legs_and_adds_zeros
+        a_reserve_on_other_disks_is_refused
+        coming_into_step_reports_progress_and_can_be_cancelled
+        a_volume_shrinks_and_keeps_its_beginning
+        a_volume_that_is_used_does_not_shrink;
+    thin:
+        a_thin_pool_takes_its_room_and_gives_it_back
+        an_impossible_thin_pool_is_refused
+        only_a_marked_unused_thin_pool_is_removed
+        a_thin_volume_takes_what_is_written
+        a_thin_volume_grows
+        a_removed_thin_volume_gives_its_room_back
+        a_full_thin_pool_heals_when_it_grows
+        a_thin_pool_grows_within_its_group
+        a_thin_pool_is_renamed;
+    disks:
+        every_disk_is_listed_with_its_use
+        a_missing_disk_touches_what_lies_on_it
+        a_group_without_one_of_its_disks_is_not_changed
+        a_repair_restores_redundancy
+        an_impossible_repair_is_refused
+        nothing_missing_is_nothing_to_repair;
 }

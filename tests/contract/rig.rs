@@ -1,13 +1,31 @@
 //! What the suite needs from a machine under test, in words of those who can look at one: an
 //! administrator at its console and an initiator on its network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use standpipe::array::{Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{DiskId, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
+
+/// A volume group as `vgs` and `pvs` list it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vg {
+    /// Its name (`vg_name`).
+    pub device: String,
+    /// The devices of its physical volumes (`pv_name`); missing ones are left out.
+    pub disks: BTreeSet<String>,
+}
 
 /// A machine with one pool of at least 32 extents that no volume lies in, on disks full of old
-/// data, and one target port that the engine has just converged to show nothing.
+/// data, and one target port that the engine has just converged to show nothing. The engine is
+/// configured with this pool and no other.
+///
+/// Beside it lie five disks that nothing uses and nothing is written on that LVM or a file system
+/// would know, each with room for at least 70 extents of 4 MiB, full of old data otherwise; and
+/// one that carries a file system of somebody.
+///
+/// Disks are compared by their devices ([`Disk::device`](standpipe::array::Disk::device)), which
+/// is what LVM's reports name. `Vec`s of legs are in LVM's order: `_rimage_0` or the first stripe
+/// first.
 ///
 /// Each case gets a rig of its own (or one that was cleaned). The methods without a default are
 /// required; those with one let a rig say that it cannot do such a thing, and the case then ends.
@@ -30,7 +48,30 @@ pub trait Rig {
     fn reboot(&mut self);
 
     /// What `lvs` lists in the pool: UUID → device name and bytes.
-    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)>;
+    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
+        self.lvs_in(&self.pool())
+    }
+
+    /// What `lvs` lists in a volume group, thin pools included, internal parts not: UUID → device
+    /// name and bytes.
+    fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)>;
+
+    /// Every volume group of the machine, whoever made it and manages it, by UUID.
+    fn vgs(&self) -> BTreeMap<PoolId, Vg>;
+
+    /// The five disks that pools can be made from. The same ones in the same order in every call,
+    /// whatever was made of them since.
+    fn spare_disks(&self) -> Vec<DiskId>;
+
+    /// The disk that carries somebody's file system.
+    fn dirty_disk(&self) -> DiskId;
+
+    /// Where each leg of a volume lies by LVM's own report, without its metadata: device → bytes
+    /// (`lvs -a -o lv_name,seg_pe_ranges`). One leg for a linear one.
+    fn legs(&self, volume: &VolumeId) -> Vec<BTreeMap<String, u64>>;
+
+    /// Bytes of its pool that a thin volume has been given (`dmsetup status`: mapped sectors).
+    fn thin_used(&self, volume: &VolumeId) -> u64;
 
     /// What the initiator finds on the port: LUN → identifier of INQUIRY page 0x83 (`iscsi-inq`),
     /// the target's own LUN 0 left out; `None` when it cannot log in.
@@ -48,7 +89,12 @@ pub trait Rig {
     fn writes(&self, initiator: &InitiatorName, lun: u16, range: Range<u64>, byte: u8) -> bool;
 
     /// Somebody makes a logical volume of his own in the pool (`lvcreate -n DEVICE -L SIZEb`).
-    fn lvcreate(&self, device: &str, size: u64) -> VolumeId;
+    fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
+        self.lvcreate_in(&self.pool(), device, size)
+    }
+
+    /// The same in any group.
+    fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId;
 
     /// Somebody opens a volume (a mount, a program), or closes it again.
     fn hold(&self, volume: &VolumeId, open: bool);
@@ -69,6 +115,25 @@ pub trait Rig {
 
     /// Lets a disk of the pool fail; whether the rig can.
     fn fail_disk(&self) -> bool {
+        false
+    }
+
+    /// Takes a disk away, as when it is pulled: reads and writes fail at once, and LVM lists its
+    /// physical volume as missing; whether the rig can. The rig brings it back at the end.
+    fn take_away(&self, _disk: &DiskId) -> bool {
+        false
+    }
+
+    /// Puts a disk back that was taken away, with what was on it. Volumes that lay on it without
+    /// redundancy can be read again.
+    fn bring_back(&self, _disk: &DiskId) {}
+
+    /// Wipes what a disk carries, so that it is a spare one again (`wipefs -a`).
+    fn wipe(&self, _disk: &DiskId) {}
+
+    /// Makes the synchronisation of legs take minutes (`dev.raid.speed_limit_max`), or go as fast
+    /// as it can again; whether the rig can. It is fast in the beginning.
+    fn slow_sync(&self, _slow: bool) -> bool {
         false
     }
 }

@@ -4,17 +4,21 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use standpipe::array::{Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{
+    DiskId, DiskUsage, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
+};
 use standpipe::engine::sim::{Clock, Content, EXTENT, Hang, SimEngine};
 use tempfile::TempDir;
 
-use super::rig::Rig;
+use super::rig::{Rig, Vg};
 
-/// A modelled machine with one pool of two disks.
+/// A modelled machine with one pool of two disks, five spare ones and one of somebody.
 pub struct SimRig {
     engine: Option<SimEngine>,
     hang: RefCell<Option<Hang>>,
     directory: TempDir,
+    spares: Vec<DiskId>,
+    dirty: DiskId,
 }
 
 impl SimRig {
@@ -23,7 +27,17 @@ impl SimRig {
         let directory = TempDir::new().expect("a temporary directory");
         let engine = start(&directory);
         engine.converge(&[]).expect("nothing to show");
+        let disks = engine.scan().expect("a scan").disks;
+        let of_usage = |like: fn(&DiskUsage) -> bool| {
+            let mut found: Vec<_> = disks.iter().filter(|disk| like(&disk.usage)).collect();
+            found.sort_by(|a, b| a.device.cmp(&b.device));
+            found.into_iter().map(|disk| disk.id.clone())
+        };
+        let spares = of_usage(|usage| *usage == DiskUsage::Free).collect();
+        let dirty = of_usage(|usage| matches!(usage, DiskUsage::Taken(_))).next();
         Self {
+            spares,
+            dirty: dirty.expect("a disk with a file system"),
             engine: Some(engine),
             hang: RefCell::default(),
             directory,
@@ -41,6 +55,8 @@ fn start(directory: &TempDir) -> SimEngine {
     // Two disks of 40 extents: a volume of more lies on both.
     SimEngine::builder()
         .pool("vg0", 2, 41 * EXTENT)
+        .spare_disks(5, 75 * EXTENT)
+        .dirty_disks(1, 75 * EXTENT)
         .clock(Clock::instant())
         .state(directory.path())
         .build()
@@ -72,10 +88,31 @@ impl Rig for SimRig {
         self.engine = Some(start(&self.directory));
     }
 
-    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
-        let facts = self.sim().scan().expect("a scan");
-        let listed = facts.volumes.into_iter();
-        listed.map(|lv| (lv.id, (lv.device, lv.size))).collect()
+    fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
+        self.sim().lvs(group)
+    }
+
+    fn vgs(&self) -> BTreeMap<PoolId, Vg> {
+        let listed = self.sim().vgs().into_iter();
+        listed
+            .map(|(id, (device, disks))| (id, Vg { device, disks }))
+            .collect()
+    }
+
+    fn spare_disks(&self) -> Vec<DiskId> {
+        self.spares.clone()
+    }
+
+    fn dirty_disk(&self) -> DiskId {
+        self.dirty.clone()
+    }
+
+    fn legs(&self, volume: &VolumeId) -> Vec<BTreeMap<String, u64>> {
+        self.sim().legs(volume)
+    }
+
+    fn thin_used(&self, volume: &VolumeId) -> u64 {
+        self.sim().thin_used(volume)
     }
 
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
@@ -103,9 +140,9 @@ impl Rig for SimRig {
             .write_as(initiator, &self.port(), lun, range, byte)
     }
 
-    fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
+    fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId {
         self.sim()
-            .lvcreate(&self.pool(), device, size)
+            .lvcreate(group, device, size)
             .expect("room for it")
     }
 
@@ -136,7 +173,24 @@ impl Rig for SimRig {
     }
 
     fn fail_disk(&self) -> bool {
-        let disks = self.sim().scan().expect("a scan").disks;
-        self.sim().fail_disk(&disks[0].id, true)
+        let disks = self.sim().scan().expect("a scan").pools[0].disks.clone();
+        self.sim().fail_disk(&disks[0], true)
+    }
+
+    fn take_away(&self, disk: &DiskId) -> bool {
+        self.sim().pull_disk(disk, true)
+    }
+
+    fn bring_back(&self, disk: &DiskId) {
+        self.sim().pull_disk(disk, false);
+    }
+
+    fn wipe(&self, disk: &DiskId) {
+        self.sim().wipe_disk(disk).expect("it belongs to no pool");
+    }
+
+    fn slow_sync(&self, _slow: bool) -> bool {
+        // Nobody waits for its clock, and without anybody who waits it stands still.
+        true
     }
 }

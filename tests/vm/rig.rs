@@ -3,15 +3,17 @@
 //!
 //! One volume group `vg0` serves all cases; each starts on a cleaned machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output};
 
-use standpipe::array::{Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{
+    DiskId, DiskUsage, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId,
+};
 use standpipe::engine::linux::{LinuxEngine, Settings, TargetSettings};
 
-use crate::contract::{CASES, Rig};
+use crate::contract::{CASES, Rig, Vg};
 
 const IQN: &str = "iqn.2026-11.example.array:contract";
 const PORTAL: &str = "127.0.0.1:3260";
@@ -192,8 +194,10 @@ impl Rig for LinuxRig {
         self.engine = Some(start());
     }
 
-    fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
-        let listed = sh("lvs --noheadings --units b --nosuffix -o lv_uuid,lv_name,lv_size vg0");
+    fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
+        let listed = sh(&format!(
+            "lvs --noheadings --units b --nosuffix -o lv_uuid,lv_name,lv_size -S vg_uuid={group}"
+        ));
         let rows = listed
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -205,6 +209,87 @@ impl Rig for LinuxRig {
                 )
             })
             .collect()
+    }
+
+    fn vgs(&self) -> BTreeMap<PoolId, Vg> {
+        let listed = sh("vgs --noheadings -o vg_uuid,vg_name,pv_name");
+        let mut groups = BTreeMap::new();
+        for line in listed.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [id, device, disk] = words[..] else {
+                continue;
+            };
+            let group = groups.entry(PoolId::from(id)).or_insert_with(|| Vg {
+                device: device.to_owned(),
+                disks: BTreeSet::new(),
+            });
+            if disk.starts_with('/') {
+                group.disks.insert(disk.to_owned());
+            }
+        }
+        groups
+    }
+
+    /// Every disk outside the pool that is not somebody else's.
+    fn spare_disks(&self) -> Vec<DiskId> {
+        let pool = self.pool();
+        let mut disks = self.linux().scan().expect("a scan").disks;
+        disks.retain(|disk| !matches!(disk.usage, DiskUsage::Taken(_)));
+        disks.retain(|disk| disk.pool() != Some(&pool));
+        disks.sort_by(|a, b| a.device.cmp(&b.device));
+        disks.into_iter().map(|disk| disk.id).collect()
+    }
+
+    fn dirty_disk(&self) -> DiskId {
+        let mut disks = self.linux().scan().expect("a scan").disks.into_iter();
+        let dirty = disks.find(|disk| matches!(disk.usage, DiskUsage::Taken(_)));
+        dirty.expect("a disk with a file system").id
+    }
+
+    fn legs(&self, volume: &VolumeId) -> Vec<BTreeMap<String, u64>> {
+        let place = sh(&format!(
+            "lvs --noheadings --separator / -o vg_name,lv_name -S lv_uuid={volume}"
+        ));
+        let (group, name) = place.trim().split_once('/').expect("it is there");
+        let extent = sh(&format!(
+            "vgs --noheadings --units b --nosuffix -o vg_extent_size {group}"
+        ));
+        let extent: u64 = extent.trim().parse().expect("bytes");
+        let images = sh(&format!(
+            "lvs -a --noheadings -o lv_name,seg_pe_ranges {group} | tr -d '[]'"
+        ));
+        let mut legs: Vec<BTreeMap<String, u64>> = Vec::new();
+        for line in images.lines() {
+            let mut words = line.split_whitespace();
+            let row = words.next().unwrap_or_default();
+            let image = row
+                .strip_prefix(&format!("{name}_rimage_"))
+                .and_then(|n| n.parse::<usize>().ok());
+            if row != name && image.is_none() {
+                continue;
+            }
+            // Of a redundant volume itself the ranges are those of its images, by their names.
+            for (place, range) in words.filter(|range| range.starts_with('/')).enumerate() {
+                let leg = image.unwrap_or(place);
+                let (disk, extents) = range.rsplit_once(':').expect("a range");
+                let (from, to) = extents.split_once('-').expect("from and to");
+                let (from, to): (u64, u64) =
+                    (from.parse().expect("first"), to.parse().expect("last"));
+                legs.resize(legs.len().max(leg + 1), BTreeMap::new());
+                *legs[leg].entry(disk.to_owned()).or_insert(0) += (to - from + 1) * extent;
+            }
+        }
+        legs
+    }
+
+    fn thin_used(&self, volume: &VolumeId) -> u64 {
+        let device = sh(&format!(
+            "dmsetup status /dev/$(lvs --noheadings --separator / -o vg_name,lv_name \
+             -S lv_uuid={volume} | tr -d ' ')"
+        ));
+        // `0 LENGTH thin MAPPED HIGHEST`
+        let mapped = device.split_whitespace().nth(3).expect("mapped sectors");
+        mapped.parse::<u64>().expect("sectors") * 512
     }
 
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
@@ -255,9 +340,10 @@ impl Rig for LinuxRig {
         self.qemu(initiator, lun, &format!("write -P {byte} {start} {length}"))
     }
 
-    fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
-        sh(&format!("lvcreate -q -y -n {device} -L {size}b vg0"));
-        VolumeId::from(sh(&format!("lvs --noheadings -o lv_uuid vg0/{device}")).trim())
+    fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId {
+        let group = &self.vgs()[group].device;
+        sh(&format!("lvcreate -q -y -n {device} -L {size}b {group}"));
+        VolumeId::from(sh(&format!("lvs --noheadings -o lv_uuid {group}/{device}")).trim())
     }
 
     /// Stacks a device upon it, as an encrypted volume or a mount would claim it.

@@ -7,22 +7,29 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::clock::Clock;
-use super::extents::{Content, EXTENT};
-use super::keep::{Keep, Kept};
-use super::machine::{Lun, Lv, Machine, Pool, PoolRow, lvm_uuid};
+use super::disks::{Disk, DiskRow, State};
+use super::extents::{Content, EXTENT, Space};
+use super::groups::METADATA;
+use super::keep::{Keep, Kept, Row};
+use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
 use super::{Core, SimEngine};
-use crate::array::{DiskId, Error, Health, InitiatorName, Iqn, Nic, Owner, Port, PortId, Target};
+use crate::array::{
+    DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, Layout, Media, Nic, Owner,
+    Port, PortId, Target,
+};
 
 /// The target of a machine that was not told another one.
 pub const DEFAULT_IQN: &str = "iqn.2026-11.example.standpipe:demo";
 
-/// Bytes of a pool's metadata area: room for some ten thousand volumes.
-const METADATA: u64 = 32 << 20;
+/// Bytes from which on a disk is one that rotates.
+const ROTATING_FROM: u64 = 6 << 40;
 
 /// Builds a [`SimEngine`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     pools: Vec<Shape>,
+    spare_disks: (u32, u64),
+    dirty_disks: (u32, u64),
     volumes: u64,
     volume_size: u64,
     foreign_volumes: u64,
@@ -32,6 +39,7 @@ pub struct Builder {
     disks_hold: Content,
     clock: Clock,
     zero_rate: u64,
+    sync_rate: u64,
     directory: Option<PathBuf>,
 }
 
@@ -47,6 +55,8 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             pools: Vec::new(),
+            spare_disks: (0, 0),
+            dirty_disks: (0, 0),
             volumes: 0,
             volume_size: 1 << 30,
             foreign_volumes: 0,
@@ -56,6 +66,7 @@ impl Default for Builder {
             disks_hold: Content::Old,
             clock: Clock::real(),
             zero_rate: 20 << 30,
+            sync_rate: 10 << 30,
             directory: None,
         }
     }
@@ -81,6 +92,20 @@ impl Builder {
         if let Some(pool) = self.pools.last_mut() {
             pool.metadata = bytes;
         }
+        self
+    }
+
+    /// Adds that many disks of that many bytes each that belong to no pool.
+    #[must_use]
+    pub fn spare_disks(mut self, disks: u32, disk_size: u64) -> Self {
+        self.spare_disks = (disks, disk_size);
+        self
+    }
+
+    /// Adds that many disks of that many bytes each that carry somebody's file system.
+    #[must_use]
+    pub fn dirty_disks(mut self, disks: u32, disk_size: u64) -> Self {
+        self.dirty_disks = (disks, disk_size);
         self
     }
 
@@ -149,6 +174,13 @@ impl Builder {
         self
     }
 
+    /// How many bytes of each leg are brought into step in one second. Without: 10 GiB.
+    #[must_use]
+    pub fn sync_rate(mut self, bytes: u64) -> Self {
+        self.sync_rate = bytes.max(1);
+        self
+    }
+
     /// Keeps volumes and contents in that directory. What is kept there already wins over the
     /// pools and volumes asked for here. One machine at a time.
     #[must_use]
@@ -170,10 +202,16 @@ impl Builder {
         };
         let kept = keep.load()?;
         let mut machine = Machine {
-            pools: Vec::new(),
+            disks: Default::default(),
+            groups: Vec::new(),
+            managed: Default::default(),
             hidden: Default::default(),
             volumes: Default::default(),
             devices: Default::default(),
+            thin_space: Default::default(),
+            syncing: Default::default(),
+            sync_rate: self.sync_rate,
+            now: self.clock.wall(),
             targets: self.targets.clone(),
             open: false,
             nics: self.nics.clone(),
@@ -217,40 +255,83 @@ impl Builder {
 
     /// Sets up a machine for the first time.
     fn furnish(&self, machine: &mut Machine) -> Result<(), Error> {
-        let mut letters = 0;
-        for shape in &self.pools {
-            let disks = (0..shape.disks).map(|number| {
-                letters += 1;
-                let id = format!("wwn-0x5000c50{:09x}", serial_of(&shape.name, number));
-                (DiskId::from(id), disk_device(letters), shape.disk_size)
-            });
-            let row = PoolRow {
-                id: lvm_uuid(&format!("pool {}", shape.name)).into(),
-                name: shape.name.clone(),
-                metadata: shape.metadata,
-                disks: disks.collect(),
-            };
-            machine.pools.push(Pool::new(row, self.disks_hold));
-        }
         // Kept in one transaction at the end, not one by one.
         let keep = std::mem::take(&mut machine.keep);
-        let furnished = self.put_volumes(machine);
+        let furnished = self.put_everything(machine);
         machine.keep = keep;
         furnished?;
-        for pool in &machine.pools {
-            for disk in &pool.disks {
-                let runs = disk.runs();
-                let rows = runs.map(|(start, length, content)| (start, Some((length, content))));
-                machine.keep.note(&disk.id, rows.collect());
-            }
+        for disk in machine.disks.values() {
+            let runs = disk.runs.iter();
+            let rows = runs.map(|(start, length, content)| (start, Some((length, content))));
+            machine.keep.note(&disk.row.id, rows.collect());
         }
-        let rows: Vec<PoolRow> = machine.pools.iter().map(|pool| pool.row.clone()).collect();
-        let volumes: Vec<&Lv> = machine.volumes.values().collect();
-        machine.keep.begin(&rows, &volumes, machine.made)
+        let disks = machine.disks.values().map(|disk| Row::Disk(&disk.row));
+        let groups = machine.groups.iter();
+        let groups = groups.map(|group| Row::Group(&group.row.id, Some(&group.row)));
+        let volumes = machine.volumes.values();
+        let volumes = volumes.map(|lv| Row::Volume(&lv.id, Some(lv)));
+        let rows: Vec<Row<'_>> = disks.chain(groups).chain(volumes).collect();
+        machine.keep.commit(&rows, machine.made)
+    }
+
+    fn put_everything(&self, machine: &mut Machine) -> Result<(), Error> {
+        for shape in &self.pools {
+            let disks = self.put_disks(machine, &shape.name, shape.disks, shape.disk_size, None);
+            machine.add_group(GroupRow {
+                id: lvm_uuid(&format!("pool {}", shape.name)).into(),
+                place: 0,
+                device: shape.name.clone(),
+                name: None,
+                owner: Owner::Foreign,
+                job: None,
+                configured: true,
+                metadata: shape.metadata,
+                disks,
+                spare: Vec::new(),
+            })?;
+        }
+        let (count, size) = self.spare_disks;
+        self.put_disks(machine, "spare", count, size, None);
+        let (count, size) = self.dirty_disks;
+        self.put_disks(
+            machine,
+            "dirty",
+            count,
+            size,
+            Some("it carries a file system (ext4)"),
+        );
+        self.put_volumes(machine)
+    }
+
+    /// Adds disks behind the others; returns their identities.
+    fn put_disks(
+        &self,
+        machine: &mut Machine,
+        place: &str,
+        count: u32,
+        size: u64,
+        carries: Option<&str>,
+    ) -> Vec<DiskId> {
+        let disks = (0..count).map(|number| {
+            let serial = serial_of(place, number);
+            let letter = u32::try_from(machine.disks.len()).unwrap_or(u32::MAX - 1) + 1;
+            let row = DiskRow {
+                id: DiskId::from(format!("wwn-0x5000c50{serial:09x}")),
+                device: disk_device(letter),
+                size,
+                drive: drive(size, serial),
+                state: State::Working,
+                carries: carries.map(str::to_owned),
+            };
+            let id = row.id.clone();
+            let disk = Disk::new(row, self.disks_hold);
+            machine.disks.insert(id.clone(), disk);
+            id
+        });
+        disks.collect()
     }
 
     fn put_volumes(&self, machine: &mut Machine) -> Result<(), Error> {
-        let now = self.clock.wall();
         let extents = self.volume_size.div_ceil(EXTENT).max(1);
         for number in 1..=self.foreign_volumes + self.foreign_luns.len() as u64 {
             let lv = Lv {
@@ -259,18 +340,19 @@ impl Builder {
                 owner: Owner::Foreign,
                 held_by: (number == 1 && self.foreign_volumes > 0)
                     .then(|| "mounted at /srv".to_owned()),
-                ..blank(machine, 0, extents, now)?
+                ..blank(machine, 0, extents)?
             };
             machine.insert(lv)?;
         }
         for number in 1..=self.volumes {
-            let place = usize::try_from(number - 1).unwrap_or(0) % machine.pools.len().max(1);
-            let lv = blank(machine, place, extents, now)?;
-            machine.fill(&lv, 0, extents, Content::Zeros);
+            let place = usize::try_from(number - 1).unwrap_or(0) % self.pools.len().max(1);
+            let lv = blank(machine, place, extents)?;
+            let id = lv.id.clone();
             machine.insert(Lv {
                 name: Some(format!("volume-{number:04}")),
                 ..lv
             })?;
+            machine.fill(&id, 0, extents, Content::Zeros);
         }
         Ok(())
     }
@@ -303,24 +385,26 @@ impl Builder {
     }
 }
 
-/// A volume of ours with no name for people in the pool at that place.
-fn blank(machine: &mut Machine, place: usize, extents: u64, now: u64) -> Result<Lv, Error> {
-    let pool = machine.pools.get(place).map(|pool| pool.row.id.clone());
-    let pool = pool.ok_or_else(|| Error::invalid("a simulated array needs at least one pool"))?;
-    let segments = machine.allocate(&pool, extents)?;
-    let id = machine.new_volume_id(&pool);
+/// A volume of ours with no name for people in the group at that place.
+fn blank(machine: &mut Machine, place: usize, extents: u64) -> Result<Lv, Error> {
+    let group = machine.groups.get(place);
+    let group = group.ok_or_else(|| Error::invalid("a simulated array needs at least one pool"))?;
+    machine.has_room(group, extents)?;
+    let group = group.row.id.clone();
+    let legs = machine.allocate_legs(&group, Layout::Linear, &[], extents);
+    let id = machine.new_volume_id(&group);
     let device = Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes());
     Ok(Lv {
         id,
         device: format!("standpipe-{}", device.simple()),
         name: None,
-        pool,
-        segments,
+        group,
+        body: Body::Thick(legs.ok_or_else(|| Error::no_space("the pool is full"))?),
         owner: Owner::Array,
         job: None,
         serial: None,
         held_by: None,
-        created: now,
+        created: machine.now,
     })
 }
 
@@ -330,37 +414,91 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
         Error::unavailable("the simulator's state contradicts itself; start with another directory")
     };
     machine.made = kept.made;
-    // Each disk's first run covers it from the start, the others follow.
-    let pools = kept.pools.into_iter();
-    machine.pools = pools.map(|row| Pool::new(row, Content::Old)).collect();
-    let mut disks: std::collections::BTreeMap<_, _> = machine
-        .pools
-        .iter_mut()
-        .flat_map(|pool| &mut pool.disks)
-        .map(|disk| (disk.id.clone(), disk))
-        .collect();
+    for row in kept.disks {
+        // The first run of each disk covers it from the start, the others follow.
+        let disk = Disk::new(row, Content::Old);
+        machine.disks.insert(disk.row.id.clone(), disk);
+    }
     for (id, start, length, content) in kept.contents {
-        let disk = disks.get_mut(&id).ok_or_else(damaged)?;
+        let disk = machine.disks.get_mut(&id).ok_or_else(damaged)?;
         let end = start.checked_add(length).ok_or_else(damaged)?;
         if end > disk.extents() {
             return Err(damaged());
         }
-        disk.fill(start, length, content);
+        disk.runs.fill(start, length, content);
     }
+    for row in kept.groups {
+        for segment in &row.spare {
+            claim(machine, segment).ok_or_else(damaged)?;
+        }
+        machine.groups.push(Group { row, volumes: 0 });
+    }
+    machine.manage(&[]);
+    for lv in &kept.volumes {
+        for segment in lv.segments() {
+            claim(machine, segment).ok_or_else(damaged)?;
+        }
+        if let Body::Pool(_) = lv.body {
+            let space = Space::new(lv.extents());
+            machine.thin_space.insert(lv.id.clone(), space);
+        }
+    }
+    let mut ids = Vec::new();
     for lv in kept.volumes {
-        let pool = machine.pool_mut(&lv.pool).map_err(|_| damaged())?;
-        pool.volumes += 1;
-        for segment in &lv.segments {
-            let disk = pool.disks.get_mut(segment.disk).ok_or_else(damaged)?;
-            if !disk.claim(segment.start, segment.length) {
+        let mut groups = machine.groups.iter_mut();
+        let group = groups.find(|g| g.row.id == lv.group).ok_or_else(damaged)?;
+        group.volumes += 1;
+        if let Body::Thin(map) = &lv.body {
+            let space = machine.thin_space.get_mut(&map.pool).ok_or_else(damaged)?;
+            if !map.given.values().all(|at| space.claim(*at, 1)) {
                 return Err(damaged());
             }
         }
-        let key = (lv.pool.clone(), lv.device.clone());
+        let key = (lv.group.clone(), lv.device.clone());
         machine.devices.insert(key, lv.id.clone());
+        ids.push(lv.id.clone());
         machine.volumes.insert(lv.id.clone(), lv);
     }
+    // What was not in step goes on coming into step.
+    ids.iter().for_each(|id| machine.begin_sync(id));
     Ok(())
+}
+
+/// Takes the extents that something kept has.
+fn claim(machine: &mut Machine, segment: &super::extents::Segment) -> Option<()> {
+    let disk = machine.disks.get_mut(&segment.disk)?;
+    disk.space
+        .claim(segment.start, segment.length)
+        .then_some(())
+}
+
+/// What a disk of that size is: there are two models.
+fn drive(size: u64, serial: u64) -> Drive {
+    let (vendor, model, firmware, media, interconnect) = match size < ROTATING_FROM {
+        true => (
+            "SAMSUNG",
+            "MZILT3T8HBLS",
+            "GXA0",
+            Media::SolidState,
+            Interconnect::Sas,
+        ),
+        false => (
+            "SEAGATE",
+            "ST8000NM0055",
+            "SN05",
+            Media::Rotating,
+            Interconnect::Sata,
+        ),
+    };
+    Drive {
+        vendor: Some(vendor.to_owned()),
+        model: Some(model.to_owned()),
+        serial: Some(format!("ZA{serial:09X}")),
+        firmware: Some(firmware.to_owned()),
+        wwn: Some(format!("5000c50{serial:09x}")),
+        media,
+        interconnect,
+    }
 }
 
 fn nic(name: &str, mac: &str, address: Ipv4Addr) -> Nic {

@@ -1,7 +1,6 @@
-//! A modelled disk: which of its extents are free, and what each of them holds.
+//! Extents: which of a row of them are free, and what each of them holds.
 //!
-//! Everything is counted in extents from the start of the disk's usable part. It knows nothing of
-//! volumes.
+//! Everything is counted in extents. It knows nothing of disks or volumes.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +10,6 @@ use crate::array::DiskId;
 
 /// Bytes of one extent, LVM's default (vgcreate(8), `--physicalextentsize`).
 pub const EXTENT: u64 = 4 << 20;
-
-/// Bytes before the first extent (pvcreate(8), `--dataalignment`).
-const HEAD: u64 = 1 << 20;
 
 /// What an extent holds. The later in this order, the worse for a host that should see zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,79 +24,108 @@ pub enum Content {
     Old,
 }
 
-/// Some neighbouring extents of one disk of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Some neighbouring extents of one disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {
-    /// The disk's place in its pool.
-    pub(super) disk: usize,
+    /// The disk.
+    pub(super) disk: DiskId,
     /// The first extent.
     pub(super) start: u64,
     /// How many.
     pub(super) length: u64,
 }
 
-/// What changed in a disk's contents: the run that now begins there, or none any more.
-pub(super) type RunChange = (u64, Option<(u64, Content)>);
-
-/// A disk.
-#[derive(Clone, Debug)]
-pub(super) struct Disk {
-    /// Its identity.
-    pub(super) id: DiskId,
-    /// Its device.
-    pub(super) device: String,
-    /// Bytes.
-    pub(super) size: u64,
-    /// Whether it has failed.
-    pub(super) failed: bool,
-    /// Free ranges: start → length; neighbours are one range.
-    free: BTreeMap<u64, u64>,
-    free_count: u64,
-    /// Runs of equal content: start → (length, content); they cover the disk.
-    runs: BTreeMap<u64, (u64, Content)>,
+/// How many extents these are.
+pub(super) fn count(segments: &[Segment]) -> u64 {
+    segments.iter().map(|segment| segment.length).sum()
 }
 
-impl Disk {
-    /// An empty disk that holds the same everywhere.
-    pub(super) fn new(id: DiskId, device: String, size: u64, content: Content) -> Self {
-        let extents = extents_of(size);
-        let all = |some: u64| some > 0;
-        Self {
-            id,
-            device,
-            size,
-            failed: false,
-            free: all(extents).then_some((0, extents)).into_iter().collect(),
-            free_count: extents,
-            runs: all(extents)
-                .then_some((0, (extents, content)))
-                .into_iter()
-                .collect(),
+/// Adds a segment behind the others; a neighbour of the last one becomes part of it, as in LVM.
+pub(super) fn push_segment(segments: &mut Vec<Segment>, segment: Segment) {
+    match segments.last_mut() {
+        Some(last) if last.disk == segment.disk && last.start + last.length == segment.start => {
+            last.length += segment.length;
+        }
+        _ => segments.push(segment),
+    }
+}
+
+/// Cuts the extents off that lie behind the first `keep`; returns them.
+pub(super) fn cut(segments: &mut Vec<Segment>, keep: u64) -> Vec<Segment> {
+    let mut left = keep;
+    let mut tail = Vec::new();
+    for segment in segments.iter_mut() {
+        let stays = left.min(segment.length);
+        left -= stays;
+        if stays < segment.length {
+            tail.push(Segment {
+                disk: segment.disk.clone(),
+                start: segment.start + stays,
+                length: segment.length - stays,
+            });
+            segment.length = stays;
         }
     }
+    segments.retain(|segment| segment.length > 0);
+    tail
+}
 
-    /// How many extents it has.
-    pub(super) fn extents(&self) -> u64 {
-        extents_of(self.size)
+/// The part of these segments that lies at so many extents from their start.
+pub(super) fn part(segments: &[Segment], start: u64, length: u64) -> Vec<Segment> {
+    let (mut skip, mut left) = (start, length);
+    let mut found = Vec::new();
+    for segment in segments {
+        let skipped = skip.min(segment.length);
+        skip -= skipped;
+        let taken = left.min(segment.length - skipped);
+        left -= taken;
+        if taken > 0 {
+            found.push(Segment {
+                disk: segment.disk.clone(),
+                start: segment.start + skipped,
+                length: taken,
+            });
+        }
+    }
+    found
+}
+
+/// What changed in contents: the run that now begins there, or none any more.
+pub(super) type RunChange = (u64, Option<(u64, Content)>);
+
+/// Which extents of a row are free.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Space {
+    /// Free ranges: start → length; neighbours are one range.
+    ranges: BTreeMap<u64, u64>,
+    free: u64,
+}
+
+impl Space {
+    /// So many extents, all free.
+    pub(super) fn new(extents: u64) -> Self {
+        let mut space = Self::default();
+        space.give_back(0, extents);
+        space
     }
 
-    /// How many of them are free.
+    /// How many are free.
     pub(super) fn free(&self) -> u64 {
-        self.free_count
+        self.free
     }
 
     /// Takes the first free extents, at most `wanted`.
     pub(super) fn take(&mut self, mut wanted: u64) -> Vec<(u64, u64)> {
         let mut taken = Vec::new();
         while wanted > 0 {
-            let Some((start, length)) = self.free.pop_first() else {
+            let Some((start, length)) = self.ranges.pop_first() else {
                 break;
             };
             let part = length.min(wanted);
             if part < length {
-                self.free.insert(start + part, length - part);
+                self.ranges.insert(start + part, length - part);
             }
-            self.free_count -= part;
+            self.free -= part;
             wanted -= part;
             taken.push((start, part));
         }
@@ -109,7 +134,7 @@ impl Disk {
 
     /// Takes exactly these extents, whose owner a state from before names; whether they were free.
     pub(super) fn claim(&mut self, start: u64, length: u64) -> bool {
-        let Some((&from, &free)) = self.free.range(..=start).next_back() else {
+        let Some((&from, &free)) = self.ranges.range(..=start).next_back() else {
             return false;
         };
         let Some(end) = start.checked_add(length) else {
@@ -118,31 +143,57 @@ impl Disk {
         if end > from + free || length == 0 {
             return false;
         }
-        self.free.remove(&from);
+        self.ranges.remove(&from);
         if start > from {
-            self.free.insert(from, start - from);
+            self.ranges.insert(from, start - from);
         }
         if from + free > end {
-            self.free.insert(end, from + free - end);
+            self.ranges.insert(end, from + free - end);
         }
-        self.free_count -= length;
+        self.free -= length;
         true
     }
 
     /// Gives extents back. What they hold stays in them.
     pub(super) fn give_back(&mut self, mut start: u64, mut length: u64) {
-        self.free_count += length;
-        if let Some(after) = self.free.remove(&(start + length)) {
+        if length == 0 {
+            return;
+        }
+        self.free += length;
+        if let Some(after) = self.ranges.remove(&(start + length)) {
             length += after;
         }
-        if let Some((&from, &before)) = self.free.range(..start).next_back()
+        if let Some((&from, &before)) = self.ranges.range(..start).next_back()
             && from + before == start
         {
-            self.free.remove(&from);
+            self.ranges.remove(&from);
             start = from;
             length += before;
         }
-        self.free.insert(start, length);
+        self.ranges.insert(start, length);
+    }
+}
+
+/// What a row of extents holds: runs of equal content that cover it, start → (length, content).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Runs(BTreeMap<u64, (u64, Content)>);
+
+impl Runs {
+    /// So many extents that hold the same.
+    pub(super) fn new(extents: u64, content: Content) -> Self {
+        let mut runs = Self::default();
+        runs.fill(0, extents, content);
+        runs
+    }
+
+    /// Forgets what lies behind the first `keep` extents.
+    pub(super) fn cut(&mut self, keep: u64) {
+        self.0.retain(|start, _| *start < keep);
+        if let Some(mut last) = self.0.last_entry() {
+            let start = *last.key();
+            let run = last.get_mut();
+            run.0 = run.0.min(keep - start);
+        }
     }
 
     /// Fills extents; says what changed in the runs.
@@ -153,14 +204,14 @@ impl Disk {
         let mut changes = BTreeMap::new();
         let (mut from, mut end) = (start, start + length);
         // Runs that touch the range: those of the same content grow it, others are cut.
-        let first = self.runs.range(..start).next_back().map(|(at, _)| *at);
+        let first = self.0.range(..start).next_back().map(|(at, _)| *at);
         let touched: Vec<u64> = self
-            .runs
+            .0
             .range(first.unwrap_or(start)..=end)
             .map(|(at, _)| *at)
             .collect();
         for at in touched {
-            let Some((run, held)) = self.runs.get(&at).copied() else {
+            let Some((run, held)) = self.0.get(&at).copied() else {
                 continue;
             };
             let run_end = at + run;
@@ -170,7 +221,7 @@ impl Disk {
             if at >= end && held != content {
                 continue;
             }
-            self.runs.remove(&at);
+            self.0.remove(&at);
             changes.insert(at, None);
             if held == content {
                 from = from.min(at);
@@ -179,12 +230,12 @@ impl Disk {
             }
             for (piece, piece_end) in [(at, start.min(run_end)), (end.max(at), run_end)] {
                 if piece < piece_end {
-                    self.runs.insert(piece, (piece_end - piece, held));
+                    self.0.insert(piece, (piece_end - piece, held));
                     changes.insert(piece, Some((piece_end - piece, held)));
                 }
             }
         }
-        self.runs.insert(from, (end - from, content));
+        self.0.insert(from, (end - from, content));
         changes.insert(from, Some((end - from, content)));
         changes.into_iter().collect()
     }
@@ -196,8 +247,8 @@ impl Disk {
         length: u64,
     ) -> impl Iterator<Item = (u64, Content)> + '_ {
         let end = start + length;
-        let first = self.runs.range(..=start).next_back().map(|(at, _)| *at);
-        self.runs
+        let first = self.0.range(..=start).next_back().map(|(at, _)| *at);
+        self.0
             .range(first.unwrap_or(start)..end)
             .map(move |(at, (run, content))| {
                 let from = start.max(*at);
@@ -207,15 +258,11 @@ impl Disk {
     }
 
     /// All runs: start, length, content.
-    pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64, Content)> + '_ {
-        self.runs
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64, Content)> + '_ {
+        self.0
             .iter()
             .map(|(start, (length, content))| (*start, *length, *content))
     }
-}
-
-fn extents_of(size: u64) -> u64 {
-    size.saturating_sub(HEAD) / EXTENT
 }
 
 #[cfg(test)]
@@ -223,14 +270,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn disk(extents: u64) -> Disk {
-        let size = HEAD + extents * EXTENT + EXTENT / 2;
-        Disk::new("d".into(), "/dev/sdb".into(), size, Content::Old)
-    }
-
     #[test]
     fn extents_are_taken_first_to_last_and_joined_when_they_return() {
-        let mut disk = disk(10);
+        let mut disk = Space::new(10);
         assert_eq!(disk.take(4), [(0, 4)]);
         assert_eq!(disk.take(3), [(4, 3)]);
         disk.give_back(1, 2);
@@ -244,7 +286,7 @@ mod tests {
 
     #[test]
     fn only_free_extents_can_be_claimed() {
-        let mut disk = disk(10);
+        let mut disk = Space::new(10);
         assert!(disk.claim(3, 4));
         assert!(!disk.claim(3, 1));
         assert!(!disk.claim(0, 4));
@@ -262,10 +304,10 @@ mod tests {
         /// Runs say what a plain array of extents says, and their changes suffice to follow.
         #[test]
         fn contents_are_as_written(fills in prop::collection::vec((0u64..20, 0u64..20, content()), 0..12)) {
-            let mut disk = disk(20);
+            let mut disk = Runs::new(20, Content::Old);
             let mut plain = [Content::Old; 20];
             let mut followed: BTreeMap<u64, (u64, Content)> =
-                disk.runs().map(|(start, length, content)| (start, (length, content))).collect();
+                disk.iter().map(|(start, length, content)| (start, (length, content))).collect();
             for (start, length, content) in fills {
                 let length = length.min(20 - start);
                 for (at, run) in disk.fill(start, length, content) {

@@ -1,4 +1,5 @@
-//! What of the modelled machine survives its restart: one row per pool, volume and run of content.
+//! What of the modelled machine survives its restart: one row per disk, group, logical volume and
+//! run of content.
 //!
 //! A change costs what changed. Without a directory nothing is kept. It knows nothing of steps.
 
@@ -9,27 +10,42 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::disks::DiskRow;
 use super::extents::{Content, RunChange};
-use super::machine::{Lv, PoolRow};
-use crate::array::{DiskId, Error, VolumeId};
+use super::machine::{GroupRow, Lv};
+use crate::array::{DiskId, Error, PoolId, VolumeId};
 
-/// Place → the pool, as JSON.
-const POOLS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("pools");
+/// Disk id → the disk, as JSON.
+const DISKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("disks");
+/// Group id → the group, as JSON.
+const GROUPS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("groups");
 /// Volume id → the volume, as JSON.
 const VOLUMES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("volumes");
 /// Disk id and first extent of a run → its length and content, as JSON.
 const CONTENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("contents");
-/// The number of the last volume made, under the key "made".
+/// The number of the last thing made, and the format of everything.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
-/// The counter of volumes made.
+/// The counter of what was made.
 const MADE: &str = "made";
+/// The format of the rows.
+const FORMAT_KEY: &str = "format";
+/// The format that this program writes; the first one was written without a number.
+const FORMAT: u64 = 2;
 
 /// Everything that was kept.
 pub(super) struct Kept {
-    pub(super) pools: Vec<PoolRow>,
+    pub(super) disks: Vec<DiskRow>,
+    pub(super) groups: Vec<GroupRow>,
     pub(super) volumes: Vec<Lv>,
     pub(super) contents: Vec<(DiskId, u64, u64, Content)>,
     pub(super) made: u64,
+}
+
+/// What is kept of one thing; `None` for one that is gone.
+pub(super) enum Row<'a> {
+    Disk(&'a DiskRow),
+    Group(&'a PoolId, Option<&'a GroupRow>),
+    Volume(&'a VolumeId, Option<&'a Lv>),
 }
 
 /// The place where state is kept, if there is one.
@@ -54,21 +70,20 @@ impl Keep {
 
     /// What was kept, if anything was.
     pub(super) fn load(&self) -> Result<Option<Kept>, Error> {
-        match &self.database {
-            Some(database) => read(database).map_err(|e| unusable("read").caused_by(e)),
+        let Some(database) = &self.database else {
+            return Ok(None);
+        };
+        let format = format_of(database).map_err(|e| unusable("read").caused_by(e))?;
+        match format {
             None => Ok(None),
+            Some(FORMAT) => read(database)
+                .map(Some)
+                .map_err(|e| unusable("read").caused_by(e)),
+            Some(_) => Err(Error::not_supported(
+                "the simulator's state was written by another version of this program; start with \
+                 another directory, or remove simulator.redb from this one",
+            )),
         }
-    }
-
-    /// Writes the pools, once, in the transaction that also writes the first volumes.
-    pub(super) fn begin(
-        &mut self,
-        pools: &[PoolRow],
-        volumes: &[&Lv],
-        made: u64,
-    ) -> Result<(), Error> {
-        let rows: Vec<_> = volumes.iter().map(|lv| (&lv.id, Some(*lv))).collect();
-        self.write(pools, &rows, made)
     }
 
     /// Notes what changed on a disk, to be written with the next commit.
@@ -81,23 +96,10 @@ impl Keep {
         }
     }
 
-    /// Commits volumes as they are now, or `None` for one that is gone, and what was noted.
-    pub(super) fn commit(
-        &mut self,
-        volumes: &[(&VolumeId, Option<&Lv>)],
-        made: u64,
-    ) -> Result<(), Error> {
-        self.write(&[], volumes, made)
-    }
-
-    fn write(
-        &mut self,
-        pools: &[PoolRow],
-        volumes: &[(&VolumeId, Option<&Lv>)],
-        made: u64,
-    ) -> Result<(), Error> {
+    /// Commits rows as they are now, and what was noted.
+    pub(super) fn commit(&mut self, rows: &[Row<'_>], made: u64) -> Result<(), Error> {
         if let Some(database) = &self.database {
-            write(database, pools, volumes, &self.pending, made)
+            write(database, rows, &self.pending, made)
                 .map_err(|e| unusable("written").caused_by(e))?;
             self.pending.clear();
         }
@@ -113,22 +115,22 @@ fn unusable(verb: &str) -> Error {
 
 fn write(
     database: &Database,
-    pools: &[PoolRow],
-    volumes: &[(&VolumeId, Option<&Lv>)],
+    rows: &[Row<'_>],
     contents: &BTreeMap<(DiskId, u64), Option<(u64, Content)>>,
     made: u64,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
-        let mut table = transaction.open_table(POOLS)?;
-        for (place, pool) in (0u32..).zip(pools) {
-            table.insert(place, &*row(pool)?)?;
-        }
-        let mut table = transaction.open_table(VOLUMES)?;
-        for (id, volume) in volumes {
-            match volume {
-                Some(volume) => table.insert(id.as_str(), &*row(volume)?)?,
-                None => table.remove(id.as_str())?,
+        let mut disks = transaction.open_table(DISKS)?;
+        let mut groups = transaction.open_table(GROUPS)?;
+        let mut volumes = transaction.open_table(VOLUMES)?;
+        for kept in rows {
+            match kept {
+                Row::Disk(disk) => disks.insert(disk.id.as_str(), &*row(disk)?)?,
+                Row::Group(id, Some(group)) => groups.insert(id.as_str(), &*row(group)?)?,
+                Row::Group(id, None) => groups.remove(id.as_str())?,
+                Row::Volume(id, Some(volume)) => volumes.insert(id.as_str(), &*row(volume)?)?,
+                Row::Volume(id, None) => volumes.remove(id.as_str())?,
             };
         }
         let mut table = transaction.open_table(CONTENTS)?;
@@ -138,28 +140,42 @@ fn write(
                 None => table.remove((disk.as_str(), *start))?,
             };
         }
-        transaction.open_table(COUNTERS)?.insert(MADE, made)?;
+        let mut counters = transaction.open_table(COUNTERS)?;
+        counters.insert(MADE, made)?;
+        counters.insert(FORMAT_KEY, FORMAT)?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn read(database: &Database) -> Result<Option<Kept>, redb::Error> {
+/// The format of what is kept; `None` where nothing is.
+fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
     let transaction = database.begin_read()?;
-    let pools = match transaction.open_table(POOLS) {
-        Ok(table) => table,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(other) => return Err(other.into()),
-    };
+    match transaction.open_table(COUNTERS) {
+        Ok(counters) => Ok(Some(
+            counters.get(FORMAT_KEY)?.map_or(1, |format| format.value()),
+        )),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn read(database: &Database) -> Result<Kept, redb::Error> {
+    let transaction = database.begin_read()?;
     let mut kept = Kept {
-        pools: Vec::new(),
+        disks: Vec::new(),
+        groups: Vec::new(),
         volumes: Vec::new(),
         contents: Vec::new(),
         made: 0,
     };
-    for entry in pools.iter()? {
-        kept.pools.push(parsed(entry?.1.value())?);
+    for entry in transaction.open_table(DISKS)?.iter()? {
+        kept.disks.push(parsed(entry?.1.value())?);
     }
+    for entry in transaction.open_table(GROUPS)?.iter()? {
+        kept.groups.push(parsed(entry?.1.value())?);
+    }
+    kept.groups.sort_by_key(|group: &GroupRow| group.place);
     for entry in transaction.open_table(VOLUMES)?.iter()? {
         kept.volumes.push(parsed(entry?.1.value())?);
     }
@@ -172,7 +188,7 @@ fn read(database: &Database) -> Result<Option<Kept>, redb::Error> {
     if let Some(made) = transaction.open_table(COUNTERS)?.get(MADE)? {
         kept.made = made.value();
     }
-    Ok(Some(kept))
+    Ok(kept)
 }
 
 fn row(value: &impl Serialize) -> Result<Vec<u8>, redb::Error> {

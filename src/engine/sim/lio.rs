@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lvm::{no_other_job, ours};
+use super::guards::{not_held, ours, unmarked};
 use super::machine::{Lun, Machine};
 use crate::array::{Error, InitiatorName, MAX_LUN, Map, PortId};
 
@@ -38,14 +38,9 @@ impl Machine {
         }
         let lv = self.volume(&map.volume)?;
         ours(lv)?;
-        no_other_job(lv)?;
-        Self::not_held(lv)?;
-        if let Some(device) = self.failed_under(lv) {
-            return Err(Error::unavailable(format!(
-                "{} cannot be exported because disk {device} has failed; replace the disk",
-                lv.called()
-            )));
-        }
+        unmarked(lv.job, &lv.called())?;
+        not_held(lv)?;
+        self.readable(lv)?;
         match self.luns.get(&key(map)) {
             Some(lun) if !(lun.ours && lun.volume == map.volume) => Err(Error::in_use(format!(
                 "LUN {} of {} is taken for {}; choose another number",

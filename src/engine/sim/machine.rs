@@ -1,20 +1,21 @@
-//! The modelled machine: pools on disks, volumes in pools, and what can be seen of them.
+//! The modelled machine: disks, groups on disks, volumes in groups.
 //!
-//! This is the state and its reports; `lvm` and `lio` hold what steps do to it. It knows nothing
-//! of threads, time or scripted faults.
+//! This is the state and the look-ups in it; `report` tells what can be seen of it, `groups`,
+//! `volumes`, `legs`, `thin` and `lio` hold what steps do to it. It knows nothing of threads or
+//! scripted faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::extents::{Content, Disk, EXTENT, Segment};
+use super::disks::Disk;
+use super::extents::{EXTENT, Segment, Space, count};
 use super::keep::Keep;
-use crate::array;
+use super::legs::{Legs, Syncing};
+use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    DiskId, DiskKind, DiskUsage, Drive, Error, Facts, ForeignMap, GroupFacts, Health,
-    InitiatorName, JobId, Layout, Map, Naa, Nic, Owner, PoolId, PoolKind, PortId, Target, Volume,
-    VolumeId,
+    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -26,35 +27,44 @@ const METADATA_RESERVE: u64 = 16;
 /// The namespace in which the model makes up identities.
 const IDENTITIES: Uuid = Uuid::from_u128(0x1c0f_5d3a_77e2_5b41_9a5e_6d20_b8f4_3e97);
 
-/// A pool as it is kept.
+/// A volume group as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PoolRow {
+pub(super) struct GroupRow {
     pub(super) id: PoolId,
-    pub(super) name: String,
+    /// Its number among the groups, in the order in which they were made.
+    pub(super) place: u64,
+    pub(super) device: String,
+    /// The name for people, where a mark says one.
+    pub(super) name: Option<String>,
+    pub(super) owner: Owner,
+    pub(super) job: Option<JobId>,
+    /// Whether the array was configured with it.
+    pub(super) configured: bool,
     /// Bytes of its metadata area.
     pub(super) metadata: u64,
-    /// Identity, device and bytes of each disk.
-    pub(super) disks: Vec<(DiskId, String, u64)>,
+    pub(super) disks: Vec<DiskId>,
+    /// The spare for the metadata of its thin pools.
+    pub(super) spare: Vec<Segment>,
 }
 
-/// A pool: a volume group.
+/// A volume group.
 #[derive(Clone, Debug)]
-pub(super) struct Pool {
-    pub(super) row: PoolRow,
-    pub(super) disks: Vec<Disk>,
+pub(super) struct Group {
+    pub(super) row: GroupRow,
     /// How many volumes it has.
     pub(super) volumes: u64,
 }
 
-/// A volume: a logical volume with its marks; as it is kept.
+/// A logical volume with its marks, as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lv {
     pub(super) id: VolumeId,
     pub(super) device: String,
     /// The name for people, where a mark says one.
     pub(super) name: Option<String>,
-    pub(super) pool: PoolId,
-    pub(super) segments: Vec<Segment>,
+    /// Its volume group.
+    pub(super) group: PoolId,
+    pub(super) body: Body,
     pub(super) owner: Owner,
     pub(super) job: Option<JobId>,
     /// The unit serial, where it is not the derived one.
@@ -64,15 +74,39 @@ pub(super) struct Lv {
     pub(super) created: u64,
 }
 
+/// What a logical volume consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Body {
+    /// Extents of disks.
+    Thick(Legs),
+    /// Extents of a thin pool.
+    Thin(ThinMap),
+    /// It is a thin pool itself.
+    Pool(ThinPool),
+}
+
 impl Lv {
     /// How many extents it has.
     pub(super) fn extents(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.length).sum()
+        match &self.body {
+            Body::Thick(legs) => legs.extents(),
+            Body::Thin(map) => map.extents,
+            Body::Pool(pool) => count(&pool.data),
+        }
     }
 
     /// Bytes.
     pub(super) fn size(&self) -> u64 {
         self.extents() * EXTENT
+    }
+
+    /// What lies on disks of it.
+    pub(super) fn segments(&self) -> Vec<&Segment> {
+        match &self.body {
+            Body::Thick(legs) => legs.segments().collect(),
+            Body::Thin(_) => Vec::new(),
+            Body::Pool(pool) => pool.data.iter().chain(&pool.metadata).collect(),
+        }
     }
 
     /// What hosts see.
@@ -86,7 +120,11 @@ impl Lv {
 
     /// How a sentence calls it.
     pub(super) fn called(&self) -> String {
-        format!("volume '{}'", self.name.as_deref().unwrap_or(&self.device))
+        let noun = match self.body {
+            Body::Pool(_) => "thin pool",
+            _ => "volume",
+        };
+        format!("{noun} '{}'", self.name.as_deref().unwrap_or(&self.device))
     }
 }
 
@@ -100,11 +138,24 @@ pub(super) struct Lun {
 
 /// The machine.
 pub(super) struct Machine {
-    pub(super) pools: Vec<Pool>,
-    /// The pools that cannot be found at present.
+    pub(super) disks: BTreeMap<DiskId, Disk>,
+    /// In the order in which they were made.
+    pub(super) groups: Vec<Group>,
+    /// The groups that the array looks at.
+    pub(super) managed: BTreeSet<PoolId>,
+    /// The groups that cannot be found at present.
     pub(super) hidden: BTreeSet<PoolId>,
+    /// Thin pools included.
     pub(super) volumes: BTreeMap<VolumeId, Lv>,
     pub(super) devices: BTreeMap<(PoolId, String), VolumeId>,
+    /// What is free of the data of each thin pool.
+    pub(super) thin_space: BTreeMap<VolumeId, Space>,
+    /// The volumes whose legs are being brought into step.
+    pub(super) syncing: BTreeMap<VolumeId, Syncing>,
+    /// Bytes of each leg that are brought into step in one second.
+    pub(super) sync_rate: u64,
+    /// Microseconds since 1970.
+    pub(super) now: u64,
     pub(super) targets: Vec<Target>,
     /// Whether the portals listen.
     pub(super) open: bool,
@@ -114,34 +165,15 @@ pub(super) struct Machine {
     pub(super) exports: BTreeMap<VolumeId, u64>,
     /// Grows with every change.
     pub(super) generation: u64,
-    /// The number of the last volume made.
+    /// The number of the last volume or group made.
     pub(super) made: u64,
     pub(super) keep: Keep,
 }
 
-impl Pool {
-    /// A pool whose disks hold the same everywhere.
-    pub(super) fn new(row: PoolRow, content: Content) -> Self {
-        let disks = row
-            .disks
-            .iter()
-            .map(|(id, device, size)| Disk::new(id.clone(), device.clone(), *size, content))
-            .collect();
-        Self {
-            row,
-            disks,
-            volumes: 0,
-        }
-    }
-
-    /// Free extents.
-    pub(super) fn free(&self) -> u64 {
-        self.disks.iter().map(Disk::free).sum()
-    }
-
-    /// The first failed disk.
-    pub(super) fn failed(&self) -> Option<&Disk> {
-        self.disks.iter().find(|disk| disk.failed)
+impl Group {
+    /// Its name for people.
+    pub(super) fn name(&self) -> &str {
+        self.row.name.as_deref().unwrap_or(&self.row.device)
     }
 
     /// Whether the metadata has room for one more volume and the reserve.
@@ -150,235 +182,94 @@ impl Pool {
         let room = self.row.metadata / 2 / METADATA_PER_VOLUME;
         self.volumes + METADATA_RESERVE < room
     }
-
-    /// Bytes of the largest volume that can be made or added now.
-    pub(super) fn available(&self) -> u64 {
-        if self.failed().is_some() || !self.has_metadata_room() {
-            return 0;
-        }
-        self.free() * EXTENT
-    }
-
-    fn report(&self) -> array::Pool {
-        let extents: u64 = self.disks.iter().map(Disk::extents).sum();
-        let health = match self.failed() {
-            Some(disk) => Health::Degraded(format!("disk {} has failed", disk.device)),
-            None if !self.has_metadata_room() => {
-                Health::Degraded("its metadata has no room for more volumes".to_owned())
-            }
-            None => Health::Ok,
-        };
-        array::Pool {
-            id: self.row.id.clone(),
-            name: self.row.name.clone(),
-            device: self.row.name.clone(),
-            kind: PoolKind::Group { spare: 0 },
-            owner: Owner::Foreign,
-            job: None,
-            size: extents * EXTENT,
-            free: self.free() * EXTENT,
-            available: self.available(),
-            extent: EXTENT,
-            disks: self.disks.iter().map(|disk| disk.id.clone()).collect(),
-            health,
-        }
-    }
-
-    fn report_disks(&self) -> impl Iterator<Item = array::Disk> + '_ {
-        self.disks.iter().map(|disk| array::Disk {
-            id: disk.id.clone(),
-            device: disk.device.clone(),
-            size: disk.size,
-            kind: DiskKind::Drive(Drive::default()),
-            usage: DiskUsage::Member {
-                pool: self.row.id.clone(),
-                used: (disk.extents() - disk.free()) * EXTENT,
-                free: disk.free() * EXTENT,
-            },
-            health: match disk.failed {
-                true => Health::Failed("reads and writes fail".to_owned()),
-                false => Health::Ok,
-            },
-        })
-    }
 }
 
 impl Machine {
-    /// The pool of that identity.
-    pub(super) fn pool(&self, id: &PoolId) -> Result<&Pool, Error> {
-        let mut found = self.present_pools();
+    /// Whether the array can look at that group.
+    pub(super) fn sees(&self, group: &PoolId) -> bool {
+        self.managed.contains(group) && !self.hidden.contains(group)
+    }
+
+    /// The groups that the array can look at.
+    pub(super) fn seen_groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| self.sees(&group.row.id))
+    }
+
+    /// The group of that identity.
+    pub(super) fn group(&self, id: &PoolId) -> Result<&Group, Error> {
+        let mut found = self.seen_groups();
         found
-            .find(|pool| pool.row.id == *id)
+            .find(|group| group.row.id == *id)
             .ok_or_else(|| no_pool(id))
     }
 
     /// The same, to change it.
-    pub(super) fn pool_mut(&mut self, id: &PoolId) -> Result<&mut Pool, Error> {
-        let hidden = &self.hidden;
-        let mut present = self.pools.iter_mut();
-        let found = present.find(|pool| pool.row.id == *id && !hidden.contains(id));
+    pub(super) fn group_mut(&mut self, id: &PoolId) -> Result<&mut Group, Error> {
+        let seen = self.sees(id);
+        let mut groups = self.groups.iter_mut();
+        let found = groups.find(|group| group.row.id == *id && seen);
         found.ok_or_else(|| no_pool(id))
     }
 
-    fn present_pools(&self) -> impl Iterator<Item = &Pool> {
-        let mut pools = self.pools.iter();
-        std::iter::from_fn(move || pools.find(|pool| !self.hidden.contains(&pool.row.id)))
+    /// Free extents of a group.
+    pub(super) fn free(&self, group: &Group) -> u64 {
+        let disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
+        disks.map(|disk| disk.space.free()).sum()
     }
 
-    /// Hides a pool, or brings it back.
-    pub(super) fn hide(&mut self, pool: &PoolId, hidden: bool) {
+    /// The first disk of a group that does not work.
+    pub(super) fn lost_disk(&self, group: &Group) -> Option<&Disk> {
+        let mut disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
+        disks.find(|disk| !disk.works())
+    }
+
+    /// Bytes that volumes can be made or grown by now.
+    pub(super) fn available(&self, group: &Group) -> u64 {
+        if self.lost_disk(group).is_some() || !group.has_metadata_room() {
+            return 0;
+        }
+        self.free(group) * EXTENT
+    }
+
+    /// Hides a group, or brings it back.
+    pub(super) fn hide(&mut self, group: &PoolId, hidden: bool) {
         match hidden {
-            true => self.hidden.insert(pool.clone()),
-            false => self.hidden.remove(pool),
+            true => self.hidden.insert(group.clone()),
+            false => self.hidden.remove(group),
         };
     }
 
-    /// The volume of that identity, where its pool can be found.
+    /// The logical volume of that identity, where its group can be found.
     pub(super) fn known(&self, id: &VolumeId) -> Option<&Lv> {
         let lv = self.volumes.get(id)?;
-        (!self.hidden.contains(&lv.pool)).then_some(lv)
+        self.sees(&lv.group).then_some(lv)
     }
 
-    /// The volume of that identity.
+    /// The volume of that identity; thin pools are none.
     pub(super) fn volume(&self, id: &VolumeId) -> Result<&Lv, Error> {
-        self.known(id).ok_or_else(|| {
-            Error::not_found(format!("there is no volume {id}; it may have been removed"))
-        })
-    }
-
-    /// A new identity for a volume in that pool.
-    pub(super) fn new_volume_id(&mut self, pool: &PoolId) -> VolumeId {
-        self.made += 1;
-        lvm_uuid(&format!("{pool}/{}", self.made)).into()
-    }
-
-    /// Everything.
-    pub(super) fn report(&self) -> Facts {
-        Facts {
-            pools: self.present_pools().map(Pool::report).collect(),
-            volumes: self
-                .volumes
-                .values()
-                .filter(|lv| !self.hidden.contains(&lv.pool))
-                .map(|lv| self.report_lv(lv))
-                .collect(),
-            disks: self.present_pools().flat_map(Pool::report_disks).collect(),
-            targets: self.report_targets(),
-            nics: self.nics.clone(),
-            maps: self.report_maps(),
-            foreign_maps: self.report_foreign_maps(),
-        }
-    }
-
-    /// One pool.
-    pub(super) fn report_pool(&self, id: &PoolId) -> Result<GroupFacts, Error> {
-        let pool = self.pool(id)?;
-        let volumes = self
-            .devices
-            .range((id.clone(), String::new())..)
-            .take_while(|((pool, _), _)| pool == id)
-            .filter_map(|(_, volume)| self.volumes.get(volume))
-            .map(|lv| self.report_lv(lv))
-            .collect();
-        Ok(GroupFacts {
-            group: pool.report(),
-            thin_pools: Vec::new(),
-            volumes,
-            disks: pool.report_disks().collect(),
-        })
-    }
-
-    fn report_lv(&self, lv: &Lv) -> Volume {
-        Volume {
-            id: lv.id.clone(),
-            name: lv.name.as_ref().unwrap_or(&lv.device).clone(),
-            device: lv.device.clone(),
-            pool: lv.pool.clone(),
-            size: lv.size(),
-            consumed: Some(lv.size()),
-            layout: Layout::Linear,
-            pieces: Vec::new(),
-            naa: lv.naa(),
-            owner: lv.owner,
-            job: lv.job,
-            held_by: lv.held_by.clone(),
-            created: Some(lv.created),
-            health: match self.failed_under(lv) {
-                Some(device) => Health::Failed(format!("disk {device} under it has failed")),
-                None => Health::Ok,
-            },
-        }
-    }
-
-    /// The device of a failed disk that the volume lies on.
-    pub(super) fn failed_under(&self, lv: &Lv) -> Option<&str> {
-        let pool = self.pool(&lv.pool).ok()?;
-        lv.segments
-            .iter()
-            .filter_map(|segment| pool.disks.get(segment.disk))
-            .find(|disk| disk.failed)
-            .map(|disk| disk.device.as_str())
-    }
-
-    fn report_targets(&self) -> Vec<Target> {
-        let mut targets = self.targets.clone();
-        for port in targets.iter_mut().flat_map(|target| &mut target.ports) {
-            port.enabled &= self.open;
-        }
-        targets
-    }
-
-    fn report_maps(&self) -> Vec<Map> {
-        let ours = self.luns.iter().filter(|(_, lun)| lun.ours);
-        ours.map(|((port, initiator, number), lun)| Map {
-            port: port.clone(),
-            initiator: initiator.clone(),
-            lun: *number,
-            volume: lun.volume.clone(),
-        })
-        .collect()
-    }
-
-    fn report_foreign_maps(&self) -> Vec<ForeignMap> {
-        let foreign = self.luns.iter().filter(|(_, lun)| !lun.ours);
-        foreign
-            .map(|((port, initiator, number), _)| ForeignMap {
-                port: port.clone(),
-                initiator: initiator.clone(),
-                lun: *number,
+        let lv = self.known(id);
+        lv.filter(|lv| !matches!(lv.body, Body::Pool(_)))
+            .ok_or_else(|| {
+                Error::not_found(format!("there is no volume {id}; it may have been removed"))
             })
-            .collect()
     }
 
-    /// What the volume's extents hold, run by run: (extents, content).
-    pub(super) fn contents<'a>(&'a self, lv: &'a Lv) -> impl Iterator<Item = (u64, Content)> + 'a {
-        let pool = self.pool(&lv.pool).ok();
-        lv.segments
-            .iter()
-            .filter_map(move |segment| Some((pool?.disks.get(segment.disk)?, segment)))
-            .flat_map(|(disk, segment)| disk.contents(segment.start, segment.length))
+    /// The logical volumes of a group.
+    pub(super) fn volumes_in<'a>(&'a self, group: &'a PoolId) -> impl Iterator<Item = &'a Lv> {
+        self.devices
+            .range((group.clone(), String::new())..)
+            .take_while(move |((of, _), _)| of == group)
+            .filter_map(|(_, volume)| self.volumes.get(volume))
     }
 
-    /// Fills some extents of a volume, counted from its start. Kept with the next commit.
-    pub(super) fn fill(&mut self, lv: &Lv, start: u64, length: u64, content: Content) {
-        let Some(pool) = self.pools.iter_mut().find(|pool| pool.row.id == lv.pool) else {
-            return;
-        };
-        let (mut skip, mut left) = (start, length);
-        for segment in &lv.segments {
-            let skipped = skip.min(segment.length);
-            skip -= skipped;
-            let part = left.min(segment.length - skipped);
-            left -= part;
-            if let Some(disk) = pool.disks.get_mut(segment.disk) {
-                let changes = disk.fill(segment.start + skipped, part, content);
-                self.keep.note(&disk.id, changes);
-            }
-        }
+    /// A new identity in that group.
+    pub(super) fn new_volume_id(&mut self, group: &PoolId) -> VolumeId {
+        self.made += 1;
+        lvm_uuid(&format!("{group}/{}", self.made)).into()
     }
 }
 
-fn no_pool(id: &PoolId) -> Error {
+pub(super) fn no_pool(id: &PoolId) -> Error {
     Error::not_found(format!("there is no pool {id}; it may have been removed"))
 }
 

@@ -8,17 +8,23 @@
 
 mod builder;
 mod clock;
+mod disks;
 mod extents;
 mod faults;
+mod groups;
+mod guards;
 mod keep;
+mod legs;
 mod lio;
-mod lvm;
 mod machine;
 mod names;
 mod observe;
 mod outside;
+mod report;
 #[cfg(test)]
 mod tests;
+mod thin;
+mod volumes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,11 +40,14 @@ use crate::array::{
 };
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
+use thin::ThinWish;
+use volumes::Wish;
 
 /// How long a step may take without any progress.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Bytes that are overwritten between two looks at whether somebody cancelled.
+/// Bytes that are overwritten, or brought into step, between two looks at whether somebody
+/// cancelled.
 const SLICE: u64 = 64 << 20;
 
 /// The modelled array. Clones are the same machine.
@@ -75,8 +84,11 @@ impl Core {
         }
     }
 
+    /// The machine as it is now.
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        machine.pass_time(self.clock.wall());
+        machine
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -85,37 +97,10 @@ impl Core {
 
     /// Takes a step, whatever the script says.
     fn take(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
-        if let Step::Zero { volume, job } = step {
-            return self.zero(volume, *job, progress, None);
-        }
-        let now = self.clock.wall();
-        let mut machine = self.machine();
         match step {
-            Step::Create {
-                group,
-                device,
-                name,
-                size,
-                job,
-                ..
-            } => machine.create(group, device, name, *size, *job, now),
-            Step::Zero { .. } | Step::Sync { .. } => Ok(()),
-            Step::Mark { volume, job } => machine.mark(volume, *job),
-            Step::Unmark { volume, job } => machine.unmark(volume, *job),
-            Step::Remove { volume, job } => machine.remove(volume, *job),
-            Step::Absorb {
-                volume,
-                reserve,
-                size,
-                job,
-            } => machine.absorb(volume, reserve, *size, *job),
-            Step::Rename { volume, name } => machine.rename(volume, name),
-            Step::Map(map) => machine.map(map),
-            Step::Unmap(map) => {
-                machine.unmap(map);
-                Ok(())
-            }
-            _ => Err(Error::not_supported("this engine does not do that yet")),
+            Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
+            Step::Sync { volume } => self.sync(volume, progress),
+            other => take_at_once(&mut self.machine(), other),
         }
     }
 
@@ -154,9 +139,42 @@ impl Core {
         }
         // What was overwritten stays so, however it ended.
         let mut machine = self.machine();
-        let made = machine.made;
-        let kept = machine.keep.commit(&[], made);
-        ended.and(kept)
+        let id = machine.find(volume)?.map(|lv| lv.id.clone());
+        ended.and(id.map_or(Ok(()), |id| machine.keep_contents(&id)))
+    }
+
+    /// Waits until the legs of a volume are in step, which they come to whether anybody waits or
+    /// not.
+    fn sync(&self, volume: &Subject, progress: &dyn Progress) -> Result<(), Error> {
+        let mut last = None;
+        loop {
+            let status = {
+                let machine = self.machine();
+                machine.sync_status(machine.present(volume)?)?
+            };
+            let Some((done, total)) = status else {
+                if let Some(total) = last {
+                    progress.report(total, total);
+                }
+                return Ok(());
+            };
+            last = Some(total);
+            progress.report(done, total);
+            if progress.is_cancelled() {
+                return Err(Error::unavailable(
+                    "the waiting for the legs of the volume was cancelled",
+                ));
+            }
+            let slice = SLICE.min(total - done).max(EXTENT);
+            self.clock.wait(self.sync_time(slice), || false);
+        }
+    }
+
+    /// How long it takes to bring so many bytes into step.
+    fn sync_time(&self, bytes: u64) -> Duration {
+        let rate = self.machine().sync_rate;
+        let micros = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1))
     }
 
     fn zero_slice(
@@ -198,16 +216,94 @@ impl Core {
     }
 }
 
+/// Takes a step that takes no time.
+fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::Create {
+            group,
+            device,
+            name,
+            size,
+            place,
+            job,
+        } => {
+            let wish = Wish {
+                device,
+                name,
+                size: *size,
+                place,
+                job: *job,
+            };
+            machine.create(group, &wish)
+        }
+        Step::Zero { .. } | Step::Sync { .. } => Ok(()),
+        Step::Mark { volume, job } => machine.mark(volume, *job),
+        Step::Unmark { volume, job } => machine.unmark(volume, *job),
+        Step::Remove { volume, job } => machine.remove(volume, *job),
+        Step::Absorb {
+            volume,
+            reserve,
+            size,
+            job,
+        } => machine.absorb(volume, reserve, *size, *job),
+        Step::GrowThin { volume, size } => machine.grow_thin(volume, *size),
+        Step::Shrink { volume, size } => machine.shrink(volume, *size),
+        Step::Rename { volume, name } => machine.rename(volume, name),
+        Step::Repair { volume, onto } => machine.repair(volume, onto),
+        Step::CreateGroup {
+            device,
+            name,
+            disks,
+            job,
+        } => machine.create_group(device, name, disks, *job),
+        Step::MarkGroup { group, job } => machine.mark_group(group, *job),
+        Step::UnmarkGroup { group, job } => machine.unmark_group(group, *job),
+        Step::RemoveGroup { group, job } => machine.remove_group(group, *job),
+        Step::ExtendGroup { group, disks } => machine.extend_group(group, disks),
+        Step::ReduceGroup { group, disks } => machine.reduce_group(group, disks),
+        Step::DropMissing { group } => machine.drop_missing(group),
+        Step::CreateThinPool {
+            group,
+            device,
+            name,
+            size,
+            metadata,
+            job,
+        } => {
+            let wish = ThinWish {
+                device,
+                name,
+                size: *size,
+                metadata: *metadata,
+                job: *job,
+            };
+            machine.create_thin_pool(group, &wish)
+        }
+        Step::GrowThinPool {
+            pool,
+            size,
+            metadata,
+        } => machine.grow_thin_pool(pool, *size, *metadata),
+        Step::RenamePool { pool, name } => machine.rename_pool(pool, name),
+        Step::Map(map) => machine.map(map),
+        Step::Unmap(map) => {
+            machine.unmap(map);
+            Ok(())
+        }
+    }
+}
+
 impl Engine for SimEngine {
     fn scan(&self) -> Result<Facts, Error> {
         Ok(self.0.machine().report())
     }
 
     fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
-        self.0.machine().report_pool(pool)
+        self.0.machine().report_one(pool)
     }
 
-    fn manage(&self, _groups: &[VolumeGroup]) -> Result<(), Error> {
+    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+        self.0.machine().manage(groups);
         Ok(())
     }
 

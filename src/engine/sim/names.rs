@@ -44,6 +44,24 @@ pub(super) fn check_device(pool: &str, device: &str) -> Result<(), Error> {
     )))
 }
 
+/// Checks the name of a volume group.
+pub(super) fn check_group(device: &str) -> Result<(), Error> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+_.-".contains(&b);
+    let is_good = !device.is_empty()
+        && device.len() < NAMES_LIMIT
+        && device.bytes().all(allowed)
+        && !device.starts_with('-')
+        && device != "."
+        && device != "..";
+    match is_good {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "the volume group cannot have that name: only letters, digits and + _ . - are \
+             allowed, not '-' first, and not too many",
+        )),
+    }
+}
+
 /// Checks a name for people, which has to fit into a tag.
 pub(super) fn check_display(name: &str) -> Result<(), Error> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+.-".contains(&b);

@@ -1,14 +1,18 @@
-//! What an initiator finds on the modelled machine: the probes of tests.
+//! What an initiator finds on the modelled machine, and what LVM's own commands list: the probes of
+//! tests.
 //!
 //! An initiator speaks to a port; it sees nothing of pools, marks or jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::SimEngine;
+use super::disks::State;
 use super::extents::{Content, EXTENT};
-use super::machine::{Lv, Machine};
-use crate::array::{InitiatorName, Naa, PortId};
+use super::legs::Leg;
+use super::machine::{Body, Lv, Machine};
+use super::volumes::consumed;
+use crate::array::{InitiatorName, Naa, PoolId, PortId, VolumeId};
 
 impl SimEngine {
     /// The LUN numbers that an initiator finds behind a port, with the identifier that each answers
@@ -69,14 +73,72 @@ impl SimEngine {
         if !whole || range.is_empty() || range.end > lv.size() {
             return false;
         }
-        let length = (range.end - range.start) / EXTENT;
+        let (start, length) = (range.start / EXTENT, (range.end - range.start) / EXTENT);
         let content = match byte {
             0 => Content::Zeros,
             byte => Content::Written(byte),
         };
-        machine.fill(&lv, range.start / EXTENT, length, content);
-        let made = machine.made;
-        machine.keep.commit(&[], made).is_ok()
+        let lasted = match lv.body {
+            Body::Thin(_) => machine.write_thin(&lv.id, start, length, content),
+            _ => {
+                machine.fill(&lv.id, start, length, content);
+                true
+            }
+        };
+        machine.keep_contents(&lv.id).is_ok() && lasted
+    }
+
+    /// The volume groups of the machine, whoever manages them, as `vgs` and `pvs` list them:
+    /// identity → name and devices of the disks that are there.
+    pub fn vgs(&self) -> BTreeMap<PoolId, (String, BTreeSet<String>)> {
+        let machine = self.0.machine();
+        let rows = machine.groups.iter().map(|group| {
+            let disks = group.row.disks.iter();
+            let there = disks
+                .filter_map(|id| machine.disk(id).ok())
+                .filter(|disk| disk.row.state != State::Missing)
+                .map(|disk| disk.row.device.clone());
+            let vg = (group.row.device.clone(), there.collect());
+            (group.row.id.clone(), vg)
+        });
+        rows.collect()
+    }
+
+    /// The logical volumes of a group as `lvs` lists them, thin pools included.
+    pub fn lvs(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
+        let machine = self.0.machine();
+        let listed = machine.volumes_in(group);
+        listed
+            .map(|lv| (lv.id.clone(), (lv.device.clone(), lv.size())))
+            .collect()
+    }
+
+    /// Where each leg of a volume lies: device → bytes.
+    pub fn legs(&self, volume: &VolumeId) -> Vec<BTreeMap<String, u64>> {
+        let machine = self.0.machine();
+        let Some(Body::Thick(legs)) = machine.volumes.get(volume).map(|lv| &lv.body) else {
+            return Vec::new();
+        };
+        let on_devices = |leg: &Leg| {
+            let mut devices = BTreeMap::new();
+            for segment in &leg.data {
+                if let Ok(disk) = machine.disk(&segment.disk) {
+                    let device = disk.row.device.clone();
+                    *devices.entry(device).or_insert(0) += segment.length * EXTENT;
+                }
+            }
+            devices
+        };
+        legs.legs.iter().map(on_devices).collect()
+    }
+
+    /// Bytes of its pool that a thin volume has been given.
+    pub fn thin_used(&self, volume: &VolumeId) -> u64 {
+        let machine = self.0.machine();
+        machine
+            .volumes
+            .get(volume)
+            .map_or(0, |lv| consumed(lv) * EXTENT)
     }
 }
 

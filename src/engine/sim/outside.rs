@@ -1,11 +1,16 @@
 //! What happens on the modelled machine past the array: a person at its console, a failing disk.
 
 use super::SimEngine;
+use super::disks::State;
 use super::faults::{Fault, Hang, Moment, Stuck};
-use super::lvm::whole_extents;
-use super::machine::{Lun, Lv};
-use super::names::check_device;
-use crate::array::{DiskId, Error, InitiatorName, Kind, Map, Owner, PoolId, PortId, VolumeId};
+use super::groups::METADATA;
+use super::guards::whole_extents;
+use super::keep::Row;
+use super::machine::{Body, GroupRow, Lun, Lv};
+use super::names::{check_device, check_group};
+use crate::array::{
+    DiskId, Error, InitiatorName, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
+};
 use std::sync::{Arc, Mutex};
 
 impl SimEngine {
@@ -14,30 +19,60 @@ impl SimEngine {
     /// # Errors
     /// As `lvcreate` refuses: no such pool, a bad or taken name, no room.
     pub fn lvcreate(&self, pool: &PoolId, device: &str, size: u64) -> Result<VolumeId, Error> {
-        let now = self.0.clock.wall();
         let mut machine = self.0.machine();
-        check_device(&machine.pool(pool)?.row.name, device)?;
+        let group = machine.group(pool)?;
+        check_device(&group.row.device, device)?;
         let extents = whole_extents(size)?;
-        let key = (pool.clone(), device.to_owned());
-        if machine.devices.contains_key(&key) {
+        if machine.of_device(pool, device).is_some() {
             return Err(Error::already_exists(format!(
                 "there is a logical volume {device} already; choose another name"
             )));
         }
+        machine.has_room(group, extents)?;
+        let legs = machine.allocate_legs(pool, Layout::Linear, &[], extents);
         let lv = Lv {
             id: machine.new_volume_id(pool),
             device: device.to_owned(),
             name: None,
-            pool: pool.clone(),
-            segments: machine.allocate(pool, extents)?,
+            group: pool.clone(),
+            body: Body::Thick(legs.ok_or_else(|| Error::no_space("there is too little room"))?),
             owner: Owner::Foreign,
             job: None,
             serial: None,
             held_by: None,
-            created: now,
+            created: machine.now,
         };
         let id = lv.id.clone();
         machine.insert(lv)?;
+        Ok(id)
+    }
+
+    /// Somebody makes a volume group of his own from free disks.
+    ///
+    /// # Errors
+    /// As `vgcreate` refuses: a bad or taken name, a disk that is not free.
+    pub fn vgcreate(&self, device: &str, disks: &[DiskId]) -> Result<PoolId, Error> {
+        let mut machine = self.0.machine();
+        check_group(device)?;
+        disks.iter().try_for_each(|disk| machine.is_free(disk))?;
+        if machine.groups.iter().any(|g| g.row.device == device) {
+            return Err(Error::already_exists(format!(
+                "there is a volume group {device} already; choose another name"
+            )));
+        }
+        let id = machine.new_group_id(device);
+        machine.add_group(GroupRow {
+            id: id.clone(),
+            place: 0,
+            device: device.to_owned(),
+            name: None,
+            owner: Owner::Foreign,
+            job: None,
+            configured: false,
+            metadata: METADATA,
+            disks: disks.to_vec(),
+            spare: Vec::new(),
+        })?;
         Ok(id)
     }
 
@@ -48,6 +83,7 @@ impl SimEngine {
     pub fn lvremove(&self, volume: &VolumeId) -> Result<(), Error> {
         let mut machine = self.0.machine();
         let lv = machine.volume(volume)?.clone();
+        machine.complete(machine.group(&lv.group)?)?;
         if lv.held_by.is_some() || machine.exports.contains_key(volume) {
             return Err(Error::in_use(format!(
                 "{} is open; close it first",
@@ -111,6 +147,7 @@ impl SimEngine {
         let mut machine = self.0.machine();
         machine.luns.retain(|_, lun| !lun.ours);
         machine.exports.clear();
+        machine.manage(&[]);
         machine.open = false;
         machine.generation += 1;
     }
@@ -124,11 +161,70 @@ impl SimEngine {
 
     /// A disk fails, or works again; whether there is such a disk.
     pub fn fail_disk(&self, disk: &DiskId, failed: bool) -> bool {
+        self.put_disk(
+            disk,
+            if failed {
+                State::Failed
+            } else {
+                State::Working
+            },
+        )
+    }
+
+    /// A disk is pulled, or is back with what was on it; whether there is such a disk.
+    pub fn pull_disk(&self, disk: &DiskId, pulled: bool) -> bool {
+        self.put_disk(
+            disk,
+            if pulled {
+                State::Missing
+            } else {
+                State::Working
+            },
+        )
+    }
+
+    fn put_disk(&self, id: &DiskId, state: State) -> bool {
         let mut machine = self.0.machine();
         machine.generation += 1;
-        let mut disks = machine.pools.iter_mut().flat_map(|pool| &mut pool.disks);
-        let found = disks.find(|known| known.id == *disk);
-        found.map(|disk| disk.failed = failed).is_some()
+        let Some(disk) = machine.disks.get_mut(id) else {
+            return false;
+        };
+        disk.row.state = state;
+        let row = disk.row.clone();
+        machine.mind_disk(id);
+        let made = machine.made;
+        // A machine that cannot keep it forgets it at its next start.
+        machine.keep.commit(&[Row::Disk(&row)], made).is_ok()
+    }
+
+    /// Somebody wipes what a disk carries, so that pools can be made from it.
+    ///
+    /// # Errors
+    /// When there is no such disk or it belongs to a group.
+    pub fn wipe_disk(&self, id: &DiskId) -> Result<(), Error> {
+        let mut machine = self.0.machine();
+        if machine.groups.iter().any(|g| g.row.disks.contains(id)) {
+            return Err(Error::in_use(
+                "the disk belongs to a pool; take it out first",
+            ));
+        }
+        let mut row = machine.disk(id)?.row.clone();
+        row.carries = None;
+        let made = machine.made;
+        machine.keep.commit(&[Row::Disk(&row)], made)?;
+        if let Some(disk) = machine.disks.get_mut(id) {
+            disk.row = row;
+        }
+        machine.generation += 1;
+        Ok(())
+    }
+
+    /// Hosts write to the volumes of a thin pool until so many percent of it are used.
+    ///
+    /// # Errors
+    /// When there is no such thin pool or its volumes are too small.
+    pub fn fill_pool(&self, pool: &PoolId, percent: u64) -> Result<(), Error> {
+        self.0.machine().fill_pool(pool, percent)
     }
 
     /// Lets a coming step fail; 1 is the next.

@@ -1,0 +1,304 @@
+//! Disks: what they are used for, what goes with one that is missing, and how that is repaired.
+
+use standpipe::array::{
+    DiskId, DiskUsage, Health, JobId, Kind, Layout, Place, Pool, Step, Subject, Volume,
+};
+
+use super::Rig;
+use super::bench::*;
+
+const MIRROR: Layout = Layout::Mirrored { copies: 2 };
+
+pub fn every_disk_is_listed_with_its_use(rig: &mut dyn Rig) {
+    let facts = scan(rig);
+    for id in rig.spare_disks() {
+        let found: Vec<_> = facts.disks.iter().filter(|disk| disk.id == id).collect();
+        let [disk] = found[..] else {
+            panic!("{id} is listed {} times", found.len());
+        };
+        assert_eq!((&disk.usage, &disk.health), (&DiskUsage::Free, &Health::Ok));
+        assert!(disk.device.starts_with("/dev/"), "{}", disk.device);
+        assert!(disk.size > 70 * extent(rig));
+    }
+    let dirty = disk(rig, &rig.dirty_disk()).map(|disk| disk.usage);
+    assert!(
+        matches!(&dirty, None | Some(DiskUsage::Taken(_))),
+        "{dirty:?}"
+    );
+    let pool = pool(rig);
+    let of_pool = facts.disks.iter().filter(|d| d.pool() == Some(&pool.id));
+    let (mut used, mut free) = (0, 0);
+    for disk in of_pool.clone() {
+        let DiskUsage::Member {
+            used: u, free: f, ..
+        } = disk.usage
+        else {
+            unreachable!("it belongs to a pool");
+        };
+        (used, free) = (used + u, free + f);
+    }
+    assert_eq!(of_pool.count(), pool.disks.len());
+    assert_eq!((used, free), (pool.size - pool.free, pool.free));
+}
+
+/// What lies on the five disks when one is taken away: a volume on each of the first two, a mirror
+/// on both, and one on the third.
+struct Scene {
+    group: Pool,
+    on_first: Volume,
+    mirror: Volume,
+    on_third: Volume,
+}
+
+fn scene(rig: &dyn Rig) -> Scene {
+    let group = wide_group(rig);
+    let both = Place::Disks {
+        layout: MIRROR,
+        legs: group.disks[..2].to_vec(),
+    };
+    let scene = Scene {
+        on_first: finished_at(rig, &group, 2, &on_disk(&group.disks[0])),
+        mirror: finished_at(rig, &group, 4, &both),
+        on_third: finished_at(rig, &group, 2, &on_disk(&group.disks[2])),
+        group,
+    };
+    written(rig, &scene.on_first, 1, 0x11);
+    written(rig, &scene.mirror, 2, 0x22);
+    written(rig, &scene.on_third, 3, 0x33);
+    scene
+}
+
+fn health(rig: &dyn Rig, of: &Volume) -> Health {
+    volume(rig, &of.id).expect("it is listed").health
+}
+
+pub fn a_missing_disk_touches_what_lies_on_it(rig: &mut dyn Rig) {
+    let scene = scene(rig);
+    let gone = scene.group.disks[0].clone();
+    let device = disk_device(rig, &gone);
+    if !rig.take_away(&gone) {
+        return;
+    }
+    assert!(!rig.vgs()[&scene.group.id].disks.contains(&device));
+    let group = pool_now(rig, &scene.group.id).expect("it is there");
+    assert!(matches!(&group.health, Health::Degraded(why) if why.len() > 20));
+    assert_eq!(group.available, 0);
+    assert_eq!(pool(rig).health, Health::Ok, "the other pool is whole");
+    let listed = disk(rig, &gone).map(|disk| disk.health);
+    assert!(
+        !matches!(listed, Some(Health::Ok)),
+        "a missing disk is well"
+    );
+    assert!(matches!(health(rig, &scene.on_first), Health::Failed(_)));
+    assert!(matches!(health(rig, &scene.mirror), Health::Degraded(_)));
+    assert_eq!(health(rig, &scene.on_third), Health::Ok);
+    let a = host("a");
+    assert!(!rig.reads(&a, 1, 0..scene.on_first.size, 0x11));
+    assert!(rig.reads(&a, 2, 0..scene.mirror.size, 0x22));
+    assert!(rig.writes(&a, 2, 0..group.extent, 0x23));
+    assert!(rig.reads(&a, 2, 0..group.extent, 0x23));
+    assert!(rig.reads(&a, 3, 0..scene.on_third.size, 0x33));
+
+    // Beyond what a mirror survives.
+    let second = scene.group.disks[1].clone();
+    assert!(rig.take_away(&second));
+    assert!(matches!(health(rig, &scene.mirror), Health::Failed(_)));
+    assert!(!rig.reads(&a, 2, 0..scene.mirror.size, 0x22));
+    assert_eq!(health(rig, &scene.on_third), Health::Ok);
+    rig.bring_back(&second);
+    rig.bring_back(&gone);
+    assert!(rig.reads(&a, 1, 0..scene.on_first.size, 0x11));
+}
+
+pub fn a_group_without_one_of_its_disks_is_not_changed(rig: &mut dyn Rig) {
+    let group = finished_group(rig, "short", &rig.spare_disks()[..3]);
+    let kept = finished_at(rig, &group, 2, &on_disk(&group.disks[0]));
+    let (gone, job) = (group.disks[2].clone(), JobId::new());
+    let reserve = creation_at(&group, job, 2, &on_disk(&group.disks[0]));
+    reserve[..2].iter().for_each(|step| apply(rig, step));
+    if !rig.take_away(&gone) {
+        return;
+    }
+    let volume = || Subject::Known(kept.id.clone());
+    let steps = [
+        creation_at(&group, JobId::new(), 1, &Place::ANYWHERE).remove(0),
+        Step::Mark {
+            volume: volume(),
+            job: JobId::new(),
+        },
+        Step::Rename {
+            volume: kept.id.clone(),
+            name: "other".to_owned(),
+        },
+        Step::Absorb {
+            volume: kept.id.clone(),
+            reserve: Subject::Made(group.id.clone(), device(job)),
+            size: 4 * group.extent,
+            job,
+        },
+        Step::Shrink {
+            volume: kept.id.clone(),
+            size: group.extent,
+        },
+        Step::CreateThinPool {
+            group: group.id.clone(),
+            device: "thin".to_owned(),
+            name: "thin".to_owned(),
+            size: group.extent,
+            metadata: group.extent,
+            job,
+        },
+        Step::MarkGroup {
+            group: group.id.clone(),
+            job,
+        },
+        Step::RenamePool {
+            pool: group.id.clone(),
+            name: "other".to_owned(),
+        },
+        Step::ExtendGroup {
+            group: group.id.clone(),
+            disks: rig.spare_disks()[3..4].to_vec(),
+        },
+        Step::ReduceGroup {
+            group: group.id.clone(),
+            disks: vec![group.disks[1].clone()],
+        },
+    ];
+    for step in &steps {
+        refused(rig, step, Kind::Unavailable);
+    }
+    rig.bring_back(&gone);
+}
+
+fn repair(volume: &Volume, onto: &[&DiskId]) -> Step {
+    Step::Repair {
+        volume: volume.id.clone(),
+        onto: onto.iter().map(|id| (*id).clone()).collect(),
+    }
+}
+
+/// Removes a volume and the group that it lies in.
+fn clear_away(rig: &dyn Rig, group: &Pool, volume: &Volume) {
+    let (job, volume) = (JobId::new(), Subject::Known(volume.id.clone()));
+    let known = standpipe::array::VolumeGroup::Known(group.id.clone());
+    for step in [
+        Step::Mark {
+            volume: volume.clone(),
+            job,
+        },
+        Step::Remove { volume, job },
+        Step::MarkGroup {
+            group: group.id.clone(),
+            job,
+        },
+        Step::RemoveGroup { group: known, job },
+    ] {
+        apply(rig, &step);
+    }
+}
+
+pub fn a_repair_restores_redundancy(rig: &mut dyn Rig) {
+    for layout in LAYOUTS.into_iter().filter(|l| l.survives() > 0) {
+        // One disk more than legs.
+        let legs = usize::from(layout.legs());
+        if legs == rig.spare_disks().len() {
+            continue;
+        }
+        let group = finished_group(rig, layout.name(), &rig.spare_disks()[..legs + 1]);
+        let place = on_last(&group, layout);
+        let made = finished_at(rig, &group, 2 * layout.data_legs(), &place);
+        let shown = written(rig, &made, 1, 0x66);
+        let gone = group.disks[legs].clone();
+        let device = disk_device(rig, &gone);
+        if !rig.take_away(&gone) {
+            return;
+        }
+        let fresh = &group.disks[0];
+        let step = repair(&made, &[fresh]);
+        apply(rig, &step);
+        let volume_of = Subject::Known(made.id.clone());
+        apply(rig, &Step::Sync { volume: volume_of });
+        let drop = Step::DropMissing {
+            group: group.id.clone(),
+        };
+        apply(rig, &drop);
+        let after = volume(rig, &made.id).expect("still there");
+        assert_eq!(after.health, Health::Ok, "{layout:?}");
+        assert_eq!((after.size, after.naa), (made.size, made.naa));
+        assert!(after.pieces.iter().all(|piece| piece.disk != gone));
+        let on: Vec<_> = rig.legs(&made.id).into_iter().flatten().collect();
+        assert_eq!(on.len(), legs, "{layout:?}: {on:?}");
+        assert!(on.iter().any(|(d, _)| *d == disk_device(rig, fresh)));
+        let whole = pool_now(rig, &group.id).expect("it is there");
+        assert_eq!(whole.health, Health::Ok);
+        assert_eq!(whole.disks.len(), legs);
+        assert!(!rig.vgs()[&group.id].disks.contains(&device));
+        assert!(rig.reads(&host("a"), 1, 0..made.size, 0x66), "{layout:?}");
+        idle(rig, &step);
+        idle(rig, &drop);
+
+        // The new leg holds what the lost one held: another loss takes nothing.
+        let second = group.disks[legs - 1].clone();
+        assert!(rig.take_away(&second));
+        assert!(rig.reads(&host("a"), 1, 0..made.size, 0x66), "{layout:?}");
+        rig.bring_back(&second);
+        apply(rig, &Step::Unmap(shown));
+        clear_away(rig, &group, &made);
+        // It still bears the sign of the group, and is no disk to make pools from.
+        rig.bring_back(&gone);
+        let usage = disk(rig, &gone).map(|disk| disk.usage);
+        assert!(!matches!(usage, Some(DiskUsage::Member { .. })));
+        rig.wipe(&gone);
+    }
+}
+
+pub fn an_impossible_repair_is_refused(rig: &mut dyn Rig) {
+    let scene = scene(rig);
+    let [first, second, third, fourth, _] = &scene.group.disks[..] else {
+        panic!("five disks");
+    };
+    let full = disk(rig, fourth).expect("a disk").free() / scene.group.extent;
+    finished_at(rig, &scene.group, full, &on_disk(fourth));
+    let theirs = rig.lvcreate_in(&scene.group.id, "somebodys", scene.group.extent);
+    let theirs = volume(rig, &theirs).expect("it is shown");
+    if !rig.take_away(first) {
+        return;
+    }
+    refused(
+        rig,
+        &repair(&scene.mirror, &[second]),
+        Kind::InvalidArgument,
+    );
+    refused(rig, &repair(&scene.mirror, &[]), Kind::InvalidArgument);
+    refused(rig, &repair(&scene.mirror, &[first]), Kind::InvalidArgument);
+    let outside = &rig.dirty_disk();
+    refused(
+        rig,
+        &repair(&scene.mirror, &[outside]),
+        Kind::InvalidArgument,
+    );
+    refused(rig, &repair(&scene.mirror, &[fourth]), Kind::NoSpace);
+    refused(rig, &repair(&scene.on_first, &[third]), Kind::Unavailable);
+    refused(rig, &repair(&theirs, &[third]), Kind::AccessDenied);
+    // What still lies on a missing disk keeps it in its group.
+    idle(
+        rig,
+        &Step::DropMissing {
+            group: scene.group.id.clone(),
+        },
+    );
+    rig.bring_back(first);
+}
+
+pub fn nothing_missing_is_nothing_to_repair(rig: &mut dyn Rig) {
+    let scene = scene(rig);
+    idle(rig, &repair(&scene.mirror, &[&scene.group.disks[3]]));
+    idle(rig, &repair(&scene.on_third, &[]));
+    idle(
+        rig,
+        &Step::DropMissing {
+            group: scene.group.id,
+        },
+    );
+}
