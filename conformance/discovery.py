@@ -9,6 +9,7 @@ OFFERED = {
     "Array": "CIM_ComputerSystem",
     "Server": "CIM_ObjectManager",
     "Block Services": "CIM_StoragePool",
+    "Masking and Mapping": "CIM_ControllerConfigurationService",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",

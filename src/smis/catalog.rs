@@ -99,6 +99,7 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_TargetMaskingGroup, PortGroup, ARRAY: masking::list_port_groups, masking::find_group, masking::port_group_keys, masking::fill_port_group;
         Standpipe_DeviceMaskingGroup, VolumeGroup, ARRAY: masking::list_volume_groups, masking::find_group, masking::volume_group_keys, masking::fill_volume_group;
         Standpipe_MaskingView, View, ARRAY: masking::list_views, masking::find_view, masking::view_keys, masking::fill_view;
+        Standpipe_AuthorizedPrivilege, Privilege, ARRAY: masking::list_privileges, masking::find_privilege, masking::privilege_keys, masking::fill_privilege;
         Standpipe_StorageHardwareID, Initiator, ARRAY: masking::list_initiators, masking::find_initiator, masking::initiator_keys, masking::fill_initiator;
         Standpipe_iSCSINode, Node, ARRAY: ports::list_nodes, ports::find_node, ports::node_keys, ports::fill_node;
         Standpipe_iSCSIProtocolEndpoint, Endpoint, ARRAY: ports::list_endpoints, ports::find_endpoint, ports::endpoint_keys, ports::fill_endpoint;

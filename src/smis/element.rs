@@ -99,6 +99,8 @@ pub enum Element {
     Group(GroupKind, GroupId),
     /// A masking view.
     View(ViewId),
+    /// What the initiators of a masking view may do.
+    Privilege(ViewId),
     /// An initiator.
     Initiator(InitiatorName),
     /// A target.
@@ -156,6 +158,7 @@ pub enum Tag {
     PortGroup,
     VolumeGroup,
     View,
+    Privilege,
     Initiator,
     Node,
     Endpoint,
@@ -204,6 +207,7 @@ impl Element {
             Self::Group(GroupKind::Ports, _) => Tag::PortGroup,
             Self::Group(GroupKind::Volumes, _) => Tag::VolumeGroup,
             Self::View(_) => Tag::View,
+            Self::Privilege(_) => Tag::Privilege,
             Self::Initiator(_) => Tag::Initiator,
             Self::Node(_) => Tag::Node,
             Self::Endpoint(_) => Tag::Endpoint,

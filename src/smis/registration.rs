@@ -71,6 +71,7 @@ static PROFILES: &[Profile] = &[
     of_array("Thin Provisioning", &[Tag::Pool]),
     of_array("Extent Composition", &[Tag::Extent]),
     of_array("Disk Drive Lite", &[Tag::Drive]),
+    of_array("Masking and Mapping", &[Tag::MaskingService]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),
     of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
     of_array("Job Control", &[Tag::Job]),

@@ -5,6 +5,7 @@
 
 mod jobs;
 mod masking;
+mod paths;
 mod pools;
 mod settings;
 mod sizes;
@@ -72,17 +73,21 @@ impl Gateway {
         }
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end; a refusal reaches the client as a CIM error.
     async fn finish(&self, who: &Identity, command: Command) -> Result<(Effect, JobId), CimError> {
+        Ok(self.complete(who, command).await?)
+    }
+
+    /// Runs a command to its end.
+    async fn complete(&self, who: &Identity, command: Command) -> Result<(Effect, JobId), Error> {
         let ticket = self.array.submit(who, command)?;
         match ticket.wait(MASKING_PATIENCE).await {
             Waited::Done(effect, job) => Ok((effect, job)),
-            Waited::Failed(error, _) => Err(error.into()),
+            Waited::Failed(error, _) => Err(error),
             Waited::Running(job) => Err(Error::timeout(format!(
                 "the change did not end within {} s and goes on as job {job}; look at that job",
                 MASKING_PATIENCE.as_secs()
-            ))
-            .into()),
+            ))),
         }
     }
 
@@ -219,6 +224,7 @@ impl Model for Gateway {
                 let command = Command::DeleteInitiator { name: name.clone() };
                 self.finish(who, command).await.map(|_| ())
             }
+            Some(Element::View(id)) => self.finish(who, paths::removal(*id)).await.map(|_| ()),
             _ => Err(CimError::not_supported(format!(
                 "instances of {} are not deleted by this operation; use the service's method",
                 subject.class().name
