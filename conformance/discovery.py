@@ -19,6 +19,7 @@ OFFERED = {
     "Access Points": "CIM_RemoteServiceAccessPoint",
     "Multiple Computer System": "CIM_ComputerSystem",
     "Health": "CIM_LogicalDevice",
+    "Thin Provisioning": "CIM_StoragePool",
 }
 
 # Profiles that have no central instances as long as nobody changes anything and all is well.

@@ -44,6 +44,13 @@ service!(
     "Storage configuration"
 );
 service!(
+    sparing_keys,
+    fill_sparing,
+    Standpipe_SpareConfigurationService,
+    "sparing",
+    "Repair of volumes"
+);
+service!(
     initiators_keys,
     fill_initiators,
     Standpipe_StorageHardwareIDManagementService,
