@@ -9,6 +9,8 @@ OFFERED = {
     "Array": "CIM_ComputerSystem",
     "Server": "CIM_ObjectManager",
     "Block Services": "CIM_StoragePool",
+    "Extent Composition": "CIM_StorageExtent",
+    "Disk Drive Lite": "CIM_DiskDrive",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
