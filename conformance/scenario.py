@@ -465,7 +465,8 @@ class Scenario:
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
         for part in (self.box, self.drives, self.pools, self.create, self.grow, self.rename,
-                     self.initiators, self.make_groups, self.make_view, self.walk, self.operations_agree):
+                     self.initiators, self.make_groups, self.make_view, self.walk,
+                     self.operations_agree):
             checks.step(part)
         if self.view is not None and self.second is not None:
             checks.step(refusals.run, checks, connection, self, namespaces)
