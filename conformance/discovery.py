@@ -10,6 +10,8 @@ OFFERED = {
     "Server": "CIM_ObjectManager",
     "Block Services": "CIM_StoragePool",
     "Masking and Mapping": "CIM_ControllerConfigurationService",
+    "Extent Composition": "CIM_StorageExtent",
+    "Disk Drive Lite": "CIM_DiskDrive",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",

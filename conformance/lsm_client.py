@@ -200,6 +200,28 @@ class Plugin:
                 found.append((pool, types))
         return found
 
+    def disks(self):
+        """7.6: (drive, type, bytes, whether it is a spare) of every drive."""
+        if not self.has("Disk Drive Lite", (1, 4)):
+            raise Refused("NO_SUPPORT")
+        found = []
+        for drive in self.enumerate("CIM_DiskDrive", [
+                "OperationalStatus", "Name", "SystemName", "Caption", "InterconnectType",
+                "DiskType", "DeviceID", "Type", "MediaType", "EMCInUse"]):
+            extents = self.associators(
+                drive.path, "CIM_MediaPresent", "CIM_StorageExtent",
+                ["Primordial", "BlockSize", "NumberOfBlocks"])
+            extent, = (extent for extent in extents if extent["Primordial"])
+            kind = drive["InterconnectType"] if "InterconnectType" in drive else 0
+            if kind == 0 and "DiskType" in drive:
+                kind = drive["DiskType"]
+            if drive.get("Caption") == "NL_SAS":
+                kind = "NL_SAS"
+            spare = self.has("Disk Sparing", (1, 4)) and bool(
+                self.names(extent.path, "CIM_IsSpare", "CIM_StorageRedundancySet"))
+            found.append((drive, kind, extent["BlockSize"] * extent["NumberOfBlocks"], spare))
+        return found
+
     def volumes(self):
         """7.5: every volume as (pool path, instance), pool by pool."""
         found = []
