@@ -1,5 +1,5 @@
 # The front door. Everything that takes more than a line lives in scripts/.
-.PHONY: help demo check audit bench setup conformance vm-check
+.PHONY: help demo check audit bench bench-storage setup conformance vm-check
 
 help:
 	@echo 'make demo         build and start the simulated array on 127.0.0.1:5988 and :5989'
@@ -7,6 +7,7 @@ help:
 	@echo 'make conformance  other clients and suites against a demo started for them'
 	@echo 'make vm-check     the gateway on real LVM and LIO in a booted kernel'
 	@echo 'make bench        what requests cost, as ratios; how to read them is in benches/wire.rs'
+	@echo 'make bench-storage  create, grow and delete beside LVM by hand, in the test kernel'
 	@echo 'make audit        known vulnerabilities of the dependencies (downloads the database)'
 	@echo 'make setup        only install what the checks need'
 
@@ -32,3 +33,6 @@ audit:
 
 bench:
 	cargo bench --locked --bench wire
+
+bench-storage: setup
+	benches/storage.py

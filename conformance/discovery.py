@@ -13,7 +13,16 @@ OFFERED = {
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
     "Thin Provisioning": "CIM_StoragePool",
+    "Physical Package": "CIM_PhysicalPackage",
+    "Location": "CIM_Location",
+    "Software": "CIM_SoftwareIdentity",
+    "Access Points": "CIM_RemoteServiceAccessPoint",
+    "Multiple Computer System": "CIM_ComputerSystem",
+    "Health": "CIM_LogicalDevice",
 }
+
+# Profiles that have no central instances as long as nobody changes anything and all is well.
+EMPTY_AT_FIRST = {"Job Control", "Health"}
 
 SNIA = 11
 

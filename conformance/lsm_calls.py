@@ -79,11 +79,11 @@ class Run:
             doubter.close()
         self.plugin = plugin = Plugin(self.connection).register()
         for name, version in (("Array", (1, 4)), ("Group Masking and Mapping", (1, 5)),
-                              ("iSCSI Target Ports", (1, 1))):
+                              ("iSCSI Target Ports", (1, 1)),
+                              ("Multiple Computer System", (1, 1))):
             checks.that(plugin.has(name, version), f"{name} is advertised")
         for name in ("Disk Drive Lite", "Disk Sparing", "Replication Services", "Copy Services",
-                     "Masking and Mapping", "FC Target Ports", "FC Target Port",
-                     "Multiple Computer System"):
+                     "Masking and Mapping", "FC Target Ports", "FC Target Port"):
             checks.that(name not in plugin.profiles, f"{name} is not advertised")
         checks.equal(plugin.namespace, "root/standpipe", "the array's namespace is found")
 
@@ -122,6 +122,10 @@ class Run:
         checks.equal(len(seen), len(set(seen)), "each volume hangs off one pool")
         ports = plugin.target_ports()
         checks.that(ports, "there are target ports")
+        checks.equal(len(ports), len(set(ports)), "each is met once, whichever system hosts it")
+        leaves = plugin.leaves(plugin.root()[0].path)
+        checks.that(leaves and all(leaf["Name"] != self.system for leaf in leaves),
+                    "the array has component systems besides itself", str(leaves))
         for name, address, port, mac in ports:
             checks.that(name.startswith("iqn.") and port > 0 and address
                         and re.fullmatch(r"(?:[0-9A-Fa-f]{12})?", mac or ""),

@@ -466,11 +466,21 @@ class Plugin:
 
     # --- ports and jobs -------------------------------------------------------------------------
 
+    def leaves(self, system):
+        """7.22: the systems inside a system, and those inside them."""
+        if not self.has("Multiple Computer System", (1, 1)):
+            return []
+        inner = self.connection.AssociatorNames(
+            system, AssocClass="CIM_ComponentCS", ResultClass="CIM_ComputerSystem",
+            Role="GroupComponent", ResultRole="PartComponent")
+        return [leaf for part in inner for leaf in (part, *self.leaves(part))]
+
     def iscsi_endpoints(self):
         """7.22 steps 1 to 3: (endpoint path, TCP instances, IQNs)."""
         found = []
-        for system in self.root():
-            for endpoint in self.associators(system.path, "CIM_HostedAccessPoint",
+        for system in (path for root in self.root()
+                       for path in (root.path, *self.leaves(root.path))):
+            for endpoint in self.associators(system, "CIM_HostedAccessPoint",
                                              "CIM_iSCSIProtocolEndpoint", ["Role"]):
                 if endpoint["Role"] != 3:
                     continue

@@ -42,6 +42,8 @@ pub struct Server {
     pub tls: Option<TlsFiles>,
     /// Where the store and other state live.
     pub state_dir: PathBuf,
+    /// Where the machine stands, for people.
+    pub location: Option<String>,
 }
 
 /// The PEM files of the server's certificate.

@@ -3,13 +3,14 @@
 //! Shared-structure maps with a reverse index for every relation: a change costs what changed, a
 //! step from one element to its neighbours costs what it returns.
 
+mod compose;
+
 use std::hash::Hash;
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
-use super::change::Change;
-use super::engine::{Facts, ForeignMap, GroupFacts};
+use super::engine::ForeignMap;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
@@ -61,6 +62,16 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
     fn of<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
         self.0.get(key).into_iter().flatten()
     }
+}
+
+/// Something that is not well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Ailing {
+    Pool(PoolId),
+    Port(PortId),
+    Volume(VolumeId),
+    Disk(DiskId),
 }
 
 /// What the array is called.
@@ -154,6 +165,7 @@ pub struct Inventory {
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
     element_jobs: Index<Element, JobId>,
+    ailing: OrdSet<Ailing>,
 }
 
 macro_rules! maps {
@@ -304,6 +316,19 @@ impl Inventory {
             .filter_map(|id| self.jobs.get(id))
     }
 
+    /// Everything that is not well, unfinished volumes included, with what is wrong with it.
+    pub fn ailing(&self) -> impl Iterator<Item = (&Ailing, &Health)> {
+        self.ailing.iter().filter_map(|what| {
+            let health = match what {
+                Ailing::Pool(id) => &self.pools.get(id)?.health,
+                Ailing::Port(id) => &self.ports.get(id)?.health,
+                Ailing::Volume(id) => &self.volumes.get(id)?.health,
+                Ailing::Disk(id) => &self.disks.get(id)?.health,
+            };
+            Some((what, health))
+        })
+    }
+
     /// The numbers that somebody else's maps take.
     pub fn foreign_maps(&self) -> &[ForeignMap] {
         &self.foreign_maps
@@ -348,259 +373,4 @@ pub(super) fn maps<'a>(
         }
     }
     maps
-}
-
-/// Putting a new picture together.
-impl Inventory {
-    /// An empty array of that name.
-    pub(super) fn new(system: SystemName, policy: Policy) -> Self {
-        Self {
-            system: system.into(),
-            policy: policy.into(),
-            version: 1,
-            ..Self::default()
-        }
-    }
-
-    /// Takes over what an engine saw of everything.
-    pub(super) fn take_facts(&mut self, facts: Facts) {
-        let gone: Vec<_> = self.disks.keys().cloned().collect();
-        self.replace_disks(gone, facts.disks);
-        self.nics = facts
-            .nics
-            .into_iter()
-            .map(|n| (n.name.clone(), Arc::new(n)))
-            .collect();
-        let ports = facts.targets.iter().flat_map(|t| &t.ports);
-        self.ports = ports.map(|p| (p.id.clone(), Arc::new(p.clone()))).collect();
-        self.targets = facts
-            .targets
-            .into_iter()
-            .map(|t| (t.iqn.clone(), Arc::new(t)))
-            .collect();
-        self.foreign_maps = facts.foreign_maps.into();
-        let gone = self.pools.keys().cloned().collect();
-        self.replace_pools(gone, facts.pools);
-        let gone = self.volumes.keys().cloned().collect();
-        self.replace_volumes(gone, facts.volumes);
-    }
-
-    /// Takes over what an engine saw of one volume group.
-    pub(super) fn take_group(&mut self, facts: GroupFacts) {
-        let group = facts.group.id.clone();
-        let pools = self.pools_of(&group);
-        let gone = pools
-            .iter()
-            .flat_map(|pool| self.pool_volumes.of(pool))
-            .cloned()
-            .collect();
-        // A disk that has left the group is looked at with the others.
-        self.replace_disks(Vec::new(), facts.disks);
-        let mut found = facts.thin_pools;
-        found.push(facts.group);
-        self.replace_pools(pools, found);
-        self.replace_volumes(gone, facts.volumes);
-    }
-
-    /// A volume group with what lies in it, as an engine would report it.
-    pub(super) fn group_facts(&self, id: &PoolId) -> Option<GroupFacts> {
-        let group = self.pools.get(id)?;
-        let pools = self.pools_of(id);
-        let volumes = pools.iter().flat_map(|pool| self.volumes_in(pool));
-        let disks = group.disks.iter().filter_map(|disk| self.disks.get(disk));
-        Some(GroupFacts {
-            group: Pool::clone(group),
-            thin_pools: self.thin_pools_in(id).map(|p| Pool::clone(p)).collect(),
-            volumes: volumes.map(|v| Volume::clone(v)).collect(),
-            disks: disks.map(|d| Disk::clone(d)).collect(),
-        })
-    }
-
-    /// A volume group and the thin pools in it.
-    fn pools_of(&self, group: &PoolId) -> Vec<PoolId> {
-        let thin = self.group_pools.of(group).cloned();
-        std::iter::once(group.clone()).chain(thin).collect()
-    }
-
-    /// Puts `disks` in the place of those named in `old`.
-    fn replace_disks(&mut self, old: Vec<DiskId>, disks: Vec<Disk>) {
-        for id in old.into_iter().chain(disks.iter().map(|d| d.id.clone())) {
-            if let Some(disk) = self.disks.remove(&id) {
-                for below in disk.below() {
-                    self.disk_disks.unlink(below, &id);
-                }
-            }
-        }
-        for disk in disks {
-            for below in disk.below() {
-                self.disk_disks.link(below.clone(), disk.id.clone());
-            }
-            self.disks.insert(disk.id.clone(), disk.into());
-        }
-    }
-
-    /// Puts `pools` in the place of those named in `old`.
-    fn replace_pools(&mut self, old: Vec<PoolId>, pools: Vec<Pool>) {
-        for id in &old {
-            if let Some(pool) = self.pools.remove(id) {
-                self.relate_pool(&pool, false);
-            }
-        }
-        for mut pool in pools {
-            if pool.health == Health::Ok {
-                pool.health = self.policy.judge(&pool);
-            }
-            self.relate_pool(&pool, true);
-            self.pools.insert(pool.id.clone(), pool.into());
-        }
-    }
-
-    fn relate_pool(&mut self, pool: &Pool, related: bool) {
-        let id = &pool.id;
-        self.name_pools.set(pool.name.clone(), id.clone(), related);
-        if let Some(thin) = pool.thin() {
-            self.group_pools
-                .set(thin.group.clone(), id.clone(), related);
-            for disk in disks_of(&thin.pieces) {
-                self.disk_pools.set(disk.clone(), id.clone(), related);
-            }
-        }
-    }
-
-    /// Puts `volumes` in the place of those named in `old`; what is the same stays as it is.
-    fn replace_volumes(&mut self, old: Vec<VolumeId>, volumes: Vec<Volume>) {
-        let kept: OrdSet<VolumeId> = volumes.iter().map(|v| v.id.clone()).collect();
-        for id in old.iter().filter(|id| !kept.contains(*id)) {
-            self.remove_volume(id);
-        }
-        for volume in volumes {
-            if self
-                .volumes
-                .get(&volume.id)
-                .is_none_or(|known| **known != volume)
-            {
-                self.remove_volume(&volume.id.clone());
-                self.relate_volume(&volume, true);
-                self.volumes.insert(volume.id.clone(), volume.into());
-            }
-        }
-    }
-
-    fn remove_volume(&mut self, id: &VolumeId) {
-        if let Some(volume) = self.volumes.remove(id) {
-            self.relate_volume(&volume, false);
-        }
-    }
-
-    fn relate_volume(&mut self, volume: &Volume, related: bool) {
-        let id = &volume.id;
-        self.pool_volumes
-            .set(volume.pool.clone(), id.clone(), related);
-        self.name_volumes
-            .set(volume.name.clone(), id.clone(), related);
-        for disk in disks_of(&volume.pieces) {
-            self.disk_volumes.set(disk.clone(), id.clone(), related);
-        }
-    }
-
-    /// Takes over one change of a record.
-    pub(super) fn take_change(&mut self, change: &Change) {
-        match change {
-            Change::PutInitiator(initiator) => {
-                self.initiators
-                    .insert(initiator.name.clone(), Arc::new(initiator.clone()));
-            }
-            Change::RemoveInitiator(name) => {
-                self.initiators.remove(name);
-            }
-            Change::PutGroup(group) => {
-                self.remove_group(group.id);
-                self.relate_members(group, true);
-                self.name_groups
-                    .link((group.members.kind(), group.name.clone()), group.id);
-                self.groups.insert(group.id, Arc::new(group.clone()));
-            }
-            Change::RemoveGroup(id) => self.remove_group(*id),
-            Change::PutView(view) => {
-                self.remove_view(view.id);
-                for group in view.groups() {
-                    self.group_views.link(group, view.id);
-                }
-                self.name_views.link(view.name.clone(), view.id);
-                self.views.insert(view.id, Arc::new(view.clone()));
-            }
-            Change::RemoveView(id) => self.remove_view(*id),
-            Change::PutSetting(setting) => {
-                self.remove_setting(setting.id);
-                self.pool_settings.link(setting.pool.clone(), setting.id);
-                self.settings.insert(setting.id, Arc::new(setting.clone()));
-            }
-            Change::RemoveSetting(id) => self.remove_setting(*id),
-            // Which groups are managed is the engine's to say.
-            Change::PutPool(_) | Change::RemovePool(_) => {}
-        }
-    }
-
-    fn remove_group(&mut self, id: GroupId) {
-        if let Some(group) = self.groups.remove(&id) {
-            self.name_groups
-                .unlink(&(group.members.kind(), group.name.clone()), &id);
-            self.relate_members(&group, false);
-        }
-    }
-
-    /// Adds or removes the relation of every member to its group.
-    fn relate_members(&mut self, group: &Group, related: bool) {
-        let id = group.id;
-        match &group.members {
-            Members::Initiators(names) => {
-                names
-                    .iter()
-                    .for_each(|n| self.initiator_groups.set(n.clone(), id, related));
-            }
-            Members::Ports(ports) => {
-                ports
-                    .iter()
-                    .for_each(|p| self.port_groups.set(p.clone(), id, related));
-            }
-            Members::Volumes(volumes) => {
-                volumes
-                    .iter()
-                    .for_each(|v| self.volume_groups.set(v.clone(), id, related));
-            }
-        }
-    }
-
-    fn remove_view(&mut self, id: ViewId) {
-        if let Some(view) = self.views.remove(&id) {
-            self.name_views.unlink(&view.name, &id);
-            for group in view.groups() {
-                self.group_views.unlink(&group, &id);
-            }
-        }
-    }
-
-    fn remove_setting(&mut self, id: SettingId) {
-        if let Some(setting) = self.settings.remove(&id) {
-            self.pool_settings.unlink(&setting.pool, &id);
-        }
-    }
-
-    /// Adds a job, or puts it in the place of what was known of it.
-    pub(super) fn put_job(&mut self, job: Arc<Job>) {
-        self.remove_job(job.id);
-        for element in &job.affected {
-            self.element_jobs.link(element.clone(), job.id);
-        }
-        self.jobs.insert(job.id, job);
-    }
-
-    /// Forgets a job.
-    pub(super) fn remove_job(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.remove(&id) {
-            for element in &job.affected {
-                self.element_jobs.unlink(element, &id);
-            }
-        }
-    }
 }

@@ -31,7 +31,7 @@ pub use handle::{Array, Ticket, Waited};
 pub use ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
-pub use inventory::{Inventory, Policy, SystemName};
+pub use inventory::{Ailing, Inventory, Policy, SystemName};
 pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use layout::Layout;
 pub use model::{

@@ -115,6 +115,19 @@ fn set_back(
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
         return Ok(reached);
     }
+    if is_finished_in_part(plan, engine) {
+        return finish(plan, engine).map_err(|left| {
+            Box::new(Setback {
+                error,
+                left: Some(left),
+            })
+        });
+    }
+    if is_removed_in_part(plan, engine)
+        && let Ok(reached) = finish(plan, engine)
+    {
+        return Ok(reached);
+    }
     // What did not end in time may still happen, after everything was taken back: so this is not
     // the end of it.
     let left = match take_back(plan, taken, engine) {
@@ -122,6 +135,38 @@ fn set_back(
         other => other.err(),
     };
     Err(Box::new(Setback { error, left }))
+}
+
+/// Whether one of the volumes that a plan makes is finished: then all of them are ready, and as
+/// somebody may use that one already there is no way back.
+fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
+    let Goal::Made { group, volumes } = &plan.goal else {
+        return false;
+    };
+    let is_made = |v: &Volume| volumes.iter().any(|(device, _)| v.device == *device);
+    engine.scan_group(group).is_ok_and(|facts| {
+        let mut finished = facts.volumes.iter().filter(|v| v.job.is_none());
+        finished.any(is_made)
+    })
+}
+
+/// Whether one of the volumes that a plan removes is gone: nothing brings it back.
+fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
+    let Goal::Removed { group, volumes } = &plan.goal else {
+        return false;
+    };
+    let facts = engine.scan_group(group);
+    facts.is_ok_and(|facts| volumes.iter().any(|id| find(&facts, id).is_none()))
+}
+
+/// Finishes, or removes, the other volumes, too.
+fn finish(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
+    for planned in &plan.steps {
+        if let Step::Unmark { .. } | Step::Remove { .. } = planned.step {
+            engine.apply(&planned.step, &Unwatched)?;
+        }
+    }
+    verify(plan, engine)
 }
 
 /// Takes the undos of the first `taken` steps, last first; goes on after a failure.
@@ -197,27 +242,33 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
         },
         Scope::Machine | Scope::Records => None,
     };
-    if let Ok(reached) = verify(plan, engine) {
+    // What goes forward takes its steps again even if the goal is reached: there may be more to do.
+    let goes_forward = plan.after_crash == AfterCrash::Forward && !begun.failed;
+    if !goes_forward && let Ok(reached) = verify(plan, engine) {
         return Recovered::Finished(reached);
+    }
+    if is_finished_in_part(plan, engine) {
+        return finish(plan, engine).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
         Ok(()) => Recovered::RolledBack,
         Err(error) => Recovered::Stuck(error),
     };
-    match plan.after_crash {
-        // The marks come first: one that is missing says that nothing was removed yet.
-        AfterCrash::Forward if facts.is_some_and(|facts| lacks_mark(plan, begun.job, &facts)) => {
-            back()
-        }
-        AfterCrash::Forward if !begun.failed => {
-            // Nothing is marked anew: what is without the mark was not begun, or was spared.
-            let due = |step: &Step| !matches!(step, Step::Mark { .. } | Step::MarkGroup { .. });
-            match carry_on(plan, engine, &Unwatched, due) {
-                Ok(reached) => Recovered::Finished(reached),
-                Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
-            }
-        }
-        AfterCrash::Forward | AfterCrash::Back => back(),
+    // The marks come first: one that is missing says that nothing was removed yet.
+    if !goes_forward || facts.is_some_and(|facts| lacks_mark(plan, begun.job, &facts)) {
+        return back();
+    }
+    // Nothing is marked anew: what is without the mark was not begun, or was spared. And a start
+    // does not wait for legs, which come into step by themselves.
+    let due = |step: &Step| {
+        !matches!(
+            step,
+            Step::Mark { .. } | Step::MarkGroup { .. } | Step::Sync { .. }
+        )
+    };
+    match carry_on(plan, engine, &Unwatched, due) {
+        Ok(reached) => Recovered::Finished(reached),
+        Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
     }
 }
 

@@ -203,6 +203,11 @@ impl<S: Snapshot> Catalog<S> {
         self.kind_of(tag).class
     }
 
+    /// The elements of a kind.
+    pub fn list(&self, snapshot: &S, tag: S::Tag) -> Vec<S::Id> {
+        (self.kind_of(tag).list)(snapshot)
+    }
+
     pub(super) fn kinds(&self) -> &[AnyKind<S>] {
         &self.kinds
     }

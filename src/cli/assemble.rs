@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::engine::linux::{LinuxEngine, Settings, TargetSettings};
 use crate::engine::sim::SimEngine;
 use crate::http::{Cimom, ListenUrl};
-use crate::smis::{Gateway, Server};
+use crate::smis::{Gateway, Machine, Server};
 use crate::store::Store;
 
 use super::demo::DemoArray;
-use super::{Failure, populate};
+use super::{Failure, machine, populate};
 
 /// How long a method that may start a job waits for its end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
     };
     let array = open_array(Arc::new(engine), store, system)?;
     populate::show_some(&array).map_err(|error| Failure::new(&error))?;
-    Ok(service(array, urls))
+    Ok(service(array, machine::simulated(), urls))
 }
 
 /// This machine's storage, as a configuration says.
@@ -75,7 +75,9 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         name: system_name(),
         label: host_name(),
     };
-    Ok(service(open_array(Arc::new(engine), store, system)?, urls))
+    let array = open_array(Arc::new(engine), store, system)?;
+    let machine = machine::this(config.server.location.clone());
+    Ok(service(array, machine, urls))
 }
 
 /// A lasting name for the array, derived from the machine's identity so that it does not tell it;
@@ -97,16 +99,34 @@ fn open_array(engine: Arc<dyn Engine>, store: Store, name: SystemName) -> Result
     Array::open(engine, store, name, Policy::default()).map_err(|error| Failure::new(&error))
 }
 
-fn service(array: Array, urls: &[ListenUrl]) -> Arc<Service> {
+fn service(array: Array, machine: Machine, urls: &[ListenUrl]) -> Arc<Service> {
     let host = host_name();
     let server = Server {
         urls: urls.iter().map(ToString::to_string).collect(),
+        endpoints: endpoints(urls, &host),
         host_name: host.clone(),
+        machine,
     };
     let gateway = Gateway::new(array, server, PATIENCE);
     let broker = Arc::new(Broker::new(gateway, PullLimits::default()));
     tokio::spawn(expire_sessions(Arc::downgrade(&broker)));
     Arc::new(Cimom::new(broker, host))
+}
+
+/// What clients call, each once: a listener at every address is reached by the name of the machine.
+fn endpoints(urls: &[ListenUrl], host: &str) -> Vec<String> {
+    let mut endpoints = Vec::new();
+    for url in urls {
+        let (scheme, address) = (url.scheme.as_str(), url.address);
+        let endpoint = match address.ip().is_unspecified() {
+            true => format!("{scheme}://{host}:{}/cimom", address.port()),
+            false => format!("{url}/cimom"),
+        };
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+    }
+    endpoints
 }
 
 /// Closes idle pull sessions now and then, as long as there is a broker.

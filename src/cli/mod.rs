@@ -7,6 +7,7 @@
 mod assemble;
 mod check;
 mod demo;
+mod machine;
 mod populate;
 mod run;
 mod serve;

@@ -40,6 +40,7 @@ struct RawServer {
     tls_certificate: Option<Spanned<PathBuf>>,
     tls_key: Option<Spanned<PathBuf>>,
     state_dir: Option<Spanned<PathBuf>>,
+    location: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +141,23 @@ impl RawServer {
             listen,
             tls,
             state_dir: absolute("server.state_dir", self.state_dir, "/var/lib/standpipe")?,
+            location: self.location.map(place).transpose()?,
         })
+    }
+}
+
+/// A place in words that fit into one line and into `CIM_Location.PhysicalPosition`.
+fn place(location: Spanned<String>) -> Checked<String> {
+    const LONGEST: usize = 256;
+    let text = location.get_ref().trim();
+    let fits = (1..=LONGEST).contains(&text.chars().count());
+    match fits && !text.contains(char::is_control) {
+        true => Ok(text.to_owned()),
+        false => {
+            let reason =
+                format!("server.location: write one line of at most {LONGEST} characters, or none");
+            Err(wrong(&location, reason))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ fn text() -> String {
 listen = ["https://0.0.0.0:5989", "http://127.0.0.1:5988"]
 tls_certificate = "/etc/standpipe/cert.pem"
 tls_key = "/etc/standpipe/key.pem"
+location = "hall 2, rack 7"
 
 [[user]]
 name = "admin"
@@ -42,6 +43,7 @@ fn a_right_file_is_read_with_defaults() {
     let config = Config::parse(Path::new("c.toml"), &text()).expect("right");
     assert_eq!(config.server.listen.len(), 2);
     assert_eq!(config.server.state_dir, Path::new("/var/lib/standpipe"));
+    assert_eq!(config.server.location.as_deref(), Some("hall 2, rack 7"));
     assert_eq!(config.storage.lvm, Path::new("/sbin/lvm"));
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
     assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
@@ -72,17 +74,19 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
         ("https://0.0.0.0:5989", "https://127.0.0.1:5988", 2, "twice"),
         ("tls_key = \"/etc/standpipe/key.pem\"", "", 3, "tls_key"),
         ("\"/etc/standpipe/cert.pem\"", "\"cert.pem\"", 3, "absolute"),
-        ("name = \"admin\"", "name = \"a:b\"", 7, "colon"),
-        (HASH, "secret", 8, "standpipe user hash"),
-        ("\"administrator\"", "\"root\"", 9, "monitor"),
-        ("\"vg0\"", "\"vg0\", \"vg0\"", 12, "twice"),
-        ("\"vg0\"", "\"vg/0\"", 12, "vg/0"),
-        ("\"vg0\"", "", 12, "at least one"),
-        ("iqn.2026-01.", "iqn.2026-13.", 15, "YYYY-MM"),
-        ("192.0.2.10:3260", "192.0.2.10:0", 16, "192.0.2.10:3260"),
-        ("connections = 7", "connections = 0", 19, "from 1 to"),
-        ("connections = 7", "connections = -7", 19, ""),
-        ("connections = 7", "conections = 7", 19, "conections"),
+        ("hall 2, rack 7", " ", 5, "one line"),
+        ("hall 2, rack 7", "a\\nb", 5, "one line"),
+        ("name = \"admin\"", "name = \"a:b\"", 8, "colon"),
+        (HASH, "secret", 9, "standpipe user hash"),
+        ("\"administrator\"", "\"root\"", 10, "monitor"),
+        ("\"vg0\"", "\"vg0\", \"vg0\"", 13, "twice"),
+        ("\"vg0\"", "\"vg/0\"", 13, "vg/0"),
+        ("\"vg0\"", "", 13, "at least one"),
+        ("iqn.2026-01.", "iqn.2026-13.", 16, "YYYY-MM"),
+        ("192.0.2.10:3260", "192.0.2.10:0", 17, "192.0.2.10:3260"),
+        ("connections = 7", "connections = 0", 20, "from 1 to"),
+        ("connections = 7", "connections = -7", 20, ""),
+        ("connections = 7", "conections = 7", 20, "conections"),
     ] {
         let edited = text().replacen(from, to, 1);
         assert_ne!(edited, text(), "{from}");
@@ -116,7 +120,7 @@ fn certificates_and_users_are_demanded_where_they_are_needed() {
             "[[user]]\nname = \"admin\"\npassword_hash = \"{HASH}\"\nrole = \"monitor\"\n[storage]"
         ),
     );
-    assert!(message(&twice).starts_with("c.toml:12: user admin is configured twice"));
+    assert!(message(&twice).starts_with("c.toml:13: user admin is configured twice"));
 }
 
 #[test]

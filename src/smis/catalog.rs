@@ -9,8 +9,8 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    capabilities, extents, jobs, masking, pools, ports, registration, relations, server, services,
-    settings, system, volumes,
+    access, capabilities, controllers, extents, jobs, masking, physical, pools, ports,
+    registration, relations, server, services, settings, software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -66,10 +66,17 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_ManagementSystem, ManagementSystem, INTEROP: always!(ManagementSystem), only!(ManagementSystem), server::system_keys, server::fill_system;
         Standpipe_Namespace, Namespace, INTEROP: server::list_namespaces, server::find_namespace, server::namespace_keys, server::fill_namespace;
         Standpipe_CIMXMLCommunicationMechanism, Mechanism, INTEROP: server::list_mechanisms, server::find_mechanism, server::mechanism_keys, server::fill_mechanism;
+        Standpipe_RegisteredProfile, Specification, INTEROP: registration::list_specifications, registration::find, registration::profile_keys, registration::fill_profile;
         Standpipe_RegisteredProfile, Profile, INTEROP: registration::list_autonomous, registration::find, registration::profile_keys, registration::fill_profile;
         Standpipe_RegisteredSubProfile, SubProfile, INTEROP: registration::list_components, registration::find, registration::component_keys, registration::fill_component;
-        Standpipe_SoftwareIdentity, Software, INTEROP: always!(Software), only!(Software), registration::software_keys, registration::fill_software;
+        Standpipe_SoftwareIdentity, Software, INTEROP: always!(Software), only!(Software), software::path_keys, software::fill;
         Standpipe_ComputerSystem, System, ARRAY: always!(System), only!(System), system::path_keys, system::fill;
+        Standpipe_Node, Controller, ARRAY: always!(Controller), only!(Controller), controllers::path_keys, controllers::fill;
+        Standpipe_Chassis, Chassis, ARRAY: always!(Chassis), only!(Chassis), physical::chassis_keys, physical::fill_chassis;
+        Standpipe_Product, Product, ARRAY: always!(Product), only!(Product), physical::product_keys, physical::fill_product;
+        Standpipe_Location, Location, ARRAY: always!(Location), only!(Location), physical::location_keys, physical::fill_location;
+        Standpipe_SoftwareIdentity, InstalledSoftware, ARRAY: software::list, software::find, software::path_keys, software::fill;
+        Standpipe_RemoteServiceAccessPoint, AccessPoint, ARRAY: access::list, access::find, access::path_keys, access::fill;
         Standpipe_PrimordialStoragePool, PrimordialPool, ARRAY: always!(PrimordialPool), only!(PrimordialPool), pools::primordial_keys, pools::fill_primordial;
         Standpipe_StoragePool, Pool, ARRAY: pools::list, pools::find, pools::path_keys, pools::fill;
         Standpipe_StorageExtent, Extent, ARRAY: extents::list, extents::find, extents::path_keys, extents::fill;

@@ -21,6 +21,15 @@ pub enum Scope {
     Pool(PoolId),
 }
 
+/// A piece of software that makes the machine an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Program {
+    /// This program.
+    Gateway,
+    /// The kernel with its volumes and targets.
+    Kernel,
+}
+
 /// One thing that is an instance of one class in one namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Element {
@@ -34,10 +43,22 @@ pub enum Element {
     Mechanism(usize),
     /// A registered profile, by its place in the table.
     Profile(usize),
-    /// The software that answers.
+    /// The software that answers, as the registered profiles name it.
     Software,
     /// The array.
     System,
+    /// The machine as the array's one controller.
+    Controller,
+    /// The box that holds it all.
+    Chassis,
+    /// The box as it was bought.
+    Product,
+    /// Where the box stands.
+    Location,
+    /// Software that runs on the machine.
+    InstalledSoftware(Program),
+    /// A URL at which the array is managed, by its place in the list of listeners.
+    AccessPoint(usize),
     /// All disks together.
     PrimordialPool,
     /// A pool.
@@ -96,10 +117,17 @@ pub enum Tag {
     ManagementSystem,
     Namespace,
     Mechanism,
+    Specification,
     Profile,
     SubProfile,
     Software,
     System,
+    Controller,
+    Chassis,
+    Product,
+    Location,
+    InstalledSoftware,
+    AccessPoint,
     PrimordialPool,
     Pool,
     Extent,
@@ -136,10 +164,15 @@ impl Element {
             Self::ManagementSystem => Tag::ManagementSystem,
             Self::Namespace(_) => Tag::Namespace,
             Self::Mechanism(_) => Tag::Mechanism,
-            Self::Profile(index) if super::registration::is_component(*index) => Tag::SubProfile,
-            Self::Profile(_) => Tag::Profile,
+            Self::Profile(index) => super::registration::tag(*index),
             Self::Software => Tag::Software,
             Self::System => Tag::System,
+            Self::Controller => Tag::Controller,
+            Self::Chassis => Tag::Chassis,
+            Self::Product => Tag::Product,
+            Self::Location => Tag::Location,
+            Self::InstalledSoftware(_) => Tag::InstalledSoftware,
+            Self::AccessPoint(_) => Tag::AccessPoint,
             Self::PrimordialPool => Tag::PrimordialPool,
             Self::Pool(_) => Tag::Pool,
             Self::Extent(_) => Tag::Extent,

@@ -4,15 +4,19 @@
 //! the broker works from; `methods` turns calls into commands of the array. Nothing here runs a
 //! command or reads a device.
 
+mod access;
 mod capabilities;
 mod catalog;
+mod controllers;
 mod element;
 mod extents;
+mod health;
 mod jobs;
 mod keys;
 mod masking;
 mod methods;
 mod outcome;
+mod physical;
 mod pools;
 mod ports;
 mod registration;
@@ -20,14 +24,15 @@ mod relations;
 mod server;
 mod services;
 mod settings;
+mod software;
 mod status;
 mod system;
 mod view;
 mod volumes;
 
-pub use element::{Element, Scope, Tag};
+pub use element::{Element, Program, Scope, Tag};
 pub use methods::Gateway;
-pub use view::{Server, View};
+pub use view::{Machine, Server, View};
 
 use crate::broker::Namespace;
 

@@ -11,7 +11,7 @@ use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::keys::array_keys;
-use super::status::{health_state, operational_status};
+use super::status::set_health;
 use super::view::View;
 
 pub(super) fn list_nodes(view: &View) -> Vec<Element> {
@@ -99,14 +99,13 @@ pub(super) fn fill_endpoint(
     let Some(port) = view.inventory.port(id) else {
         return out;
     };
+    let out = set_health!(out, P, &port.health);
     out.set_with(P::Identifier, || format!("{:012X}", id.tag))
         .set(P::ElementName, id.to_string())
         .set(P::Role, 3u16)
         .set(P::ConnectionType, 7u16)
         .set(P::ProtocolIFType, 1u16)
         .set(P::OtherTypeDescription, "iSCSI")
-        .set(P::OperationalStatus, [operational_status(&port.health)])
-        .set(P::HealthState, health_state(&port.health))
         .set(P::EnabledState, if port.enabled { 2u16 } else { 3 })
         .set(P::RequestedState, 12u16)
 }

@@ -1,21 +1,23 @@
 //! Profile Registration: which profiles are offered, in interop (DSP1033 and its SNIA form).
 //!
 //! One table says everything: names are spelt as clients compare them, versions as they parse them,
-//! and each profile names the kinds that are its central instances.
+//! and each profile names the kinds that are its central instances. A new profile is one entry.
 
+use std::sync::LazyLock;
+
+use crate::broker::Snapshot as _;
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
-use super::element::Element;
-use super::pools;
+use super::element::{Element, Tag};
+use super::health;
 use super::view::View;
 
 /// A registered profile.
 struct Profile {
     name: &'static str,
     place: Place,
-    /// Its central instances, by a function.
-    central: fn(&View) -> Vec<Element>,
+    central: Central,
 }
 
 /// Where a profile stands.
@@ -29,101 +31,142 @@ enum Place {
     ComponentOf(&'static str),
 }
 
+/// The central instances of a profile.
+enum Central {
+    /// All elements of these kinds.
+    All(&'static [Tag]),
+    /// The elements of these kinds that something is wrong with.
+    Ailing(&'static [Tag]),
+}
+
 /// The version of SMI-S whose profiles these are.
 const VERSION: &str = "1.6.1";
 const PROFILE: &str = "Standpipe:Profile:SNIA:";
-const SOFTWARE: &str = "Standpipe:SoftwareIdentity:gateway";
 
-static PROFILES: [Profile; 9] = [
+static PROFILES: &[Profile] = &[
     Profile {
         name: "SMI-S",
         place: Place::Specification,
-        central: autonomous,
+        central: Central::All(&[Tag::Profile]),
     },
     Profile {
         name: "Array",
         place: Place::Autonomous,
-        central: |_| vec![Element::System],
+        central: Central::All(&[Tag::System]),
     },
     Profile {
         name: "Server",
         place: Place::Autonomous,
-        central: |_| vec![Element::ObjectManager],
+        central: Central::All(&[Tag::ObjectManager]),
     },
     Profile {
+        // Without the specification, which is no profile: clients take a conformance of its for
+        // one that has its ends exchanged.
         name: "Profile Registration",
         place: Place::ComponentOf("Server"),
-        central: profiles,
+        central: Central::All(&[Tag::Profile, Tag::SubProfile]),
     },
+    of_array("Block Services", &[Tag::PrimordialPool, Tag::Pool]),
+    of_array("Group Masking and Mapping", &[Tag::MaskingService]),
+    of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
+    of_array("Job Control", &[Tag::Job]),
+    of_array("Physical Package", &[Tag::Chassis]),
+    of_array("Location", &[Tag::Location]),
+    of_array("Software", &[Tag::InstalledSoftware]),
+    of_array("Access Points", &[Tag::AccessPoint]),
+    of_array("Multiple Computer System", &[Tag::Controller]),
     Profile {
-        name: "Block Services",
-        place: Place::ComponentOf("Array"),
-        central: all_pools,
+        name: "Health",
+        place: ARRAY_PART,
+        central: Central::Ailing(&[Tag::Volume]),
     },
-    Profile {
-        name: "Group Masking and Mapping",
-        place: Place::ComponentOf("Array"),
-        central: |_| vec![Element::MaskingService],
-    },
-    Profile {
-        name: "iSCSI Target Ports",
-        place: Place::ComponentOf("Array"),
-        central: |_| vec![Element::IscsiCapabilities],
-    },
-    Profile {
-        name: "Job Control",
-        place: Place::ComponentOf("Array"),
-        central: super::jobs::list,
-    },
-    Profile {
-        // The thin pools, and the volume groups that they are made in.
-        name: "Thin Provisioning",
-        place: Place::ComponentOf("Array"),
-        central: pools::list,
-    },
+    // The thin pools, and the volume groups that they are made in.
+    of_array("Thin Provisioning", &[Tag::Pool]),
 ];
 
-fn autonomous(_view: &View) -> Vec<Element> {
-    with_place(|place| place == Place::Autonomous)
+const ARRAY_PART: Place = Place::ComponentOf("Array");
+
+/// A part of the Array profile.
+const fn of_array(name: &'static str, central: &'static [Tag]) -> Profile {
+    Profile {
+        name,
+        place: ARRAY_PART,
+        central: Central::All(central),
+    }
 }
 
-/// Every profile; the specification is none, and clients take a conformance of its for one that
-/// has its ends exchanged.
-fn profiles(_view: &View) -> Vec<Element> {
-    with_place(|place| place != Place::Specification)
+impl Central {
+    fn kinds(&self) -> &'static [Tag] {
+        match self {
+            Self::All(kinds) | Self::Ailing(kinds) => kinds,
+        }
+    }
+
+    fn list(&self, view: &View) -> Vec<Element> {
+        match self {
+            Self::All(kinds) => {
+                let all = kinds.iter();
+                all.flat_map(|&tag| View::catalog().list(view, tag))
+                    .collect()
+            }
+            Self::Ailing(kinds) => {
+                let mut ailing = health::ailing(view);
+                ailing.retain(|element| kinds.contains(&element.tag()));
+                ailing
+            }
+        }
+    }
+
+    fn has(&self, view: &View, element: &Element) -> bool {
+        self.kinds().contains(&element.tag())
+            && match self {
+                Self::All(_) => true,
+                Self::Ailing(_) => health::is_ailing(view, element),
+            }
+    }
 }
 
-fn all_pools(view: &View) -> Vec<Element> {
-    std::iter::once(Element::PrimordialPool)
-        .chain(pools::list(view))
+/// Every kind that is central to some profile.
+pub(super) fn central_kinds() -> &'static [Tag] {
+    static KINDS: LazyLock<Vec<Tag>> = LazyLock::new(|| {
+        let mut kinds = Vec::new();
+        for &tag in PROFILES.iter().flat_map(|profile| profile.central.kinds()) {
+            if !kinds.contains(&tag) {
+                kinds.push(tag);
+            }
+        }
+        kinds
+    });
+    &KINDS
+}
+
+/// The profiles that a condition holds for.
+fn profiles_where(wanted: impl Fn(&Profile) -> bool) -> Vec<Element> {
+    let all = PROFILES.iter().enumerate();
+    all.filter(|(_, profile)| wanted(profile))
+        .map(|(index, _)| Element::Profile(index))
         .collect()
 }
 
-fn with_place(wanted: impl Fn(Place) -> bool) -> Vec<Element> {
-    let indexes = 0..PROFILES.len();
-    indexes
-        .filter(|&i| wanted(PROFILES[i].place))
-        .map(Element::Profile)
-        .collect()
+/// The kind of the profile at that place of the table.
+pub(super) fn tag(index: usize) -> Tag {
+    match PROFILES.get(index).map(|profile| profile.place) {
+        Some(Place::Specification) => Tag::Specification,
+        Some(Place::ComponentOf(_)) => Tag::SubProfile,
+        _ => Tag::Profile,
+    }
 }
 
-/// Whether the profile at that place of the table is a component.
-pub(super) fn is_component(index: usize) -> bool {
-    matches!(
-        PROFILES.get(index),
-        Some(Profile {
-            place: Place::ComponentOf(_),
-            ..
-        })
-    )
+pub(super) fn list_specifications(_view: &View) -> Vec<Element> {
+    profiles_where(|profile| profile.place == Place::Specification)
 }
 
 pub(super) fn list_autonomous(_view: &View) -> Vec<Element> {
-    with_place(|place| !matches!(place, Place::ComponentOf(_)))
+    profiles_where(|profile| profile.place == Place::Autonomous)
 }
 
 pub(super) fn list_components(_view: &View) -> Vec<Element> {
-    with_place(|place| matches!(place, Place::ComponentOf(_)))
+    profiles_where(|profile| matches!(profile.place, Place::ComponentOf(_)))
 }
 
 fn profile(element: &Element) -> Option<&'static Profile> {
@@ -197,79 +240,27 @@ registered!(
 /// The central instances of a profile.
 pub(super) fn central(view: &View, element: &Element) -> Vec<Element> {
     profile(element)
-        .map(|profile| (profile.central)(view))
+        .map(|profile| profile.central.list(view))
         .unwrap_or_default()
 }
 
 /// The profiles whose central instance an element is.
-pub(super) fn conforms_to(_view: &View, element: &Element) -> Vec<Element> {
-    let named = |name: &str| {
-        let place = PROFILES.iter().position(|profile| profile.name == name);
-        place.map(Element::Profile).into_iter().collect()
-    };
-    match element {
-        Element::System => named("Array"),
-        Element::ObjectManager => named("Server"),
-        Element::PrimordialPool => named("Block Services"),
-        Element::Pool(_) => {
-            let mut standards: Vec<_> = named("Block Services");
-            standards.extend(named("Thin Provisioning"));
-            standards
-        }
-        Element::MaskingService => named("Group Masking and Mapping"),
-        Element::IscsiCapabilities => named("iSCSI Target Ports"),
-        Element::Job(_) => named("Job Control"),
-        Element::Profile(_) => {
-            let mut standards: Vec<_> = named("Profile Registration");
-            match profile(element).map(|profile| profile.place) {
-                Some(Place::Specification) => standards.clear(),
-                Some(Place::Autonomous) => standards.extend(named("SMI-S")),
-                _ => {}
-            }
-            standards
-        }
-        _ => Vec::new(),
-    }
+pub(super) fn conforms_to(view: &View, element: &Element) -> Vec<Element> {
+    profiles_where(|profile| profile.central.has(view, element))
 }
 
 /// The component profiles of an autonomous one (SNIA direction: the autonomous one refers).
 pub(super) fn components(_view: &View, element: &Element) -> Vec<Element> {
-    let Some(profile) = profile(element) else {
+    let Some(referring) = profile(element) else {
         return Vec::new();
     };
-    with_place(|place| place == Place::ComponentOf(profile.name))
+    profiles_where(|profile| profile.place == Place::ComponentOf(referring.name))
 }
 
 /// The autonomous profile that a component belongs to.
 pub(super) fn referencing(_view: &View, element: &Element) -> Vec<Element> {
     match profile(element).map(|profile| profile.place) {
-        Some(Place::ComponentOf(name)) => PROFILES
-            .iter()
-            .position(|profile| profile.name == name)
-            .map(Element::Profile)
-            .into_iter()
-            .collect(),
+        Some(Place::ComponentOf(name)) => profiles_where(|profile| profile.name == name),
         _ => Vec::new(),
     }
-}
-
-pub(super) fn software_keys(
-    _view: &View,
-    _element: &Element,
-    path: PathBuilder<class::Standpipe_SoftwareIdentity>,
-) -> PathBuilder<class::Standpipe_SoftwareIdentity> {
-    path.key(class::Standpipe_SoftwareIdentity::InstanceID, SOFTWARE)
-}
-
-pub(super) fn fill_software(
-    _view: &View,
-    _element: &Element,
-    out: Builder<class::Standpipe_SoftwareIdentity>,
-) -> Builder<class::Standpipe_SoftwareIdentity> {
-    use class::Standpipe_SoftwareIdentity as P;
-    out.set(P::Name, "standpipe")
-        .set(P::ElementName, "Standpipe gateway")
-        .set(P::VersionString, env!("CARGO_PKG_VERSION"))
-        .set(P::Manufacturer, "Standpipe")
-        .set(P::Classifications, [2u16])
 }

@@ -40,6 +40,11 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         masking::add,
         ports::add,
         jobs::add,
+        physical::add,
+        software::add,
+        access::add,
+        controllers::add,
+        health::add,
     ];
     tables
         .into_iter()
@@ -53,12 +58,17 @@ macro_rules! to {
     };
 }
 
+mod access;
 mod block;
+mod controllers;
 mod extents;
+mod health;
 mod jobs;
 mod masking;
+mod physical;
 mod ports;
 mod registration;
 mod server;
 mod settings;
+mod software;
 mod system;

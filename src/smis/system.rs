@@ -1,11 +1,11 @@
 //! The Array profile: the top-level system (SMI-S 1.6.1 block book, Array).
 
-use crate::array::Inventory;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
+use super::health;
 use super::keys::SYSTEM_CLASS;
-use super::status::{health_state, operational_status, worst};
+use super::status::set_health;
 use super::view::View;
 
 pub(super) fn path_keys(
@@ -16,17 +16,6 @@ pub(super) fn path_keys(
     use class::Standpipe_ComputerSystem as P;
     path.key(P::CreationClassName, SYSTEM_CLASS)
         .key(P::Name, view.inventory.system.name.as_str())
-}
-
-/// What the administrator should know about the array as a whole makes it degraded.
-fn health(inventory: &Inventory) -> crate::array::Health {
-    let mut health = worst(inventory.pools().map(|pool| &pool.health));
-    if health == crate::array::Health::Ok
-        && let Some(warning) = inventory.warnings.first()
-    {
-        health = crate::array::Health::Degraded(warning.clone());
-    }
-    health
 }
 
 /// The addresses of the machine, each with what it is.
@@ -59,20 +48,12 @@ pub(super) fn fill(
     out: Builder<class::Standpipe_ComputerSystem>,
 ) -> Builder<class::Standpipe_ComputerSystem> {
     use class::Standpipe_ComputerSystem as P;
-    let health = health(&view.inventory);
-    out.set(P::NameFormat, "Other")
+    set_health!(out, P, &health::of_array(view))
+        .set(P::NameFormat, "Other")
         .set(P::ElementName, view.inventory.system.label.as_str())
         .set(P::Description, "A Linux machine as an SMI-S block array")
         .set_with(P::OtherIdentifyingInfo, || identifiers(view).0)
         .set_with(P::IdentifyingDescriptions, || identifiers(view).1)
-        .set(P::OperationalStatus, [operational_status(&health)])
-        .set(P::HealthState, health_state(&health))
-        .set_with(P::StatusDescriptions, || match &health {
-            crate::array::Health::Ok => None,
-            crate::array::Health::Degraded(why)
-            | crate::array::Health::Failed(why)
-            | crate::array::Health::Unknown(why) => Some([why.clone()]),
-        })
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
         .set(P::Dedicated, [3u16, 15])

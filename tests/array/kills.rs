@@ -4,10 +4,14 @@
 use standpipe::array::{Command, GroupKind, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment};
 
+use super::equipped;
 use super::rig::{Picture, Rig, creation, host, machine};
 
 /// A command, made for a prepared array.
-type Wish = fn(&Rig) -> Command;
+pub type Wish = fn(&Rig) -> Command;
+
+/// What the command is, the array that is prepared for it, and the command.
+pub type Entry = (&'static str, fn() -> Rig, Wish);
 
 fn prepared() -> Rig {
     let rig = Rig::on(machine().foreign_volumes(2).volume_size(EXTENT));
@@ -159,7 +163,7 @@ struct Kill {
 }
 
 /// Lets the process die at one moment of a command and start again; whether it died.
-fn killed(what: &str, wish: Wish, whole: &Picture, kill: Kill) -> bool {
+fn killed((what, prepared, wish): &Entry, whole: &Picture, kill: Kill) -> bool {
     let Kill {
         failing,
         moment,
@@ -207,7 +211,7 @@ fn killed(what: &str, wish: Wish, whole: &Picture, kill: Kill) -> bool {
 }
 
 /// Whether a failure of that step would be one of this command.
-fn is_reached(wish: Wish, failing: Failing) -> bool {
+fn is_reached((_, prepared, wish): &Entry, failing: Failing) -> bool {
     let Some((step, how)) = failing else {
         return true;
     };
@@ -218,26 +222,35 @@ fn is_reached(wish: Wish, failing: Failing) -> bool {
     !rig.sim.calm()
 }
 
-fn kill_everywhere(failing: &[Failing], reboot: bool) {
+fn kill_everywhere(entries: &[Entry], failing: &[Failing], reboot: bool) {
     let mut points = 0;
-    for (what, wish) in WISHES {
+    for entry in entries {
         // What the command comes to without any crash.
+        let (_, prepared, wish) = entry;
         let whole = prepared();
         whole.done(wish(&whole));
         let whole = whole.picture();
-        for &failing in failing.iter().filter(|f| is_reached(*wish, **f)) {
+        for &failing in failing.iter().filter(|f| is_reached(entry, **f)) {
             let kills = (0..200).map(|moment| Kill {
                 failing,
                 moment,
                 reboot,
             });
             points += kills
-                .take_while(|kill| killed(what, *wish, &whole, *kill))
+                .take_while(|kill| killed(entry, &whole, *kill))
                 .count();
         }
     }
     println!("{points} kill points, reboot {reboot}");
     assert!(points > 0);
+}
+
+/// The commands on an array with one pool.
+fn plain() -> Vec<Entry> {
+    let entries = WISHES.iter();
+    entries
+        .map(|(what, wish)| (*what, prepared as fn() -> Rig, *wish))
+        .collect()
 }
 
 const NOTHING_FAILS: &[Failing] = &[None];
@@ -255,20 +268,36 @@ const A_STEP_FAILS: &[Failing] = &[
 
 #[test]
 fn a_gateway_killed_anywhere_leaves_nothing_half_made() {
-    kill_everywhere(NOTHING_FAILS, false);
+    kill_everywhere(&plain(), NOTHING_FAILS, false);
 }
 
 #[test]
 fn a_machine_killed_anywhere_leaves_nothing_half_made() {
-    kill_everywhere(NOTHING_FAILS, true);
+    kill_everywhere(&plain(), NOTHING_FAILS, true);
 }
 
 #[test]
 fn a_gateway_killed_while_it_takes_back_leaves_nothing_half_made() {
-    kill_everywhere(A_STEP_FAILS, false);
+    kill_everywhere(&plain(), A_STEP_FAILS, false);
 }
 
 #[test]
 fn a_machine_killed_while_it_takes_back_leaves_nothing_half_made() {
-    kill_everywhere(A_STEP_FAILS, true);
+    kill_everywhere(&plain(), A_STEP_FAILS, true);
+}
+
+#[test]
+fn storage_work_of_a_killed_gateway_is_never_half_done() {
+    kill_everywhere(equipped::ENTRIES, NOTHING_FAILS, false);
+}
+
+#[test]
+fn storage_work_of_a_killed_machine_is_never_half_done() {
+    kill_everywhere(equipped::ENTRIES, NOTHING_FAILS, true);
+}
+
+#[test]
+fn storage_work_that_is_taken_back_when_killed_is_never_half_done() {
+    kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, false);
+    kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, true);
 }

@@ -1,6 +1,6 @@
 //! The world outside moves: what is done past the array appears in it.
 
-use standpipe::array::{Command, Effect, Kind, Map, Owner};
+use standpipe::array::{Ailing, Command, Effect, Health, Inventory, Kind, Map, Owner};
 use standpipe::engine::sim::EXTENT;
 
 use super::rig::{NOTHING, Rig, host};
@@ -21,6 +21,33 @@ fn what_is_made_and_removed_by_hand_appears_and_disappears() {
     rig.sim.lvremove(&theirs).expect("nobody holds it");
     rig.sim.lvremove(&ours).expect("nobody holds it");
     assert!(rig.wait_until(|now| now.volumes().count() == 0));
+}
+
+#[test]
+fn what_is_not_well_is_known_until_it_is_well_or_gone() {
+    let rig = Rig::new();
+    let volume = rig.create("data", 1);
+    assert_eq!(rig.now().ailing().count(), 0);
+    let now = rig.now();
+    let disks: Vec<_> = now.disks().map(|disk| disk.id.clone()).collect();
+    let all = |failed| disks.iter().all(|disk| rig.sim.fail_disk(disk, failed));
+    assert!(all(true));
+    let noted = |now: &Inventory, what: &Ailing| now.ailing().any(|(known, _)| known == what);
+    let suffering = [
+        Ailing::Pool(rig.pool()),
+        Ailing::Volume(volume.clone()),
+        Ailing::Disk(disks[0].clone()),
+    ];
+    assert!(rig.wait_until(|now| suffering.iter().all(|what| noted(now, what))));
+    assert!(rig.now().ailing().all(|(_, health)| *health != Health::Ok));
+    assert!(all(false));
+    assert!(rig.wait_until(|now| now.ailing().count() == 0));
+
+    assert!(all(true));
+    assert!(rig.wait_until(|now| noted(now, &Ailing::Volume(volume.clone()))));
+    rig.sim.hide_pool(&rig.pool(), true);
+    assert!(rig.wait_until(|now| !noted(now, &Ailing::Volume(volume.clone()))));
+    assert!(!noted(&rig.now(), &suffering[0]));
 }
 
 #[test]

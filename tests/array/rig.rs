@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use redb::StorageBackend;
 use standpipe::array::{
-    Array, Command, Effect, Engine, Error, GroupId, GroupKind, InitiatorName, Inventory, JobId,
-    Map, Members, Owner, Policy, PoolId, PortId, Quality, SystemName, ViewId, VolumeId, Waited,
+    Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
+    Inventory, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
+    SystemName, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -101,12 +102,16 @@ pub struct Rig {
     pub mortal: Arc<Mortal>,
     pub medium: Medium,
     pub array: Array,
+    policy: Policy,
 }
 
 /// What a person would write down: no identities that are made anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    volumes: BTreeMap<String, u64>,
+    /// Name → bytes, and the disks.
+    pools: BTreeMap<String, (u64, BTreeSet<DiskId>)>,
+    /// Name → bytes, pool, layout, and the disks of its legs.
+    volumes: BTreeMap<String, (u64, String, Layout, BTreeSet<DiskId>)>,
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
@@ -134,11 +139,15 @@ pub fn host(name: &str) -> InitiatorName {
 
 /// Opens an array.
 pub fn open(engine: Arc<dyn Engine>, medium: &Medium) -> Result<Array, Error> {
+    open_with(engine, medium, Policy::default())
+}
+
+fn open_with(engine: Arc<dyn Engine>, medium: &Medium, policy: Policy) -> Result<Array, Error> {
     let system = SystemName {
         name: "system".into(),
         label: "label".into(),
     };
-    Array::open(engine, medium.store(), system, Policy::default())
+    Array::open(engine, medium.store(), system, policy)
 }
 
 impl Rig {
@@ -153,13 +162,19 @@ impl Rig {
 
     /// Starts an array on that machine and store.
     pub fn start(sim: SimEngine, medium: Medium) -> Result<Self, Error> {
+        Self::start_with(sim, medium, Policy::default())
+    }
+
+    /// The same for an administrator who has decided.
+    pub fn start_with(sim: SimEngine, medium: Medium, policy: Policy) -> Result<Self, Error> {
         let mortal = Arc::new(Mortal::new(sim.clone()));
-        let array = open(mortal.clone(), &medium)?;
+        let array = open_with(mortal.clone(), &medium, policy.clone())?;
         Ok(Self {
             sim,
             mortal,
             medium,
             array,
+            policy,
         })
     }
 
@@ -173,15 +188,30 @@ impl Rig {
         if reboot {
             self.sim.reboot();
         }
-        Self::start(self.sim.clone(), self.medium.image())
+        Self::start_with(self.sim.clone(), self.medium.image(), self.policy)
     }
 
     pub fn now(&self) -> Arc<Inventory> {
         self.array.snapshot()
     }
 
+    /// The pool that the machine was configured with.
     pub fn pool(&self) -> PoolId {
-        self.now().pools().next().expect("a pool").id.clone()
+        self.pool_named("vg0")
+    }
+
+    /// The pool of that name.
+    pub fn pool_named(&self, name: &str) -> PoolId {
+        let now = self.now();
+        let pool = now.pools_named(name).next().expect("a pool");
+        pool.id.clone()
+    }
+
+    /// The disks that pools can be made from.
+    pub fn free_disks(&self) -> Vec<DiskId> {
+        let now = self.now();
+        let free = now.disks().filter(|disk| disk.usage == DiskUsage::Free);
+        free.map(|disk| disk.id.clone()).collect()
     }
 
     pub fn port(&self) -> PortId {
@@ -294,7 +324,20 @@ impl Rig {
         };
         let group = |id: &GroupId| now.group(id).expect("views name groups").name.clone();
         Picture {
-            volumes: now.volumes().map(|v| (v.name.clone(), v.size)).collect(),
+            pools: now
+                .pools()
+                .map(|p| (p.name.clone(), (p.size, p.disks.iter().cloned().collect())))
+                .collect(),
+            volumes: now
+                .volumes()
+                .map(|v| {
+                    // Where there are no legs, any disk will do.
+                    let legs = v.pieces.iter().filter(|_| v.layout != Layout::Linear);
+                    let legs = legs.map(|piece| piece.disk.clone()).collect();
+                    let pool = now.pool(&v.pool).expect("volumes name pools").name.clone();
+                    (v.name.clone(), (v.size, pool, v.layout, legs))
+                })
+                .collect(),
             initiators: now.initiators().map(|i| i.name.to_string()).collect(),
             groups: now
                 .groups()
@@ -329,8 +372,17 @@ impl Rig {
         let seen: Vec<_> = now.volumes().map(|v| (**v).clone()).collect();
         assert_eq!(seen, facts.volumes, "{when}: the picture is the truth");
         for pool in &facts.pools {
-            let used = facts.volumes.iter().filter(|v| v.pool == pool.id);
-            let used: u64 = used.map(|v| v.consumed.expect("it is thick")).sum();
+            assert_eq!(pool.job, None, "{when}: {} is unfinished", pool.name);
+            let volumes = facts.volumes.iter().filter(|v| v.pool == pool.id);
+            let volumes: u64 = volumes.map(|v| v.consumed.expect("it is told")).sum();
+            let thin = facts.pools.iter().filter_map(|p| p.thin());
+            let thin = thin.filter(|thin| thin.group == pool.id);
+            let thin: u64 = thin.map(|thin| thin.consumed).sum();
+            let spare = match pool.kind {
+                PoolKind::Group { spare } => spare,
+                PoolKind::Thin(_) => 0,
+            };
+            let used = volumes + thin + spare;
             assert_eq!(pool.free, pool.size - used, "{when}: no extent is lost");
         }
         let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();

@@ -12,7 +12,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         CIM_ElementConformsToProfile as Conforms, CIM_ElementSoftwareIdentity as Software,
         CIM_ReferencedProfile as Referenced, CIM_SubProfileRequiresProfile as Requires,
     };
-    const PROFILES: &[Tag] = &[Tag::Profile, Tag::SubProfile];
+    const PROFILES: &[Tag] = &[Tag::Specification, Tag::Profile, Tag::SubProfile];
     catalog
         .relation(plain(
             Conforms,
@@ -24,17 +24,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ),
             (
                 Conforms::ManagedElement,
-                &[
-                    Tag::System,
-                    Tag::ObjectManager,
-                    Tag::Profile,
-                    Tag::SubProfile,
-                    Tag::PrimordialPool,
-                    Tag::Pool,
-                    Tag::MaskingService,
-                    Tag::IscsiCapabilities,
-                    Tag::Job,
-                ],
+                registration::central_kinds(),
                 registration::conforms_to,
             ),
         ))
@@ -70,7 +60,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             Software,
             INTEROP,
             (Software::Antecedent, &[Tag::Software], |v, _| {
-                let mut all = registration::list_autonomous(v);
+                let mut all = registration::list_specifications(v);
+                all.extend(registration::list_autonomous(v));
                 all.extend(registration::list_components(v));
                 all
             }),

@@ -1,0 +1,180 @@
+//! An array with pools of its own, thin and redundant volumes and spare disks, and the commands on
+//! it that are killed.
+
+use standpipe::array::{Command, Growth, Health, Policy, PoolId, Quality, VolumeId};
+use standpipe::engine::sim::EXTENT;
+
+use super::kills::Entry;
+use super::rig::{Medium, Rig, creation, machine};
+
+/// One disk may fail.
+const REDUNDANT: Quality = Quality {
+    survives: Some(1),
+    copies: Some(2),
+    stripe_length: None,
+    no_single_point_of_failure: false,
+};
+
+/// Pool `ours` of four disks with a mirrored volume `twin` and a thin pool `thin` with volume
+/// `sparse`; pool `empty` of one disk, and thin pool `unused` in it; two disks are free.
+fn equipped() -> Rig {
+    let sim = machine().spare_disks(8, 41 * EXTENT).build();
+    let policy = Policy {
+        shrink: true,
+        ..Policy::default()
+    };
+    let medium = Medium::default();
+    let rig = Rig::start_with(sim.expect("a machine"), medium, policy).expect("it starts");
+    rig.show_one();
+    rig.create("first", 3);
+    rig.create("second", 2);
+    let disks = rig.free_disks();
+    let pools = [
+        ("ours", &disks[..4]),
+        ("empty", &disks[4..5]),
+        ("bare", &disks[5..6]),
+    ];
+    for (name, disks) in pools {
+        rig.done(Command::CreatePool {
+            name: Some(name.into()),
+            disks: disks.to_vec(),
+        });
+    }
+    for (group, name) in [("ours", "thin"), ("empty", "unused")] {
+        rig.done(thin_pool(&rig, group, name, 8));
+    }
+    rig.done(redundant(&rig, &["twin"]));
+    rig.done(creation(rig.pool_named("thin"), "sparse", 5));
+    rig
+}
+
+fn thin_pool(rig: &Rig, group: &str, name: &str, extents: u64) -> Command {
+    Command::CreateThinPool {
+        group: rig.pool_named(group),
+        name: Some(name.into()),
+        size: extents * EXTENT,
+    }
+}
+
+fn redundant(rig: &Rig, names: &[&str]) -> Command {
+    Command::CreateVolumes {
+        pool: rig.pool_named("ours"),
+        names: names.iter().map(|name| (*name).into()).collect(),
+        count: names.len(),
+        size: 2 * EXTENT,
+        quality: REDUNDANT,
+    }
+}
+
+/// The same without a disk that `twin` lies on.
+fn maimed() -> Rig {
+    let rig = equipped();
+    let now = rig.now();
+    let twin = now.volume(&volume(&rig, "twin")).expect("it was made");
+    assert!(rig.sim.pull_disk(&twin.pieces[0].disk, true));
+    // A start looks at everything.
+    let rig = rig.restart(false);
+    let now = rig.now();
+    let twin = now.volume(&volume(&rig, "twin")).expect("it is there");
+    assert!(matches!(twin.health, Health::Degraded(_)));
+    drop(now);
+    rig
+}
+
+fn volume(rig: &Rig, name: &str) -> VolumeId {
+    rig.named(name).expect("it was made")
+}
+
+fn resize(rig: &Rig, name: &str, extents: u64, new: Option<&str>) -> Command {
+    Command::ResizeVolume {
+        volume: volume(rig, name),
+        size: extents * EXTENT,
+        name: new.map(Into::into),
+    }
+}
+
+fn grow(pool: PoolId, by: Growth, name: Option<&str>) -> Command {
+    Command::GrowPool {
+        pool,
+        by,
+        name: name.map(Into::into),
+    }
+}
+
+/// The commands.
+pub const ENTRIES: &[Entry] = &[
+    ("create a pool", equipped, |rig| Command::CreatePool {
+        name: Some("new".into()),
+        disks: rig.free_disks(),
+    }),
+    ("create a thin pool", equipped, |rig| {
+        thin_pool(rig, "ours", "new", 6)
+    }),
+    ("grow and rename a pool", equipped, |rig| {
+        let by = Growth::Disks(rig.free_disks());
+        grow(rig.pool_named("ours"), by, Some("other"))
+    }),
+    ("grow a foreign pool", equipped, |rig| {
+        grow(rig.pool(), Growth::Disks(rig.free_disks()), None)
+    }),
+    ("grow and rename a thin pool", equipped, |rig| {
+        let by = Growth::To(12 * EXTENT);
+        grow(rig.pool_named("thin"), by, Some("other"))
+    }),
+    ("rename a pool", equipped, |rig| Command::RenamePool {
+        pool: rig.pool_named("ours"),
+        name: "other".into(),
+    }),
+    ("delete a pool", equipped, |rig| Command::DeletePool {
+        pool: rig.pool_named("bare"),
+    }),
+    ("delete a thin pool", equipped, |rig| Command::DeletePool {
+        pool: rig.pool_named("unused"),
+    }),
+    ("create several volumes", equipped, |rig| {
+        Command::CreateVolumes {
+            pool: rig.pool(),
+            names: vec!["one".into(), "two".into(), "three".into()],
+            count: 3,
+            size: 2 * EXTENT,
+            quality: Quality::default(),
+        }
+    }),
+    ("create redundant volumes", equipped, |rig| {
+        redundant(rig, &["one", "two"])
+    }),
+    ("create thin volumes", equipped, |rig| {
+        Command::CreateVolumes {
+            pool: rig.pool_named("thin"),
+            names: vec!["one".into(), "two".into()],
+            count: 2,
+            size: 4 * EXTENT,
+            quality: Quality::default(),
+        }
+    }),
+    ("grow a redundant volume", equipped, |rig| {
+        resize(rig, "twin", 4, None)
+    }),
+    ("grow and rename a thin volume", equipped, |rig| {
+        resize(rig, "sparse", 9, Some("other"))
+    }),
+    ("shrink a volume", equipped, |rig| {
+        resize(rig, "first", 1, None)
+    }),
+    ("shrink and rename a redundant volume", equipped, |rig| {
+        resize(rig, "twin", 1, Some("other"))
+    }),
+    ("repair a volume", maimed, |rig| Command::RepairVolume {
+        volume: volume(rig, "twin"),
+    }),
+    ("delete several volumes", equipped, |rig| {
+        Command::DeleteVolumes {
+            volumes: vec![volume(rig, "first"), volume(rig, "second")],
+        }
+    }),
+    ("delete a thin volume", equipped, |rig| {
+        Command::DeleteVolumes {
+            volumes: vec![volume(rig, "sparse")],
+        }
+    }),
+];
