@@ -12,13 +12,13 @@ OFFERED = {
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
-    "Thin Provisioning": "CIM_StoragePool",
     "Physical Package": "CIM_PhysicalPackage",
     "Location": "CIM_Location",
     "Software": "CIM_SoftwareIdentity",
     "Access Points": "CIM_RemoteServiceAccessPoint",
     "Multiple Computer System": "CIM_ComputerSystem",
     "Health": "CIM_LogicalDevice",
+    "Thin Provisioning": "CIM_StoragePool",
 }
 
 # Profiles that have no central instances as long as nobody changes anything and all is well.

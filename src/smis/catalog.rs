@@ -9,7 +9,7 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    access, capabilities, controllers, extents, jobs, masking, physical, pools, ports,
+    access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
     registration, relations, server, services, settings, software, system, volumes,
 };
 
@@ -80,6 +80,9 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_PrimordialStoragePool, PrimordialPool, ARRAY: always!(PrimordialPool), only!(PrimordialPool), pools::primordial_keys, pools::fill_primordial;
         Standpipe_StoragePool, Pool, ARRAY: pools::list, pools::find, pools::path_keys, pools::fill;
         Standpipe_StorageExtent, Extent, ARRAY: extents::list, extents::find, extents::path_keys, extents::fill;
+        Standpipe_DiskDrive, Drive, ARRAY: disks::list, disks::find, disks::path_keys, disks::fill;
+        Standpipe_PhysicalPackage, DrivePackage, ARRAY: disks::list_packages, disks::find_package, disks::package_keys, disks::fill_package;
+        Standpipe_DriveFirmware, Firmware, ARRAY: disks::list_firmware, disks::find_firmware, disks::firmware_keys, disks::fill_firmware;
         Standpipe_StorageVolume, Volume, ARRAY: volumes::list, volumes::find, volumes::path_keys, volumes::fill;
         Standpipe_StorageSetting, Setting, ARRAY: settings::list_of_volumes, settings::find, settings::path_keys, settings::fill;
         Standpipe_StorageSetting, PoolSetting, ARRAY: settings::list_of_pools, settings::find, settings::path_keys, settings::fill;

@@ -65,6 +65,12 @@ pub enum Element {
     Pool(PoolId),
     /// What pools lie on, or can be made from.
     Extent(DiskId),
+    /// A drive.
+    Drive(DiskId),
+    /// A drive as a thing that is put in and replaced.
+    DrivePackage(DiskId),
+    /// The firmware of a drive.
+    Firmware(DiskId),
     /// A volume.
     Volume(VolumeId),
     /// The quality of service that a volume has.
@@ -131,6 +137,9 @@ pub enum Tag {
     PrimordialPool,
     Pool,
     Extent,
+    Drive,
+    DrivePackage,
+    Firmware,
     Volume,
     Setting,
     PoolSetting,
@@ -176,6 +185,9 @@ impl Element {
             Self::PrimordialPool => Tag::PrimordialPool,
             Self::Pool(_) => Tag::Pool,
             Self::Extent(_) => Tag::Extent,
+            Self::Drive(_) => Tag::Drive,
+            Self::DrivePackage(_) => Tag::DrivePackage,
+            Self::Firmware(_) => Tag::Firmware,
             Self::Volume(_) => Tag::Volume,
             Self::Setting(_) => Tag::Setting,
             Self::PoolSetting(_) => Tag::PoolSetting,

@@ -1,10 +1,12 @@
 //! The extents that pools lie on or can be made from: drives, partitions, arrays of drives
 //! (SMI-S 1.6.1 block book, Disk Drive Lite and Extent Composition).
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::array::{Disk, DiskId, DiskKind, DiskUsage, Drive, Health};
+use crate::array::{Disk, DiskId, DiskKind, DiskUsage, Drive, Health, Piece, Volume};
 use crate::cim::Keys;
+use crate::schema::class::CIM_BasedOn as BasedOn;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
@@ -12,7 +14,7 @@ use super::keys::array_keys;
 use super::pools;
 use super::status::set_health;
 use super::view::View;
-use super::volumes::BLOCK;
+use super::volumes::{self, BLOCK};
 
 pub(super) fn list(view: &View) -> Vec<Element> {
     view.inventory
@@ -213,6 +215,108 @@ pub(super) fn component_of(view: &View, extent: &Element) -> Vec<Element> {
     std::iter::once(Element::PrimordialPool)
         .chain(pool)
         .collect()
+}
+
+/// A disk that something is built on.
+struct Base<'a> {
+    disk: &'a DiskId,
+    /// From the first byte that it has there to the end of the last; in between there may be bytes
+    /// of others. `None` where nobody knows.
+    span: Option<Range<u64>>,
+}
+
+/// Where a volume lies: of a thin one, where the data of its pool does.
+fn pieces<'a>(view: &'a View, volume: &'a Volume) -> &'a [Piece] {
+    let thin = volumes::pool(view, volume).and_then(|pool| pool.thin());
+    thin.map_or(&volume.pieces, |thin| &thin.pieces)
+}
+
+/// The disks that these pieces lie on, each once, in the order in which they are used.
+fn under(pieces: &[Piece]) -> Vec<Base<'_>> {
+    let mut bases: Vec<Base<'_>> = Vec::new();
+    for piece in pieces {
+        let (start, end) = (piece.start, piece.start.saturating_add(piece.length));
+        match bases.iter_mut().find(|base| *base.disk == piece.disk) {
+            Some(Base {
+                span: Some(span), ..
+            }) => *span = span.start.min(start)..span.end.max(end),
+            _ => bases.push(Base {
+                disk: &piece.disk,
+                span: Some(start..end),
+            }),
+        }
+    }
+    bases
+}
+
+/// What a volume, a partition or an array of drives is built on.
+fn bases<'a>(view: &'a View, element: &Element) -> Vec<Base<'a>> {
+    if let Element::Volume(id) = element {
+        let volume = volumes::volume(view, id);
+        return volume.map_or_else(Vec::new, |volume| under(pieces(view, volume)));
+    }
+    let Some(disk) = disk_of(view, element) else {
+        return Vec::new();
+    };
+    match &disk.kind {
+        DiskKind::Drive(_) => Vec::new(),
+        DiskKind::Partition { of, start } => vec![Base {
+            disk: of,
+            span: Some(*start..start.saturating_add(disk.size)),
+        }],
+        // Where the data begins on a member is the array's own affair.
+        DiskKind::Raid { of, .. } => {
+            let members = of.iter();
+            members.map(|disk| Base { disk, span: None }).collect()
+        }
+    }
+}
+
+/// The extents that a volume, a partition or an array of drives is built on.
+pub(super) fn below(view: &View, element: &Element) -> Vec<Element> {
+    let disks = bases(view, element);
+    let known = disks
+        .iter()
+        .filter_map(|base| view.inventory.disk(base.disk));
+    known.map(|disk| Element::Extent(disk.id.clone())).collect()
+}
+
+/// What is built on an extent: partitions, arrays of drives, volumes.
+pub(super) fn above(view: &View, extent: &Element) -> Vec<Element> {
+    let Element::Extent(id) = extent else {
+        return Vec::new();
+    };
+    let inventory = &view.inventory;
+    let disks = inventory.disks_above(id);
+    let thin = inventory.thin_pools_on(id);
+    let in_thin = thin.flat_map(|pool| inventory.volumes_in(&pool.id));
+    let volumes = inventory.volumes_on(id).chain(in_thin);
+    let finished = volumes.filter(|volume| volume.job.is_none());
+    disks
+        .map(|disk| Element::Extent(disk.id.clone()))
+        .chain(finished.map(|volume| Element::Volume(volume.id.clone())))
+        .collect()
+}
+
+/// How something is built on an extent: in which place, counted from 1, and on which blocks.
+pub(super) fn fill_based_on(
+    view: &View,
+    extent: &Element,
+    built: &Element,
+    out: Builder<BasedOn>,
+) -> Builder<BasedOn> {
+    let Element::Extent(id) = extent else {
+        return out;
+    };
+    let mut bases = (1u16..).zip(bases(view, built));
+    let Some((place, base)) = bases.find(|(_, base)| base.disk == id) else {
+        return out;
+    };
+    let span = base.span.filter(|span| !span.is_empty());
+    let blocks = span.map(|span| (span.start / BLOCK, (span.end - 1) / BLOCK));
+    out.set(BasedOn::OrderIndex, place)
+        .set_some(BasedOn::StartingAddress, blocks.as_ref().map(|b| b.0))
+        .set_some(BasedOn::EndingAddress, blocks.as_ref().map(|b| b.1))
 }
 
 #[cfg(test)]

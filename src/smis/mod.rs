@@ -8,6 +8,7 @@ mod access;
 mod capabilities;
 mod catalog;
 mod controllers;
+mod disks;
 mod element;
 mod extents;
 mod health;

@@ -67,6 +67,10 @@ static PROFILES: &[Profile] = &[
         central: Central::All(&[Tag::Profile, Tag::SubProfile]),
     },
     of_array("Block Services", &[Tag::PrimordialPool, Tag::Pool]),
+    // The thin pools, and the volume groups that they are made in.
+    of_array("Thin Provisioning", &[Tag::Pool]),
+    of_array("Extent Composition", &[Tag::Extent]),
+    of_array("Disk Drive Lite", &[Tag::Drive]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),
     of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
     of_array("Job Control", &[Tag::Job]),
@@ -78,10 +82,8 @@ static PROFILES: &[Profile] = &[
     Profile {
         name: "Health",
         place: ARRAY_PART,
-        central: Central::Ailing(&[Tag::Volume]),
+        central: Central::Ailing(&[Tag::Volume, Tag::Drive, Tag::Extent]),
     },
-    // The thin pools, and the volume groups that they are made in.
-    of_array("Thin Provisioning", &[Tag::Pool]),
 ];
 
 const ARRAY_PART: Place = Place::ComponentOf("Array");

@@ -36,6 +36,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         system::add,
         block::add,
         extents::add,
+        disks::add,
         settings::add,
         masking::add,
         ports::add,
@@ -61,6 +62,7 @@ macro_rules! to {
 mod access;
 mod block;
 mod controllers;
+mod disks;
 mod extents;
 mod health;
 mod jobs;

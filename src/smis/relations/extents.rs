@@ -1,14 +1,17 @@
-//! The relations of extents: the pools that they are components of.
+//! The relations of extents: the pools that they are components of, and what is built on what.
 
 use super::plain;
-use crate::broker::Catalog;
+use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
 use crate::smis::element::Tag;
 use crate::smis::view::View;
 use crate::smis::{ARRAY, extents};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
-    use class::{CIM_AssociatedComponentExtent as Extent, CIM_ConcreteComponent as Component};
+    use class::{
+        CIM_AssociatedComponentExtent as Extent, CIM_BasedOn as BasedOn,
+        CIM_ConcreteComponent as Component,
+    };
     const POOLS: &[Tag] = &[Tag::PrimordialPool, Tag::Pool];
     const EXTENTS: &[Tag] = &[Tag::Extent];
     catalog
@@ -25,4 +28,21 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (Component::GroupComponent, POOLS, extents::components),
             (Component::PartComponent, EXTENTS, extents::component_of),
         ))
+        .relation(Relation {
+            class: BasedOn,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: BasedOn::Antecedent,
+                    kinds: EXTENTS,
+                    step: extents::above,
+                },
+                End {
+                    role: BasedOn::Dependent,
+                    kinds: &[Tag::Extent, Tag::Volume],
+                    step: extents::below,
+                },
+            ],
+            fill: extents::fill_based_on,
+        })
 }

@@ -5,7 +5,7 @@ use crate::broker::Catalog;
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
-use crate::smis::{ARRAY, extents, masking, pools, ports, volumes};
+use crate::smis::{ARRAY, disks, extents, masking, pools, ports, volumes};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
@@ -58,6 +58,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (
                 Device::PartComponent,
                 &[
+                    Tag::Drive,
                     Tag::Extent,
                     Tag::Volume,
                     Tag::View,
@@ -90,7 +91,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
 }
 
 fn devices(view: &View, _system: &Element) -> Vec<Element> {
-    let mut all = extents::list(view);
+    let mut all = disks::list(view);
+    all.extend(extents::list(view));
     all.extend(volumes::list(view));
     all.extend(masking::list_views(view));
     all.extend(ports::list_nodes(view));
