@@ -9,6 +9,9 @@ OFFERED = {
     "Array": "CIM_ComputerSystem",
     "Server": "CIM_ObjectManager",
     "Block Services": "CIM_StoragePool",
+    "Masking and Mapping": "CIM_ControllerConfigurationService",
+    "Extent Composition": "CIM_StorageExtent",
+    "Disk Drive Lite": "CIM_DiskDrive",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
@@ -18,6 +21,7 @@ OFFERED = {
     "Access Points": "CIM_RemoteServiceAccessPoint",
     "Multiple Computer System": "CIM_ComputerSystem",
     "Health": "CIM_LogicalDevice",
+    "Thin Provisioning": "CIM_StoragePool",
 }
 
 # Profiles that have no central instances as long as nobody changes anything and all is well.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """libstoragemgmt's SMI-S plug-in, call by call: its commands, and its traps as checks.
 
-What the plug-in offers for profiles that the server does not advertise (disks, replication) must
-not be advertised half; the rest of its acceptance list is run here over every URL given.
+What the plug-in offers for a profile that the server does not advertise (replication) must not be
+advertised half; the rest of its acceptance list is run here over every URL given.
 """
 
 import argparse
@@ -16,12 +16,13 @@ from harness import (
     MIB, NOT_FOUND, Checks, connect, differences, everything, finished_job, options,
 )
 from lsm_client import Plugin, Refused, md5
+from lsm_old_path import OldPath
 
 # What an array with full volumes, iSCSI and group masking switches on.
 CAPABILITIES = {
     "VOLUMES", "VOLUME_CREATE", "VOLUME_DELETE", "VOLUME_RESIZE", "TARGET_PORTS", "ACCESS_GROUPS",
     "GRANTED_TO_VOLUME", "ACCESSIBLE_BY", "VOLUME_MASK", "VOLUME_UNMASK", "INITIATOR_DELETE",
-    "INITIATOR_ADD_ISCSI_IQN", "CREATE_ISCSI_IQN", "ACCESS_GROUP_DELETE",
+    "INITIATOR_ADD_ISCSI_IQN", "CREATE_ISCSI_IQN", "ACCESS_GROUP_DELETE", "DISKS",
 }
 
 
@@ -79,11 +80,11 @@ class Run:
             doubter.close()
         self.plugin = plugin = Plugin(self.connection).register()
         for name, version in (("Array", (1, 4)), ("Group Masking and Mapping", (1, 5)),
-                              ("iSCSI Target Ports", (1, 1)),
-                              ("Multiple Computer System", (1, 1))):
+                              ("Masking and Mapping", (1, 6)), ("iSCSI Target Ports", (1, 1)),
+                              ("Multiple Computer System", (1, 1)), ("Disk Drive Lite", (1, 4))):
             checks.that(plugin.has(name, version), f"{name} is advertised")
-        for name in ("Disk Drive Lite", "Disk Sparing", "Replication Services", "Copy Services",
-                     "Masking and Mapping", "FC Target Ports", "FC Target Port"):
+        for name in ("Disk Sparing", "Replication Services", "Copy Services", "FC Target Ports",
+                     "FC Target Port"):
             checks.that(name not in plugin.profiles, f"{name} is not advertised")
         checks.equal(plugin.namespace, "root/standpipe", "the array's namespace is found")
 
@@ -99,7 +100,7 @@ class Run:
         flags = plugin.capabilities(self.system)
         checks.that(CAPABILITIES <= flags, "all capabilities of the offered profiles",
                     str(sorted(CAPABILITIES - flags)))
-        checks.that(not flags & {"DISKS", "VOLUME_REPLICATE"}, "none of the others", str(flags))
+        checks.that("VOLUME_REPLICATE" not in flags, "none of the others", str(flags))
         pools = plugin.pools()
         checks.that(pools, "there are pools")
         for pool, types in pools:
@@ -130,6 +131,22 @@ class Run:
             checks.that(name.startswith("iqn.") and port > 0 and address
                         and re.fullmatch(r"(?:[0-9A-Fa-f]{12})?", mac or ""),
                         f"port {name} {address}:{port}", mac)
+
+    def drives(self):
+        """disks."""
+        checks, plugin = self.checks, self.plugin
+        found = plugin.disks()
+        checks.that(found, "there are disks")
+        seen = [md5(drive["SystemName"] + drive["DeviceID"]) for drive, _, _, _ in found]
+        checks.equal(len(seen), len(set(seen)), "each has an id of its own")
+        for drive, kind, size, spare in found:
+            name = drive["Name"]
+            checks.that(name and drive["SystemName"] == self.system, f"{name} is the system's")
+            checks.that(kind is not None and drive["InterconnectType"] is not None,
+                        f"{name} has a type", str(kind))
+            checks.that(size > 0 and not spare, f"{name} has a size and is no spare", str(size))
+            checks.equal(list(drive["OperationalStatus"]), [2], f"{name} is OK")
+            checks.that("EMCInUse" not in drive, f"{name} claims nothing of other makers")
 
     # --- volumes --------------------------------------------------------------------------------
 
@@ -256,6 +273,49 @@ class Run:
         plugin.unmask(self.group, self.volume, self.system)
         self.delete(second.path)
 
+    def old_path(self):
+        """Without masking groups: a view is an access group; the plug-in cannot make one."""
+        checks, plugin, system = self.checks, self.plugin, self.system
+        old = OldPath(plugin)
+        endpoint = plugin.iscsi_endpoints()[0][0]
+        service = plugin.service("CIM_ControllerConfigurationService", system)
+        code, outputs = self.connection.InvokeMethod(
+            "ExposePaths", service, InitiatorPortIDs=[self.iqn("old")],
+            TargetPortIDs=[endpoint["Name"]])
+        checks.equal(code, 0, "an administrator makes a view")
+        (view,) = outputs["ProtocolControllers"]
+        identifier = self.connection.GetInstance(view)["DeviceID"]
+        listed = [names for item, names in old.access_groups(system)
+                  if item["DeviceID"] == identifier and item["ElementName"]]
+        checks.equal(listed, [[self.iqn("old")]], "old path: the view is an access group, once")
+        for turn in ("first", "again"):
+            old.mask(view, self.volume, system)
+            checks.equal([item["DeviceID"] for item in old.volumes_accessible(view)],
+                         [self.volume["DeviceID"]], f"old path: {turn} masked")
+            checks.equal([item["DeviceID"] for item in old.groups_granted(self.volume)],
+                         [identifier], f"old path: {turn} granted")
+            self.ends_in("NO_STATE_CHANGE", f"old path: {turn} masked twice", old.mask, view,
+                         self.volume, system)
+            groups = plugin.groups_granted(self.volume)
+            checks.that(len(groups) == 1
+                        and plugin.members(groups[0].path) == [self.iqn("old")],
+                        "the group path tells the same")
+            old.unmask(view, self.volume, system)
+            checks.equal(old.volumes_accessible(view), [], f"old path: {turn} unmasked")
+            self.ends_in("NO_STATE_CHANGE", f"old path: {turn} unmasked twice", old.unmask, view,
+                         self.volume, system)
+        back = old.initiator_add(view, self.iqn("older"), system)
+        checks.equal(back["DeviceID"], identifier, "old path: adding an initiator keeps the id")
+        both = [self.iqn("old"), self.iqn("older")]
+        checks.equal(old.initiators(view), both, "old path: both are in it")
+        checks.equal(old.initiators_by_privileges(view), both, "and by privileges")
+        old.initiator_delete(view, self.iqn("older"), system)
+        old.initiator_delete(view, self.iqn("old"), system)
+        checks.equal(old.initiators(view), [], "old path: the view outlives its initiators")
+        self.ends_in("EMPTY_ACCESS_GROUP", "old path: masking for nobody", old.mask, view,
+                     self.volume, system)
+        self.connection.DeleteInstance(view)
+
     def group_gone(self):
         """Deleting a group takes its empty view along."""
         checks, plugin = self.checks, self.plugin
@@ -288,10 +348,9 @@ class Run:
                     "every StorageHardwareID has its StorageID, byte for byte")
         checks.equal(plugin.enumerate("CIM_ReplicationService", ["SystemName"]), [],
                      "no replication service while replication is not offered")
-        for classname in ("CIM_StorageSynchronized", "CIM_AssociatedPrivilege",
-                          "CIM_AuthorizedPrivilege", "CIM_DiskDrive", "CIM_MediaPresent"):
-            checks.that(connection.EnumerateInstances(classname, namespace=plugin.namespace) == []
-                        or classname == "CIM_DiskDrive", f"{classname} is known and empty")
+        for classname in ("CIM_StorageSynchronized", "CIM_IsSpare", "CIM_StorageRedundancySet"):
+            checks.equal(connection.EnumerateInstances(classname, namespace=plugin.namespace), [],
+                         f"{classname} is known and empty")
         group_service = plugin.service("CIM_GroupMaskingMappingService", self.system)
         _, outputs = connection.InvokeMethod(
             "CreateGroup", group_service,
@@ -324,8 +383,8 @@ class Run:
             return
         namespaces = ["interop", self.plugin.namespace]
         before = everything(self.connection, namespaces)
-        for part in (self.listings, self.volumes, self.access_groups, self.masking,
-                     self.second_volume, self.group_gone, self.traps):
+        for part in (self.listings, self.drives, self.volumes, self.access_groups, self.masking,
+                     self.second_volume, self.old_path, self.group_gone, self.traps):
             checks.step(part)
         left = [
             line for line in differences(before, everything(self.connection, namespaces))

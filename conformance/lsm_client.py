@@ -200,6 +200,28 @@ class Plugin:
                 found.append((pool, types))
         return found
 
+    def disks(self):
+        """7.6: (drive, type, bytes, whether it is a spare) of every drive."""
+        if not self.has("Disk Drive Lite", (1, 4)):
+            raise Refused("NO_SUPPORT")
+        found = []
+        for drive in self.enumerate("CIM_DiskDrive", [
+                "OperationalStatus", "Name", "SystemName", "Caption", "InterconnectType",
+                "DiskType", "DeviceID", "Type", "MediaType", "EMCInUse"]):
+            extents = self.associators(
+                drive.path, "CIM_MediaPresent", "CIM_StorageExtent",
+                ["Primordial", "BlockSize", "NumberOfBlocks"])
+            extent, = (extent for extent in extents if extent["Primordial"])
+            kind = drive["InterconnectType"] if "InterconnectType" in drive else 0
+            if kind == 0 and "DiskType" in drive:
+                kind = drive["DiskType"]
+            if drive.get("Caption") == "NL_SAS":
+                kind = "NL_SAS"
+            spare = self.has("Disk Sparing", (1, 4)) and bool(
+                self.names(extent.path, "CIM_IsSpare", "CIM_StorageRedundancySet"))
+            found.append((drive, kind, extent["BlockSize"] * extent["NumberOfBlocks"], spare))
+        return found
+
     def volumes(self):
         """7.5: every volume as (pool path, instance), pool by pool."""
         found = []
@@ -294,7 +316,7 @@ class Plugin:
                 names.append(member["StorageID"])
         return names
 
-    def _hardware_id(self, initiator, system_id):
+    def hardware_id(self, initiator, system_id):
         """7.15 step 2: reuse an id by exact equality or create it."""
         for known in self.enumerate("CIM_StorageHardwareID", INITIATOR):
             if known["StorageID"] == initiator:
@@ -309,7 +331,7 @@ class Plugin:
     def group_create(self, name, initiator, system_id):
         """7.15."""
         self.root()
-        identifier = self._hardware_id(initiator, system_id)
+        identifier = self.hardware_id(initiator, system_id)
         service = self.service("CIM_GroupMaskingMappingService", system_id)
         try:
             _, outputs = self._call(
@@ -339,7 +361,7 @@ class Plugin:
         self.root()
         if initiator in self.members(group):
             return self.get(group, GROUP)
-        identifier = self._hardware_id(initiator, system_id)
+        identifier = self.hardware_id(initiator, system_id)
         service = self.service("CIM_GroupMaskingMappingService", system_id)
         _, outputs = self._call("AddMembers", service, MaskingGroup=group, Members=[identifier])
         back = self.get(outputs["MaskingGroup"], GROUP)

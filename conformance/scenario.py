@@ -12,6 +12,7 @@ import uuid
 
 import pywbem
 
+import disks
 import refusals
 import walk
 from discovery import (
@@ -142,6 +143,10 @@ class Scenario:
         causes = connection.AssociatorNames(system, AssocClass="CIM_RelatedElementCausingError")
         checks.equal(causes, [], "nothing causes trouble while all is well")
 
+    def drives(self):
+        """Drives with their extents, packages and firmware."""
+        disks.drives(self.checks, self.connection, self.array)
+
     # --- block services -------------------------------------------------------------------------
 
     def pools(self):
@@ -194,6 +199,7 @@ class Scenario:
         checks.equal(before - after, self.whole(asked), "the pool gave exactly that space")
         shares = connection.References(
             self.volume, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")
+        disks.lies_on(checks, connection, self.volume, self.pool)
         checks.equal(len(shares), 1, "the volume comes from one pool")
         checks.that(same(shares[0]["Antecedent"], self.pool), "from the pool that was asked for")
         checks.equal(shares[0]["SpaceConsumed"], self.whole(asked), "SpaceConsumed is its size")
@@ -458,8 +464,9 @@ class Scenario:
             return
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
-        for part in (self.box, self.pools, self.create, self.grow, self.rename, self.initiators,
-                     self.make_groups, self.make_view, self.walk, self.operations_agree):
+        for part in (self.box, self.drives, self.pools, self.create, self.grow, self.rename,
+                     self.initiators, self.make_groups, self.make_view, self.walk,
+                     self.operations_agree):
             checks.step(part)
         if self.view is not None and self.second is not None:
             checks.step(refusals.run, checks, connection, self, namespaces)

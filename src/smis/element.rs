@@ -6,7 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId,
+    VolumeId,
 };
 
 /// What capabilities belong to.
@@ -14,6 +15,8 @@ use crate::array::{
 pub enum Scope {
     /// The array as a whole.
     Array,
+    /// The primordial pool: what a pool of all free disks would give.
+    Primordial,
     /// One pool.
     Pool(PoolId),
 }
@@ -60,16 +63,30 @@ pub enum Element {
     PrimordialPool,
     /// A pool.
     Pool(PoolId),
+    /// What pools lie on, or can be made from.
+    Extent(DiskId),
+    /// A drive.
+    Drive(DiskId),
+    /// A drive as a thing that is put in and replaced.
+    DrivePackage(DiskId),
+    /// The firmware of a drive.
+    Firmware(DiskId),
     /// A volume.
     Volume(VolumeId),
     /// The quality of service that a volume has.
     Setting(VolumeId),
+    /// The quality of service that a volume of a pool has of which nothing is said.
+    PoolSetting(PoolId),
+    /// A quality of service that a client made.
+    ClientSetting(SettingId),
     /// The qualities of service that can be had.
     StorageCapabilities(Scope),
     /// The storage methods that work.
     ConfigurationCapabilities(Scope),
     /// The service that makes volumes.
     StorageService,
+    /// The service that repairs volumes.
+    SparingService,
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -82,6 +99,8 @@ pub enum Element {
     Group(GroupKind, GroupId),
     /// A masking view.
     View(ViewId),
+    /// What the initiators of a masking view may do.
+    Privilege(ViewId),
     /// An initiator.
     Initiator(InitiatorName),
     /// A target.
@@ -119,11 +138,18 @@ pub enum Tag {
     AccessPoint,
     PrimordialPool,
     Pool,
+    Extent,
+    Drive,
+    DrivePackage,
+    Firmware,
     Volume,
     Setting,
+    PoolSetting,
+    ClientSetting,
     StorageCapabilities,
     ConfigurationCapabilities,
     StorageService,
+    SparingService,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -132,6 +158,7 @@ pub enum Tag {
     PortGroup,
     VolumeGroup,
     View,
+    Privilege,
     Initiator,
     Node,
     Endpoint,
@@ -160,11 +187,18 @@ impl Element {
             Self::AccessPoint(_) => Tag::AccessPoint,
             Self::PrimordialPool => Tag::PrimordialPool,
             Self::Pool(_) => Tag::Pool,
+            Self::Extent(_) => Tag::Extent,
+            Self::Drive(_) => Tag::Drive,
+            Self::DrivePackage(_) => Tag::DrivePackage,
+            Self::Firmware(_) => Tag::Firmware,
             Self::Volume(_) => Tag::Volume,
             Self::Setting(_) => Tag::Setting,
+            Self::PoolSetting(_) => Tag::PoolSetting,
+            Self::ClientSetting(_) => Tag::ClientSetting,
             Self::StorageCapabilities(_) => Tag::StorageCapabilities,
             Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
             Self::StorageService => Tag::StorageService,
+            Self::SparingService => Tag::SparingService,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,
@@ -173,6 +207,7 @@ impl Element {
             Self::Group(GroupKind::Ports, _) => Tag::PortGroup,
             Self::Group(GroupKind::Volumes, _) => Tag::VolumeGroup,
             Self::View(_) => Tag::View,
+            Self::Privilege(_) => Tag::Privilege,
             Self::Initiator(_) => Tag::Initiator,
             Self::Node(_) => Tag::Node,
             Self::Endpoint(_) => Tag::Endpoint,

@@ -154,11 +154,16 @@ pub(super) fn affected(view: &View, element: &Element) -> Vec<Element> {
 
 fn shown(view: &View, affected: &array::Element) -> Option<Element> {
     match affected {
-        array::Element::Pool(id) => view.inventory.pool(id).map(|_| Element::Pool(id.clone())),
+        array::Element::Pool(id) => {
+            super::pools::shown(view, id).map(|_| Element::Pool(id.clone()))
+        }
         array::Element::Volume(id) => {
             super::volumes::volume(view, id).map(|_| Element::Volume(id.clone()))
         }
-        array::Element::Setting(_) => None,
+        array::Element::Setting(id) => {
+            let setting = view.inventory.setting(id);
+            setting.map(|_| Element::ClientSetting(*id))
+        }
         array::Element::Initiator(name) => view
             .inventory
             .initiator(name)
@@ -176,6 +181,7 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
     let affected = match element {
         Element::Pool(id) => array::Element::Pool(id.clone()),
         Element::Volume(id) => array::Element::Volume(id.clone()),
+        Element::ClientSetting(id) => array::Element::Setting(*id),
         Element::Initiator(name) => array::Element::Initiator(name.clone()),
         Element::Group(_, id) => array::Element::Group(*id),
         Element::View(id) => array::Element::View(*id),

@@ -5,9 +5,12 @@
 //! command or reads a device.
 
 mod access;
+mod capabilities;
 mod catalog;
 mod controllers;
+mod disks;
 mod element;
+mod extents;
 mod health;
 mod jobs;
 mod keys;
@@ -21,6 +24,7 @@ mod registration;
 mod relations;
 mod server;
 mod services;
+mod settings;
 mod software;
 mod status;
 mod system;

@@ -35,6 +35,9 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         registration::add,
         system::add,
         block::add,
+        extents::add,
+        disks::add,
+        settings::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -59,6 +62,8 @@ macro_rules! to {
 mod access;
 mod block;
 mod controllers;
+mod disks;
+mod extents;
 mod health;
 mod jobs;
 mod masking;
@@ -66,5 +71,6 @@ mod physical;
 mod ports;
 mod registration;
 mod server;
+mod settings;
 mod software;
 mod system;

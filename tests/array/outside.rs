@@ -45,9 +45,9 @@ fn what_is_not_well_is_known_until_it_is_well_or_gone() {
 
     assert!(all(true));
     assert!(rig.wait_until(|now| noted(now, &Ailing::Volume(volume.clone()))));
-    rig.sim.lvremove(&volume).expect("nobody holds it");
+    rig.sim.hide_pool(&rig.pool(), true);
     assert!(rig.wait_until(|now| !noted(now, &Ailing::Volume(volume.clone()))));
-    assert!(noted(&rig.now(), &Ailing::Pool(rig.pool())));
+    assert!(!noted(&rig.now(), &suffering[0]));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_number_that_somebody_else_took_is_not_given() {
         groups: groups.to_vec(),
         luns,
     };
-    assert_eq!(rig.fails(wish(vec![1])).0.kind, Kind::InUse);
+    assert_eq!(rig.fails(wish(vec![1])).0.kind, Kind::NumberTaken);
     assert!(matches!(rig.done(wish(vec![3])), Effect::View(_)));
     assert_eq!(rig.luns("a"), [1, 3]);
     let rig = rig.restart(false);

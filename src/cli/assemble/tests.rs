@@ -1,5 +1,7 @@
 //! The model that is wired together: sound in its tables and in what it says about an array.
 
+mod disks;
+
 use super::*;
 use crate::broker::{Form, Model, Objects, Operation, Reply, Selection, Snapshot, Source};
 use crate::cim::{Instance, ObjectPath, Value};
@@ -7,19 +9,19 @@ use crate::identity::{Identity, Role};
 
 type View = <Gateway as Model>::Snapshot;
 
-fn array(engine: SimEngine) -> Array {
+fn array(engine: Arc<dyn Engine>) -> Array {
     let store = Store::in_memory().expect("memory");
     let system = SystemName {
         name: "standpipe-test".into(),
         label: "test".into(),
     };
-    open_array(Arc::new(engine), store, system, Policy::default()).expect("opened")
+    open_array(engine, store, system, Policy::default()).expect("opened")
 }
 
 /// An array that shows some of its volumes to hosts.
 fn simulated(volumes: u64) -> Array {
     let engine = SimEngine::builder().volumes(volumes).build();
-    let array = array(engine.expect("a simulated array"));
+    let array = array(Arc::new(engine.expect("a simulated array")));
     populate::show_some(&array).expect("populated");
     array
 }
@@ -30,7 +32,7 @@ fn ailing() -> Array {
     let engine = engine.expect("a simulated array");
     let disks = engine.scan().expect("it can be looked at").disks;
     assert!(engine.fail_disk(&disks[0].id, true));
-    array(engine)
+    array(Arc::new(engine))
 }
 
 fn gateway(array: Array, machine: Machine) -> Gateway {
@@ -210,7 +212,7 @@ fn what_is_not_known_is_left_out_or_said_to_be_unknown() {
     assert_eq!(text(&place, "PhysicalPosition"), "unknown");
     let product = client.only("CIM_Product").1;
     assert_eq!(text(&product, "IdentifyingNumber"), "standpipe-test");
-    let software = client.instances("CIM_SoftwareIdentity");
+    let software = client.instances("Standpipe_SoftwareIdentity");
     assert_eq!(software.len(), 1, "no kernel drives a simulated array");
 }
 
@@ -254,7 +256,7 @@ fn a_failed_disk_is_told_on_everything_that_suffers_and_leads_from_the_array_to_
 
     let causes = client.through(&system, "CIM_RelatedElementCausingError");
     for class in [
-        "Standpipe_PrimordialStoragePool",
+        "Standpipe_DiskDrive",
         "Standpipe_StoragePool",
         "Standpipe_StorageVolume",
     ] {
@@ -265,17 +267,19 @@ fn a_failed_disk_is_told_on_everything_that_suffers_and_leads_from_the_array_to_
         assert!(!status.contains("(2)"), "{path} is {status}");
         let why = shown(cause, "StatusDescriptions").expect("a sentence");
         assert!(!why.is_empty(), "{path}");
-        let affected = client.through(path, "CIM_RelatedElementCausingError");
-        assert_eq!(names(&affected), ["Standpipe_ComputerSystem"]);
+        let role = Some("Antecedent");
+        let affected = client.associated(path, "CIM_RelatedElementCausingError", role);
+        assert!(names(&affected).contains(&"Standpipe_ComputerSystem"));
     }
 
-    let volumes = |(path, _): &&(ObjectPath, Instance)| path.class == "Standpipe_StorageVolume";
-    let ailing: Vec<_> = causes.iter().filter(volumes).map(|c| c.0.clone()).collect();
+    let devices = |(path, _): &&(ObjectPath, Instance)| path.class != "Standpipe_StoragePool";
+    let ailing: Vec<_> = causes.iter().filter(devices).map(|c| c.0.clone()).collect();
     assert_eq!(client.central("Health"), ailing);
-    for volume in &ailing {
-        let profiles = client.through(volume, "CIM_ElementConformsToProfile");
-        let interop = names(&profiles);
-        assert_eq!(interop, ["Standpipe_RegisteredSubProfile"]);
+    for device in &ailing {
+        let profiles = client.through(device, "CIM_ElementConformsToProfile");
+        let health =
+            |(_, profile): &(ObjectPath, Instance)| text(profile, "RegisteredName") == "Health";
+        assert!(profiles.iter().any(health), "{device}");
     }
 }
 

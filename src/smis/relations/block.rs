@@ -1,7 +1,9 @@
-//! The relations of Block Services: pools, volumes, their settings and capabilities.
+//! The relations of Block Services: pools, volumes and their capabilities.
 
 use super::plain;
+use crate::array::Volume;
 use crate::broker::{Catalog, End, Relation};
+use crate::schema::class::CIM_AllocatedFromStoragePool as Allocated;
 use crate::schema::{Builder, class};
 use crate::smis::element::{Element, Scope, Tag};
 use crate::smis::view::View;
@@ -12,7 +14,6 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
 }
 
 fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
-    use class::{CIM_AllocatedFromStoragePool as Allocated, CIM_ElementSettingData as Setting};
     catalog
         .relation(Relation {
             class: Allocated,
@@ -21,16 +22,39 @@ fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
                 End {
                     role: Allocated::Antecedent,
                     kinds: &[Tag::PrimordialPool],
-                    step: |v, _| pools::list(v),
+                    step: |v, _| pools::groups(v),
                 },
                 End {
                     role: Allocated::Dependent,
                     kinds: &[Tag::Pool],
-                    step: to!(PrimordialPool),
+                    step: |v, pool| match pools::pool_of(v, pool) {
+                        Some(pool) if pool.thin().is_none() => vec![Element::PrimordialPool],
+                        _ => Vec::new(),
+                    },
                 },
             ],
             fill: |v, _, pool, out| match pools::pool_of(v, pool) {
                 Some(pool) => out.set(Allocated::SpaceConsumed, pools::taken_from_disks(v, pool)),
+                None => out,
+            },
+        })
+        .relation(Relation {
+            class: Allocated,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Allocated::Antecedent,
+                    kinds: &[Tag::Pool],
+                    step: pools::thin_pools,
+                },
+                End {
+                    role: Allocated::Dependent,
+                    kinds: &[Tag::Pool],
+                    step: pools::group_of,
+                },
+            ],
+            fill: |v, _, pool, out| match pools::pool_of(v, pool).and_then(|pool| pool.thin()) {
+                Some(thin) => out.set(Allocated::SpaceConsumed, thin.consumed),
                 None => out,
             },
         })
@@ -50,42 +74,29 @@ fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
                 },
             ],
             fill: |v, _, volume, out| match volume_at(v, volume) {
-                Some(volume) => out.set(Allocated::SpaceConsumed, volume.consumed),
+                Some(volume) => consumption(v, volume, out),
                 None => out,
-            },
-        })
-        .relation(Relation {
-            class: Setting,
-            namespace: ARRAY,
-            ends: [
-                End {
-                    role: Setting::ManagedElement,
-                    kinds: &[Tag::Volume],
-                    step: |_, volume| match volume {
-                        Element::Volume(id) => vec![Element::Setting(id.clone())],
-                        _ => Vec::new(),
-                    },
-                },
-                End {
-                    role: Setting::SettingData,
-                    kinds: &[Tag::Setting],
-                    step: |_, setting| match setting {
-                        Element::Setting(id) => vec![Element::Volume(id.clone())],
-                        _ => Vec::new(),
-                    },
-                },
-            ],
-            fill: |_, _, _, out: Builder<Setting>| {
-                out.set(Setting::IsDefault, 1u16)
-                    .set(Setting::IsCurrent, 1u16)
             },
         })
 }
 
-fn volume_at<'a>(view: &'a View, element: &Element) -> Option<&'a crate::array::Volume> {
+fn volume_at<'a>(view: &'a View, element: &Element) -> Option<&'a Volume> {
     match element {
         Element::Volume(id) => volumes::volume(view, id).map(|v| &**v),
         _ => None,
+    }
+}
+
+/// What a volume takes from its pool; where nobody knows it, nothing is said. A thin volume takes
+/// at most its size, any other has taken all that it will.
+fn consumption(view: &View, volume: &Volume, out: Builder<Allocated>) -> Builder<Allocated> {
+    let out = match volume.consumed {
+        Some(consumed) => out.set(Allocated::SpaceConsumed, consumed),
+        None => out,
+    };
+    match volumes::is_thin(view, volume) {
+        true => out.set(Allocated::SpaceLimit, volume.size),
+        false => out,
     }
 }
 
@@ -118,6 +129,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
         (
             Capable::ManagedElement,
             &[
+                Tag::PrimordialPool,
                 Tag::Pool,
                 Tag::StorageService,
                 Tag::System,
@@ -140,6 +152,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
 
 fn capabilities(_view: &View, element: &Element) -> Vec<Element> {
     let scope = match element {
+        Element::PrimordialPool => Scope::Primordial,
         Element::Pool(id) => Scope::Pool(id.clone()),
         Element::StorageService => Scope::Array,
         // Clients look for the masking capabilities at the system.
@@ -158,6 +171,7 @@ fn capable(_view: &View, element: &Element) -> Vec<Element> {
         Element::StorageCapabilities(scope) | Element::ConfigurationCapabilities(scope) => {
             vec![match scope {
                 Scope::Array => Element::StorageService,
+                Scope::Primordial => Element::PrimordialPool,
                 Scope::Pool(id) => Element::Pool(id.clone()),
             }]
         }

@@ -1,4 +1,5 @@
-//! The relations of Health: which element's trouble is the array's.
+//! The relations of Health: which element's trouble is the array's, and which disk's trouble is that
+//! of what lies on it.
 
 use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
@@ -8,10 +9,15 @@ use crate::smis::{ARRAY, health};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::CIM_RelatedElementCausingError as Cause;
-    catalog.relation(Relation {
+    // 2 Strong Correlated: a status follows from that of what lies below.
+    let relation = |ends| Relation {
         class: Cause,
         namespace: ARRAY,
-        ends: [
+        ends,
+        fill: |_, _, _, out| out.set(Cause::EffectCorrelation, 2u16),
+    };
+    catalog
+        .relation(relation([
             End {
                 role: Cause::Dependent,
                 kinds: &[Tag::System],
@@ -19,14 +25,29 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             },
             End {
                 role: Cause::Antecedent,
-                kinds: &[Tag::PrimordialPool, Tag::Pool, Tag::Volume, Tag::Endpoint],
+                kinds: &[
+                    Tag::Drive,
+                    Tag::Extent,
+                    Tag::Pool,
+                    Tag::Volume,
+                    Tag::Endpoint,
+                ],
                 step: |v, cause| match health::is_ailing(v, cause) {
                     true => vec![Element::System],
                     false => Vec::new(),
                 },
             },
-        ],
-        // 2 Strong Correlated: the array's status follows from that of its parts.
-        fill: |_, _, _, out| out.set(Cause::EffectCorrelation, 2u16),
-    })
+        ]))
+        .relation(relation([
+            End {
+                role: Cause::Antecedent,
+                kinds: &[Tag::Drive, Tag::Extent],
+                step: health::effects,
+            },
+            End {
+                role: Cause::Dependent,
+                kinds: &[Tag::PrimordialPool, Tag::Pool, Tag::Volume, Tag::Extent],
+                step: health::causes,
+            },
+        ]))
 }

@@ -5,7 +5,7 @@ use crate::broker::Catalog;
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
-use crate::smis::{ARRAY, masking, pools, ports, volumes};
+use crate::smis::{ARRAY, disks, extents, masking, pools, ports, volumes};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
@@ -16,6 +16,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     let services: Step = |_, _| {
         vec![
             Element::StorageService,
+            Element::SparingService,
             Element::HardwareIdService,
             Element::MaskingService,
         ]
@@ -29,6 +30,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                 Service::Dependent,
                 &[
                     Tag::StorageService,
+                    Tag::SparingService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
                 ],
@@ -55,7 +57,14 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (Device::GroupComponent, SYSTEM, devices),
             (
                 Device::PartComponent,
-                &[Tag::Volume, Tag::View, Tag::Node, Tag::Ethernet],
+                &[
+                    Tag::Drive,
+                    Tag::Extent,
+                    Tag::Volume,
+                    Tag::View,
+                    Tag::Node,
+                    Tag::Ethernet,
+                ],
                 to!(System),
             ),
         ))
@@ -82,7 +91,9 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
 }
 
 fn devices(view: &View, _system: &Element) -> Vec<Element> {
-    let mut all = volumes::list(view);
+    let mut all = disks::list(view);
+    all.extend(extents::list(view));
+    all.extend(volumes::list(view));
     all.extend(masking::list_views(view));
     all.extend(ports::list_nodes(view));
     all.extend(ports::list_ethernet(view));
