@@ -11,6 +11,7 @@ OFFERED = {
     "Block Services": "CIM_StoragePool",
     "Extent Composition": "CIM_StorageExtent",
     "Disk Drive Lite": "CIM_DiskDrive",
+    "Masking and Mapping": "CIM_ControllerConfigurationService",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
     "Job Control": "CIM_ConcreteJob",
@@ -20,6 +21,7 @@ OFFERED = {
     "Access Points": "CIM_RemoteServiceAccessPoint",
     "Multiple Computer System": "CIM_ComputerSystem",
     "Health": "CIM_LogicalDevice",
+    "Thin Provisioning": "CIM_StoragePool",
 }
 
 # Profiles that have no central instances as long as nobody changes anything and all is well.

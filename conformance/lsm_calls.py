@@ -16,6 +16,7 @@ from harness import (
     MIB, NOT_FOUND, Checks, connect, differences, everything, finished_job, options,
 )
 from lsm_client import Plugin, Refused, md5
+from lsm_old_path import OldPath
 
 # What an array with full volumes, iSCSI and group masking switches on.
 CAPABILITIES = {
@@ -79,12 +80,11 @@ class Run:
             doubter.close()
         self.plugin = plugin = Plugin(self.connection).register()
         for name, version in (("Array", (1, 4)), ("Group Masking and Mapping", (1, 5)),
-                              ("iSCSI Target Ports", (1, 1)),
-                              ("Multiple Computer System", (1, 1)),
-                              ("Disk Drive Lite", (1, 4))):
+                              ("Masking and Mapping", (1, 6)), ("iSCSI Target Ports", (1, 1)),
+                              ("Multiple Computer System", (1, 1)), ("Disk Drive Lite", (1, 4))):
             checks.that(plugin.has(name, version), f"{name} is advertised")
-        for name in ("Disk Sparing", "Replication Services", "Copy Services",
-                     "Masking and Mapping", "FC Target Ports", "FC Target Port"):
+        for name in ("Disk Sparing", "Replication Services", "Copy Services", "FC Target Ports",
+                     "FC Target Port"):
             checks.that(name not in plugin.profiles, f"{name} is not advertised")
         checks.equal(plugin.namespace, "root/standpipe", "the array's namespace is found")
 
@@ -273,6 +273,49 @@ class Run:
         plugin.unmask(self.group, self.volume, self.system)
         self.delete(second.path)
 
+    def old_path(self):
+        """Without masking groups: a view is an access group; the plug-in cannot make one."""
+        checks, plugin, system = self.checks, self.plugin, self.system
+        old = OldPath(plugin)
+        endpoint = plugin.iscsi_endpoints()[0][0]
+        service = plugin.service("CIM_ControllerConfigurationService", system)
+        code, outputs = self.connection.InvokeMethod(
+            "ExposePaths", service, InitiatorPortIDs=[self.iqn("old")],
+            TargetPortIDs=[endpoint["Name"]])
+        checks.equal(code, 0, "an administrator makes a view")
+        (view,) = outputs["ProtocolControllers"]
+        identifier = self.connection.GetInstance(view)["DeviceID"]
+        listed = [names for item, names in old.access_groups(system)
+                  if item["DeviceID"] == identifier and item["ElementName"]]
+        checks.equal(listed, [[self.iqn("old")]], "old path: the view is an access group, once")
+        for turn in ("first", "again"):
+            old.mask(view, self.volume, system)
+            checks.equal([item["DeviceID"] for item in old.volumes_accessible(view)],
+                         [self.volume["DeviceID"]], f"old path: {turn} masked")
+            checks.equal([item["DeviceID"] for item in old.groups_granted(self.volume)],
+                         [identifier], f"old path: {turn} granted")
+            self.ends_in("NO_STATE_CHANGE", f"old path: {turn} masked twice", old.mask, view,
+                         self.volume, system)
+            groups = plugin.groups_granted(self.volume)
+            checks.that(len(groups) == 1
+                        and plugin.members(groups[0].path) == [self.iqn("old")],
+                        "the group path tells the same")
+            old.unmask(view, self.volume, system)
+            checks.equal(old.volumes_accessible(view), [], f"old path: {turn} unmasked")
+            self.ends_in("NO_STATE_CHANGE", f"old path: {turn} unmasked twice", old.unmask, view,
+                         self.volume, system)
+        back = old.initiator_add(view, self.iqn("older"), system)
+        checks.equal(back["DeviceID"], identifier, "old path: adding an initiator keeps the id")
+        both = [self.iqn("old"), self.iqn("older")]
+        checks.equal(old.initiators(view), both, "old path: both are in it")
+        checks.equal(old.initiators_by_privileges(view), both, "and by privileges")
+        old.initiator_delete(view, self.iqn("older"), system)
+        old.initiator_delete(view, self.iqn("old"), system)
+        checks.equal(old.initiators(view), [], "old path: the view outlives its initiators")
+        self.ends_in("EMPTY_ACCESS_GROUP", "old path: masking for nobody", old.mask, view,
+                     self.volume, system)
+        self.connection.DeleteInstance(view)
+
     def group_gone(self):
         """Deleting a group takes its empty view along."""
         checks, plugin = self.checks, self.plugin
@@ -305,8 +348,7 @@ class Run:
                     "every StorageHardwareID has its StorageID, byte for byte")
         checks.equal(plugin.enumerate("CIM_ReplicationService", ["SystemName"]), [],
                      "no replication service while replication is not offered")
-        for classname in ("CIM_StorageSynchronized", "CIM_AssociatedPrivilege",
-                          "CIM_AuthorizedPrivilege", "CIM_IsSpare", "CIM_StorageRedundancySet"):
+        for classname in ("CIM_StorageSynchronized", "CIM_IsSpare", "CIM_StorageRedundancySet"):
             checks.equal(connection.EnumerateInstances(classname, namespace=plugin.namespace), [],
                          f"{classname} is known and empty")
         group_service = plugin.service("CIM_GroupMaskingMappingService", self.system)
@@ -342,7 +384,7 @@ class Run:
         namespaces = ["interop", self.plugin.namespace]
         before = everything(self.connection, namespaces)
         for part in (self.listings, self.drives, self.volumes, self.access_groups, self.masking,
-                     self.second_volume, self.group_gone, self.traps):
+                     self.second_volume, self.old_path, self.group_gone, self.traps):
             checks.step(part)
         left = [
             line for line in differences(before, everything(self.connection, namespaces))

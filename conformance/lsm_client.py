@@ -316,7 +316,7 @@ class Plugin:
                 names.append(member["StorageID"])
         return names
 
-    def _hardware_id(self, initiator, system_id):
+    def hardware_id(self, initiator, system_id):
         """7.15 step 2: reuse an id by exact equality or create it."""
         for known in self.enumerate("CIM_StorageHardwareID", INITIATOR):
             if known["StorageID"] == initiator:
@@ -331,7 +331,7 @@ class Plugin:
     def group_create(self, name, initiator, system_id):
         """7.15."""
         self.root()
-        identifier = self._hardware_id(initiator, system_id)
+        identifier = self.hardware_id(initiator, system_id)
         service = self.service("CIM_GroupMaskingMappingService", system_id)
         try:
             _, outputs = self._call(
@@ -361,7 +361,7 @@ class Plugin:
         self.root()
         if initiator in self.members(group):
             return self.get(group, GROUP)
-        identifier = self._hardware_id(initiator, system_id)
+        identifier = self.hardware_id(initiator, system_id)
         service = self.service("CIM_GroupMaskingMappingService", system_id)
         _, outputs = self._call("AddMembers", service, MaskingGroup=group, Members=[identifier])
         back = self.get(outputs["MaskingGroup"], GROUP)

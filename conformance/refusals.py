@@ -239,7 +239,7 @@ def methods(checks, connection, day):
     checks.refuses(METHOD_NOT_FOUND, "a method of another class",
                    connection.InvokeMethod, "CreateGroup", service, GroupName="x")
     checks.refuses((METHOD_NOT_AVAILABLE, NOT_SUPPORTED), "a declared method that is not offered",
-                   connection.InvokeMethod, "DeleteStoragePool", service, Pool=day.pool)
+                   connection.InvokeMethod, "ScsiScan", service)
     checks.refuses((METHOD_NOT_AVAILABLE, METHOD_NOT_FOUND, INVALID_PARAMETER, NOT_SUPPORTED),
                    "an instance method on a class", connection.InvokeMethod, "CreateGroup",
                    pywbem.CIMClassName(day.array.masking.classname,

@@ -1,8 +1,10 @@
 //! What can be asked of the array, as data.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::ids::{DiskId, GroupId, InitiatorName, PoolId, SettingId, ViewId, VolumeId};
+use super::ids::{DiskId, GroupId, InitiatorName, PoolId, PortId, SettingId, ViewId, VolumeId};
 use super::job::Area;
 use super::model::{GroupKind, Members};
 use super::quality::{Quality, Setting};
@@ -162,6 +164,37 @@ pub enum Command {
         groups: Vec<GroupId>,
         /// Numbers for the devices, one each in their order; none where the array shall choose.
         luns: Vec<u16>,
+    },
+    /// Makes a view of these with groups of its own; initiators that are not known yet are
+    /// introduced.
+    MakeView {
+        /// Its name; without one it gets one.
+        name: Option<String>,
+        /// Who. Those that are in a group already must be exactly its members, and that group is
+        /// used.
+        initiators: BTreeSet<InitiatorName>,
+        /// Through which ports.
+        ports: BTreeSet<PortId>,
+        /// What.
+        volumes: Vec<VolumeId>,
+        /// Numbers for the devices, one each in their order; none where the array shall choose.
+        luns: Vec<u16>,
+    },
+    /// Adds to one view and to no other; initiators that are not known yet are introduced.
+    ExpandView {
+        /// Which.
+        view: ViewId,
+        /// What comes to it.
+        members: Members,
+        /// Numbers for new devices, one each in their order; none where the array shall choose.
+        luns: Vec<u16>,
+    },
+    /// Takes from one view and from no other. It stays, even if it shows nothing then.
+    ReduceView {
+        /// Which.
+        view: ViewId,
+        /// What leaves it.
+        members: Members,
     },
     /// Removes a view; its groups stay.
     DeleteView {

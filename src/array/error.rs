@@ -12,6 +12,12 @@ pub enum Kind {
     AlreadyExists,
     /// It is there, but something else holds it.
     InUse,
+    /// The initiator sees the port through a view already.
+    AlreadyShown,
+    /// The initiator does not see the port through that view.
+    NotShown,
+    /// The device number means another device there.
+    NumberTaken,
     /// The pool has too little room for it.
     NoSpace,
     /// No size of that order is possible here.
@@ -100,6 +106,12 @@ shorthand! {
     already_exists => AlreadyExists,
     /// It is there, but something else holds it.
     in_use => InUse,
+    /// The initiator sees the port through a view already.
+    already_shown => AlreadyShown,
+    /// The initiator does not see the port through that view.
+    not_shown => NotShown,
+    /// The device number means another device there.
+    number_taken => NumberTaken,
     /// The pool has too little room for it.
     no_space => NoSpace,
     /// No size of that order is possible here.

@@ -12,7 +12,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::engine::ForeignMap;
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
 use super::job::{Element, Job};
 use super::model::{
@@ -158,6 +158,7 @@ pub struct Inventory {
     disk_disks: Index<DiskId, DiskId>,
     pool_settings: Index<Option<PoolId>, SettingId>,
     name_volumes: Index<String, VolumeId>,
+    naa_volumes: Index<Naa, VolumeId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -260,6 +261,14 @@ impl Inventory {
     pub fn volumes_named(&self, name: &str) -> impl Iterator<Item = &Arc<Volume>> {
         self.name_volumes
             .of(&name.to_owned())
+            .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The volumes that hosts see under that identifier; more than one only where one is a copy
+    /// of the other.
+    pub fn volumes_seen_as(&self, naa: Naa) -> impl Iterator<Item = &Arc<Volume>> {
+        self.naa_volumes
+            .of(&naa)
             .filter_map(|id| self.volumes.get(id))
     }
 

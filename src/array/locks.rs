@@ -79,7 +79,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         }
         // The last one who writes a record wins.
         Command::PutSetting { .. } | Command::DeleteSetting { .. } => {}
-        // A volume that joins a group must not be deleted meanwhile. One that is in a group
+        // A volume that joins a group or view must not be deleted meanwhile. One that is in a group
         // already cannot be, so nothing else needs its lock.
         Command::CreateGroup {
             members: Members::Volumes(volumes),
@@ -88,7 +88,12 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         | Command::AddMembers {
             members: Members::Volumes(volumes),
             ..
-        } => {
+        }
+        | Command::ExpandView {
+            members: Members::Volumes(volumes),
+            ..
+        }
+        | Command::MakeView { volumes, .. } => {
             keys.insert(Key::Masking);
             keys.extend(volumes.iter().cloned().map(Key::Volume));
         }

@@ -39,5 +39,5 @@ pub use model::{
     MAX_LUN, Map, Media, Members, Nic, Owner, Piece, Pool, PoolKind, Port, Target, Thin, View,
     Volume,
 };
-pub use plan::{MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
+pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

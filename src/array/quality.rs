@@ -135,8 +135,8 @@ pub struct Setting {
     pub name: String,
     /// The pool whose abilities it was made from; `None`: the array's.
     pub pool: Option<PoolId>,
-    /// Whether it was asked to be the defaults, and is to stay so.
-    pub is_default: bool,
+    /// Whether it outlives a restart.
+    pub lasting: bool,
     /// How many disks may fail without loss of data.
     pub survives: Bounds,
     /// Complete copies of the data.
@@ -343,7 +343,7 @@ mod tests {
             id: SettingId::new(),
             name: "goal".into(),
             pool: None,
-            is_default: false,
+            lasting: false,
             survives: all.survives,
             copies: all.copies,
             stripe_length: all.stripe_length,

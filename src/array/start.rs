@@ -45,7 +45,7 @@ pub(super) fn start(
     for (_, initiator) in load::<Initiator>(store, Table::Initiators)? {
         inventory.take_change(&Change::PutInitiator(initiator));
     }
-    for (_, setting) in load::<Setting>(store, Table::Settings)? {
+    for setting in lasting_settings(store)? {
         inventory.take_change(&Change::PutSetting(setting));
     }
     for (_, group) in load::<Group>(store, Table::Groups)? {
@@ -135,6 +135,22 @@ fn showable(inventory: &Inventory, shown: &BTreeSet<Map>, warnings: &mut Vec<Str
         ));
     }
     good
+}
+
+/// The settings that outlive a restart; the others are forgotten.
+fn lasting_settings(store: &Store) -> Result<Vec<Setting>, Error> {
+    let settings = load::<Setting>(store, Table::Settings)?;
+    let all = settings.into_iter().map(|(_, setting)| setting);
+    let (lasting, passing): (Vec<_>, Vec<_>) = all.partition(|setting| setting.lasting);
+    if !passing.is_empty() {
+        let mut batch = Batch::new();
+        let gone = passing.into_iter().map(|setting| setting.id);
+        gone.for_each(|id| Change::RemoveSetting(id).write_to(&mut batch));
+        store
+            .write(&batch)
+            .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+    }
+    Ok(lasting)
 }
 
 fn load<T: DeserializeOwned>(store: &Store, table: Table) -> Result<Vec<(String, T)>, Error> {

@@ -54,8 +54,14 @@ pub(super) struct AnyRelation<S: Snapshot> {
     pub(super) class: &'static ClassDecl,
     pub(super) namespace: Namespace,
     pub(super) ends: [AnyEnd<S>; 2],
+    /// Keys other than the references, which would tell several associations of the same two
+    /// elements apart; here are never several, so each holds [`ONLY`].
+    pub(super) further_keys: Vec<&'static str>,
     renderer: Box<dyn Fn(&PropertyFilter) -> RenderLink<S> + Send + Sync>,
 }
+
+/// The value of a key that tells several associations of the same two elements apart.
+const ONLY: &str = "1";
 
 /// An end of a relation of any class.
 pub(super) struct AnyEnd<S: Snapshot> {
@@ -103,7 +109,11 @@ impl<S: Snapshot, C: TypedClass> From<Kind<S, C>> for AnyKind<S> {
 impl<S: Snapshot> AnyRelation<S> {
     fn new<A: TypedClass>(at: usize, relation: Relation<S, A>) -> Self {
         let fill = relation.fill;
+        let further = A::decl()
+            .keys()
+            .filter(|key| key.shape.ty != Type::Reference);
         Self {
+            further_keys: further.map(|key| key.name).collect(),
             at,
             class: A::decl(),
             namespace: relation.namespace,
@@ -139,12 +149,22 @@ impl<S: Snapshot> AnyRelation<S> {
         (self.renderer)(filter)
     }
 
-    /// The keys of an association: its references, in the order of its ends.
+    /// The keys of an association: its references in the order of its ends, then the others.
     pub(super) fn keys(&self, snapshot: &S, ends: &[S::Id; 2]) -> Keys {
-        let bindings = self.ends.iter().zip(ends);
-        bindings
-            .map(|(end, id)| (Name::from_static(end.role), snapshot.path(id)))
+        let references = self.ends.iter().zip(ends);
+        let references = references.map(|(end, id)| (end.role, Value::from(snapshot.path(id))));
+        let further = self.further_keys.iter();
+        references
+            .chain(further.map(|&name| (name, ONLY.into())))
+            .map(|(name, value)| (Name::from_static(name), value))
             .collect()
+    }
+
+    /// Whether these are as many keys as an association has, and those beside the references right.
+    fn has_keys(&self, keys: &Keys) -> bool {
+        let mut further = self.further_keys.iter();
+        keys.len() == self.ends.len() + self.further_keys.len()
+            && further.all(|name| keys.text(name) == Some(ONLY))
     }
 
     pub(super) fn path(&self, keys: Keys) -> ObjectPath {
@@ -358,7 +378,7 @@ impl<S: Snapshot> Catalog<S> {
         let relations = self.relations_by_class.get(class.name)?;
         let mut relations = relations.iter().filter_map(|&at| self.relations.get(at));
         relations.find_map(|relation| {
-            if relation.namespace != namespace || keys.len() != relation.ends.len() {
+            if relation.namespace != namespace || !relation.has_keys(keys) {
                 return None;
             }
             let id = |end: &AnyEnd<S>| {

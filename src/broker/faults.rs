@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::cim::{Keys, Name};
+use crate::cim::{Keys, Name, Type};
 use crate::schema::{self, ClassDecl, PropertyFilter};
 
 use super::catalog::{AnyEnd, AnyKind, AnyRelation, Catalog};
@@ -31,6 +31,12 @@ impl<S: Snapshot> Catalog<S> {
             }
             for end in &relation.ends {
                 self.check_end(class, end, &mut faults);
+            }
+            for &name in &relation.further_keys {
+                let key = class.property(name);
+                if key.is_none_or(|key| key.shape.ty != Type::String) {
+                    faults.push(format!("{}.{name} is a key and no text", class.name));
+                }
             }
         }
         faults

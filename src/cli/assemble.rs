@@ -16,11 +16,13 @@ use crate::smis::{Gateway, Machine, Server};
 use crate::store::Store;
 
 use super::demo::DemoArray;
-use super::{Failure, machine, populate};
+use super::{Failure, events, machine, populate};
 
 /// How long a method that may start a job waits for its end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of each spare disk of a demo.
+const SPARE_DISK: u64 = 4 << 40;
 /// How often idle pull sessions are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(15);
 /// The name space in which system names are derived from machine identities.
@@ -31,7 +33,9 @@ pub(super) type Service = Cimom<Gateway>;
 
 /// The simulated array of a demo.
 pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
-    let mut machine = SimEngine::builder().volumes(array.volumes.into());
+    let mut machine = SimEngine::builder()
+        .volumes(array.volumes.into())
+        .spare_disks(array.spare_disks, SPARE_DISK);
     let store = match array.state {
         Some(directory) => {
             std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;
@@ -41,6 +45,9 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
         None => Store::in_memory().map_err(|error| Failure::new(&error))?,
     };
     let engine = machine.build().map_err(|error| Failure::new(&error))?;
+    if let Some(file) = array.events {
+        events::follow(file, engine.clone())?;
+    }
     let system = SystemName {
         name: "standpipe-demo".into(),
         label: "Standpipe demo".into(),

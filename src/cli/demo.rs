@@ -31,6 +31,13 @@ pub struct Demo {
     /// Volumes to start with, some of them mapped.
     #[arg(long, value_name = "N", default_value_t = 0)]
     volumes: u32,
+    /// Disks that belong to no pool, to make pools from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    spare_disks: u32,
+    /// File or FIFO to read events from while it runs: fail DISK, pull DISK, restore DISK, fill
+    /// POOL PERCENT.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     /// Directory that keeps the array's state and certificate; without it nothing is kept.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -41,6 +48,10 @@ pub struct Demo {
 pub struct DemoArray<'a> {
     /// How many volumes it starts with.
     pub volumes: u32,
+    /// How many disks belong to no pool.
+    pub spare_disks: u32,
+    /// Where events come from while it runs.
+    pub events: Option<&'a Path>,
     /// Where its state is kept; `None`: nowhere.
     pub state: Option<&'a Path>,
 }
@@ -61,6 +72,8 @@ impl Demo {
         let password = Password::from_environment()?;
         let array = DemoArray {
             volumes: self.volumes,
+            spare_disks: self.spare_disks,
+            events: self.events.as_deref(),
             state: self.state.as_deref(),
         };
         let front = Front {

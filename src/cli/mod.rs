@@ -7,6 +7,7 @@
 mod assemble;
 mod check;
 mod demo;
+mod events;
 mod machine;
 mod populate;
 mod run;

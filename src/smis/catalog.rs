@@ -9,8 +9,8 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    access, controllers, disks, extents, jobs, masking, physical, pools, ports, registration,
-    relations, server, services, software, system, volumes,
+    access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
+    registration, relations, server, services, settings, software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -84,10 +84,13 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_PhysicalPackage, DrivePackage, ARRAY: disks::list_packages, disks::find_package, disks::package_keys, disks::fill_package;
         Standpipe_DriveFirmware, Firmware, ARRAY: disks::list_firmware, disks::find_firmware, disks::firmware_keys, disks::fill_firmware;
         Standpipe_StorageVolume, Volume, ARRAY: volumes::list, volumes::find, volumes::path_keys, volumes::fill;
-        Standpipe_StorageSetting, Setting, ARRAY: volumes::list_settings, volumes::find_setting, volumes::setting_keys, volumes::fill_setting;
-        Standpipe_StorageCapabilities, StorageCapabilities, ARRAY: pools::list_storage_capabilities, pools::find_storage_capabilities, pools::storage_capabilities_keys, pools::fill_storage_capabilities;
-        Standpipe_StorageConfigurationCapabilities, ConfigurationCapabilities, ARRAY: pools::list_configuration_capabilities, pools::find_configuration_capabilities, pools::configuration_capabilities_keys, pools::fill_configuration_capabilities;
+        Standpipe_StorageSetting, Setting, ARRAY: settings::list_of_volumes, settings::find, settings::path_keys, settings::fill;
+        Standpipe_StorageSetting, PoolSetting, ARRAY: settings::list_of_pools, settings::find, settings::path_keys, settings::fill;
+        Standpipe_StorageSetting, ClientSetting, ARRAY: settings::list_of_clients, settings::find, settings::path_keys, settings::fill;
+        Standpipe_StorageCapabilities, StorageCapabilities, ARRAY: capabilities::list_storage, capabilities::find_storage, capabilities::storage_keys, capabilities::fill_storage;
+        Standpipe_StorageConfigurationCapabilities, ConfigurationCapabilities, ARRAY: capabilities::list_configuration, capabilities::find_configuration, capabilities::configuration_keys, capabilities::fill_configuration;
         Standpipe_StorageConfigurationService, StorageService, ARRAY: always!(StorageService), only!(StorageService), services::storage_keys, services::fill_storage;
+        Standpipe_SpareConfigurationService, SparingService, ARRAY: always!(SparingService), only!(SparingService), services::sparing_keys, services::fill_sparing;
         Standpipe_StorageHardwareIDManagementService, HardwareIdService, ARRAY: always!(HardwareIdService), only!(HardwareIdService), services::initiators_keys, services::fill_initiators;
         Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
         Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;
@@ -96,6 +99,7 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_TargetMaskingGroup, PortGroup, ARRAY: masking::list_port_groups, masking::find_group, masking::port_group_keys, masking::fill_port_group;
         Standpipe_DeviceMaskingGroup, VolumeGroup, ARRAY: masking::list_volume_groups, masking::find_group, masking::volume_group_keys, masking::fill_volume_group;
         Standpipe_MaskingView, View, ARRAY: masking::list_views, masking::find_view, masking::view_keys, masking::fill_view;
+        Standpipe_AuthorizedPrivilege, Privilege, ARRAY: masking::list_privileges, masking::find_privilege, masking::privilege_keys, masking::fill_privilege;
         Standpipe_StorageHardwareID, Initiator, ARRAY: masking::list_initiators, masking::find_initiator, masking::initiator_keys, masking::fill_initiator;
         Standpipe_iSCSINode, Node, ARRAY: ports::list_nodes, ports::find_node, ports::node_keys, ports::fill_node;
         Standpipe_iSCSIProtocolEndpoint, Endpoint, ARRAY: ports::list_endpoints, ports::find_endpoint, ports::endpoint_keys, ports::fill_endpoint;

@@ -6,7 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ViewId, VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId,
+    VolumeId,
 };
 
 /// What capabilities belong to.
@@ -14,6 +15,8 @@ use crate::array::{
 pub enum Scope {
     /// The array as a whole.
     Array,
+    /// The primordial pool: what a pool of all free disks would give.
+    Primordial,
     /// One pool.
     Pool(PoolId),
 }
@@ -72,12 +75,18 @@ pub enum Element {
     Volume(VolumeId),
     /// The quality of service that a volume has.
     Setting(VolumeId),
+    /// The quality of service that a volume of a pool has of which nothing is said.
+    PoolSetting(PoolId),
+    /// A quality of service that a client made.
+    ClientSetting(SettingId),
     /// The qualities of service that can be had.
     StorageCapabilities(Scope),
     /// The storage methods that work.
     ConfigurationCapabilities(Scope),
     /// The service that makes volumes.
     StorageService,
+    /// The service that repairs volumes.
+    SparingService,
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -90,6 +99,8 @@ pub enum Element {
     Group(GroupKind, GroupId),
     /// A masking view.
     View(ViewId),
+    /// What the initiators of a masking view may do.
+    Privilege(ViewId),
     /// An initiator.
     Initiator(InitiatorName),
     /// A target.
@@ -133,9 +144,12 @@ pub enum Tag {
     Firmware,
     Volume,
     Setting,
+    PoolSetting,
+    ClientSetting,
     StorageCapabilities,
     ConfigurationCapabilities,
     StorageService,
+    SparingService,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -144,6 +158,7 @@ pub enum Tag {
     PortGroup,
     VolumeGroup,
     View,
+    Privilege,
     Initiator,
     Node,
     Endpoint,
@@ -178,9 +193,12 @@ impl Element {
             Self::Firmware(_) => Tag::Firmware,
             Self::Volume(_) => Tag::Volume,
             Self::Setting(_) => Tag::Setting,
+            Self::PoolSetting(_) => Tag::PoolSetting,
+            Self::ClientSetting(_) => Tag::ClientSetting,
             Self::StorageCapabilities(_) => Tag::StorageCapabilities,
             Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
             Self::StorageService => Tag::StorageService,
+            Self::SparingService => Tag::SparingService,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,
@@ -189,6 +207,7 @@ impl Element {
             Self::Group(GroupKind::Ports, _) => Tag::PortGroup,
             Self::Group(GroupKind::Volumes, _) => Tag::VolumeGroup,
             Self::View(_) => Tag::View,
+            Self::Privilege(_) => Tag::Privilege,
             Self::Initiator(_) => Tag::Initiator,
             Self::Node(_) => Tag::Node,
             Self::Endpoint(_) => Tag::Endpoint,

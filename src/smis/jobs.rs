@@ -160,7 +160,10 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
         array::Element::Volume(id) => {
             super::volumes::volume(view, id).map(|_| Element::Volume(id.clone()))
         }
-        array::Element::Setting(_) => None,
+        array::Element::Setting(id) => {
+            let setting = view.inventory.setting(id);
+            setting.map(|_| Element::ClientSetting(*id))
+        }
         array::Element::Initiator(name) => view
             .inventory
             .initiator(name)
@@ -178,6 +181,7 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
     let affected = match element {
         Element::Pool(id) => array::Element::Pool(id.clone()),
         Element::Volume(id) => array::Element::Volume(id.clone()),
+        Element::ClientSetting(id) => array::Element::Setting(*id),
         Element::Initiator(name) => array::Element::Initiator(name.clone()),
         Element::Group(_, id) => array::Element::Group(*id),
         Element::View(id) => array::Element::View(*id),

@@ -1,4 +1,5 @@
-//! Group Masking and Mapping: groups, views and initiators (SMI-S 1.6.1 block book).
+//! Masking and Mapping, Group Masking and Mapping: groups, views, privileges and initiators (SMI-S
+//! 1.6.1 block book).
 
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use super::view::View;
 
 const GROUP: &str = "Standpipe:MaskingGroup:";
 const INITIATOR: &str = "Standpipe:StorageHardwareID:";
+const PRIVILEGE: &str = "Standpipe:AuthorizedPrivilege:";
+
+/// What the initiators of a view may do with its devices: 5 Read, 6 Write.
+pub(super) const ACTIVITIES: [u16; 2] = [5, 6];
 
 fn groups(view: &View, kind: GroupKind) -> Vec<Element> {
     let groups = view
@@ -116,9 +121,10 @@ pub(super) fn view_keys(
     array_keys!(path, view, Standpipe_MaskingView.DeviceID, id.to_string())
 }
 
+/// The view itself, or the one that a privilege belongs to.
 pub(super) fn masking_view<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<array::View>> {
     match element {
-        Element::View(id) => view.inventory.view(id),
+        Element::View(id) | Element::Privilege(id) => view.inventory.view(id),
         _ => None,
     }
 }
@@ -140,6 +146,47 @@ pub(super) fn fill_view(
         .set(P::HealthState, 5u16)
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
+}
+
+pub(super) fn list_privileges(view: &View) -> Vec<Element> {
+    view.inventory
+        .views()
+        .map(|v| Element::Privilege(v.id))
+        .collect()
+}
+
+pub(super) fn find_privilege(view: &View, keys: &Keys) -> Option<Element> {
+    let id = ViewId::parse(keys.text("InstanceID")?.strip_prefix(PRIVILEGE)?)?;
+    view.inventory.view(&id).map(|_| Element::Privilege(id))
+}
+
+pub(super) fn privilege_keys(
+    _view: &View,
+    element: &Element,
+    path: PathBuilder<class::Standpipe_AuthorizedPrivilege>,
+) -> PathBuilder<class::Standpipe_AuthorizedPrivilege> {
+    let Element::Privilege(id) = element else {
+        return path;
+    };
+    path.key(
+        class::Standpipe_AuthorizedPrivilege::InstanceID,
+        format!("{PRIVILEGE}{id}"),
+    )
+}
+
+pub(super) fn fill_privilege(
+    view: &View,
+    element: &Element,
+    out: Builder<class::Standpipe_AuthorizedPrivilege>,
+) -> Builder<class::Standpipe_AuthorizedPrivilege> {
+    use class::Standpipe_AuthorizedPrivilege as P;
+    let Some(shown) = masking_view(view, element) else {
+        return out;
+    };
+    out.set(P::ElementName, format!("Access to {}", shown.name))
+        .set(P::PrivilegeGranted, true)
+        .set(P::Activities, ACTIVITIES)
+        .set(P::RepresentsAuthorizationRights, false)
 }
 
 pub(super) fn list_initiators(view: &View) -> Vec<Element> {

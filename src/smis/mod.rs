@@ -5,6 +5,7 @@
 //! command or reads a device.
 
 mod access;
+mod capabilities;
 mod catalog;
 mod controllers;
 mod disks;
@@ -23,6 +24,7 @@ mod registration;
 mod relations;
 mod server;
 mod services;
+mod settings;
 mod software;
 mod status;
 mod system;

@@ -11,9 +11,14 @@ pub(super) fn status(kind: Kind) -> Status {
         Kind::InvalidArgument | Kind::SizeNotSupported => Status::InvalidParameter,
         Kind::NotSupported => Status::NotSupported,
         Kind::AccessDenied => Status::AccessDenied,
-        Kind::InUse | Kind::NoSpace | Kind::Timeout | Kind::Unavailable | Kind::Bug => {
-            Status::Failed
-        }
+        Kind::InUse
+        | Kind::AlreadyShown
+        | Kind::NotShown
+        | Kind::NumberTaken
+        | Kind::NoSpace
+        | Kind::Timeout
+        | Kind::Unavailable
+        | Kind::Bug => Status::Failed,
     }
 }
 

@@ -1,21 +1,18 @@
-//! Block Services: pools and their capabilities (SMI-S 1.6.1 block book, Block Services Package).
+//! Block Services: pools (SMI-S 1.6.1 block book, Block Services Package).
 
 use std::sync::Arc;
 
-use crate::array::{Disk, DiskUsage, Pool, PoolId};
+use crate::array::{Disk, DiskUsage, Pool, PoolId, PoolKind};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
-use super::element::{Element, Scope};
+use super::element::Element;
 use super::extents;
 use super::status::{set_health, worst};
 use super::view::View;
 
 const POOL: &str = "Standpipe:Pool:";
 const PRIMORDIAL: &str = "Standpipe:Pool:primordial";
-const STORAGE: &str = "Standpipe:StorageCapabilities:";
-const CONFIGURATION: &str = "Standpipe:StorageConfigurationCapabilities:";
-const WHOLE_ARRAY: &str = "array";
 
 /// The pool, if it is finished: nobody sees half-made ones.
 pub(super) fn shown<'a>(view: &'a View, id: &PoolId) -> Option<&'a Arc<Pool>> {
@@ -50,7 +47,9 @@ pub(super) fn thin_pools(view: &View, element: &Element) -> Vec<Element> {
 /// The volume group that a thin pool lies in.
 pub(super) fn group_of(view: &View, element: &Element) -> Vec<Element> {
     let thin = pool_of(view, element).and_then(|pool| pool.thin());
-    thin.map(|thin| Element::Pool(thin.group.clone()))
+    let group = thin.and_then(|thin| shown(view, &thin.group));
+    group
+        .map(|group| Element::Pool(group.id.clone()))
         .into_iter()
         .collect()
 }
@@ -63,6 +62,15 @@ pub(super) fn list(view: &View) -> Vec<Element> {
 
 fn known(view: &View, id: &str) -> Option<PoolId> {
     shown(view, &id.into()).map(|pool| pool.id.clone())
+}
+
+/// Bytes that a pool manages: without what it keeps as a spare.
+pub(super) fn total(pool: &Pool) -> u64 {
+    let spare = match pool.kind {
+        PoolKind::Group { spare } => spare,
+        PoolKind::Thin(_) => 0,
+    };
+    pool.size.saturating_sub(spare)
 }
 
 /// The disks that a pool lies on.
@@ -109,15 +117,29 @@ pub(super) fn fill(
     let Some(pool) = pool_of(view, element) else {
         return out;
     };
-    let out = set_health!(out, P, &pool.health);
-    out.set(P::PoolID, pool.id.as_str())
+    let out = set_health!(out, P, &pool.health)
+        .set(P::PoolID, pool.id.as_str())
         .set(P::ElementName, pool.name.as_str())
         .set(P::Name, pool.name.as_str())
         .set(P::Primordial, false)
-        .set(P::TotalManagedSpace, pool.size)
+        .set(P::TotalManagedSpace, total(pool))
         .set(P::RemainingManagedSpace, pool.free)
+        .set(P::ReservedSpace, pool.size - total(pool))
         .set(P::Usage, 2u16)
-        .set(P::ElementsShareSpace, false)
+        // Snapshots that somebody made in a thin pool share blocks with what they are of.
+        .set(P::ElementsShareSpace, pool.thin().is_some());
+    match pool.thin() {
+        None => out,
+        // 4 Limitless: what its volumes are promised together may be more than it has.
+        Some(thin) => out
+            .set(P::SpaceLimit, pool.size)
+            .set(P::SpaceLimitDetermination, 4u16)
+            .set(P::ThinProvisionMetaDataSpace, thin.metadata)
+            .set(
+                P::LowSpaceWarningThreshold,
+                100u16.saturating_sub(view.inventory.policy.low_space),
+            ),
+    }
 }
 
 pub(super) fn pool_of<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Pool>> {
@@ -133,154 +155,31 @@ pub(super) fn fill_primordial(
     out: Builder<class::Standpipe_PrimordialStoragePool>,
 ) -> Builder<class::Standpipe_PrimordialStoragePool> {
     use class::Standpipe_PrimordialStoragePool as P;
-    let disks = || view.inventory.disks();
-    let managed = || disks().filter(|disk| extents::is_managed(view, disk));
-    let total: u64 = managed().map(|disk| disk.size).sum();
-    let free = disks().filter(|disk| disk.usage == DiskUsage::Free);
-    let health = worst(managed().map(|disk| &disk.health));
-    let out = set_health!(out, P, &health);
-    out.set(P::PoolID, "primordial")
+    let disks = view.inventory.disks();
+    let managed: Vec<_> = disks
+        .filter(|disk| extents::is_managed(view, disk))
+        .collect();
+    let total: u64 = managed.iter().map(|disk| disk.size).sum();
+    let free: u64 = free_disks(view).map(|disk| disk.size).sum();
+    let health = worst(managed.iter().map(|disk| &disk.health));
+    set_health!(out, P, &health)
+        .set(P::PoolID, "primordial")
         .set(P::ElementName, "All disks")
         .set(P::Name, "All disks")
         .set(P::Primordial, true)
         .set(P::TotalManagedSpace, total)
-        .set(
-            P::RemainingManagedSpace,
-            free.map(|disk| disk.size).sum::<u64>(),
-        )
+        .set(P::RemainingManagedSpace, free)
         .set(P::Usage, 2u16)
+        .set(P::ElementsShareSpace, false)
+}
+
+/// The disks that pools can be made from.
+pub(super) fn free_disks(view: &View) -> impl Iterator<Item = &Arc<Disk>> {
+    let disks = view.inventory.disks();
+    disks.filter(|disk| disk.usage == DiskUsage::Free)
 }
 
 /// Bytes that a pool takes from the disks that it lies on: all of each.
 pub(super) fn taken_from_disks(view: &View, pool: &Pool) -> u64 {
     disks(view, pool).map(|disk| disk.size).sum()
-}
-
-/// The scopes that have capabilities: the array and each pool.
-fn scopes(view: &View) -> impl Iterator<Item = Scope> {
-    let pools = all_shown(view).map(|pool| Scope::Pool(pool.id.clone()));
-    std::iter::once(Scope::Array).chain(pools)
-}
-
-fn find_scope(view: &View, keys: &Keys, prefix: &str) -> Option<Scope> {
-    match keys.text("InstanceID")?.strip_prefix(prefix)? {
-        WHOLE_ARRAY => Some(Scope::Array),
-        id => known(view, id).map(Scope::Pool),
-    }
-}
-
-fn scope_id(prefix: &str, scope: &Scope) -> String {
-    match scope {
-        Scope::Array => format!("{prefix}{WHOLE_ARRAY}"),
-        Scope::Pool(id) => format!("{prefix}{id}"),
-    }
-}
-
-/// What people call the owner of capabilities.
-fn scope_name(view: &View, scope: &Scope) -> String {
-    match scope {
-        Scope::Array => "the array".to_owned(),
-        Scope::Pool(id) => match view.inventory.pool(id) {
-            Some(pool) => format!("pool {}", pool.name),
-            None => "a pool".to_owned(),
-        },
-    }
-}
-
-pub(super) fn list_storage_capabilities(view: &View) -> Vec<Element> {
-    scopes(view).map(Element::StorageCapabilities).collect()
-}
-
-pub(super) fn find_storage_capabilities(view: &View, keys: &Keys) -> Option<Element> {
-    find_scope(view, keys, STORAGE).map(Element::StorageCapabilities)
-}
-
-pub(super) fn storage_capabilities_keys(
-    _view: &View,
-    element: &Element,
-    path: PathBuilder<class::Standpipe_StorageCapabilities>,
-) -> PathBuilder<class::Standpipe_StorageCapabilities> {
-    let Element::StorageCapabilities(scope) = element else {
-        return path;
-    };
-    path.key(
-        class::Standpipe_StorageCapabilities::InstanceID,
-        scope_id(STORAGE, scope),
-    )
-}
-
-pub(super) fn fill_storage_capabilities(
-    view: &View,
-    element: &Element,
-    out: Builder<class::Standpipe_StorageCapabilities>,
-) -> Builder<class::Standpipe_StorageCapabilities> {
-    use class::Standpipe_StorageCapabilities as P;
-    let Element::StorageCapabilities(scope) = element else {
-        return out;
-    };
-    out.set_with(P::ElementName, || {
-        format!("Qualities of service of {}", scope_name(view, scope))
-    })
-    .set(
-        P::ElementType,
-        if *scope == Scope::Array { 6u16 } else { 5 },
-    )
-    .set(P::NoSinglePointOfFailure, false)
-    .set(P::NoSinglePointOfFailureDefault, false)
-    .set(P::DataRedundancyMin, 1u16)
-    .set(P::DataRedundancyMax, 1u16)
-    .set(P::DataRedundancyDefault, 1u16)
-    .set(P::PackageRedundancyMin, 0u16)
-    .set(P::PackageRedundancyMax, 0u16)
-    .set(P::PackageRedundancyDefault, 0u16)
-}
-
-pub(super) fn list_configuration_capabilities(view: &View) -> Vec<Element> {
-    scopes(view)
-        .map(Element::ConfigurationCapabilities)
-        .collect()
-}
-
-pub(super) fn find_configuration_capabilities(view: &View, keys: &Keys) -> Option<Element> {
-    find_scope(view, keys, CONFIGURATION).map(Element::ConfigurationCapabilities)
-}
-
-pub(super) fn configuration_capabilities_keys(
-    _view: &View,
-    element: &Element,
-    path: PathBuilder<class::Standpipe_StorageConfigurationCapabilities>,
-) -> PathBuilder<class::Standpipe_StorageConfigurationCapabilities> {
-    use class::Standpipe_StorageConfigurationCapabilities as P;
-    let Element::ConfigurationCapabilities(scope) = element else {
-        return path;
-    };
-    path.key(P::InstanceID, scope_id(CONFIGURATION, scope))
-}
-
-/// Actions that end within the call when they are quick, and become jobs when they are not:
-/// 5 Storage Element Creation, 6 Return, 7 Modification.
-const ACTIONS: [u16; 3] = [5, 6, 7];
-
-pub(super) fn fill_configuration_capabilities(
-    view: &View,
-    element: &Element,
-    out: Builder<class::Standpipe_StorageConfigurationCapabilities>,
-) -> Builder<class::Standpipe_StorageConfigurationCapabilities> {
-    use class::Standpipe_StorageConfigurationCapabilities as P;
-    let Element::ConfigurationCapabilities(scope) = element else {
-        return out;
-    };
-    out.set_with(P::ElementName, || {
-        format!("Storage methods of {}", scope_name(view, scope))
-    })
-    .set(P::SupportedStorageElementTypes, [2u16])
-    .set(P::SupportedStoragePoolFeatures, Vec::<u16>::new())
-    // 3 StorageVolume Creation, 5 StorageVolume Modification, 6 Single InPool,
-    // 12 Storage Element Capacity Expansion.
-    .set(P::SupportedStorageElementFeatures, [3u16, 5, 6, 12])
-    .set(P::SupportedSynchronousActions, ACTIONS)
-    .set(P::SupportedAsynchronousActions, ACTIONS)
-    .set(P::SupportedStorageElementUsage, [2u16])
-    .set(P::SupportedStoragePoolUsage, [2u16])
-    .set(P::AutomaticPoolSelectionAllowed, false)
 }

@@ -67,8 +67,11 @@ static PROFILES: &[Profile] = &[
         central: Central::All(&[Tag::Profile, Tag::SubProfile]),
     },
     of_array("Block Services", &[Tag::PrimordialPool, Tag::Pool]),
+    // The thin pools, and the volume groups that they are made in.
+    of_array("Thin Provisioning", &[Tag::Pool]),
     of_array("Extent Composition", &[Tag::Extent]),
     of_array("Disk Drive Lite", &[Tag::Drive]),
+    of_array("Masking and Mapping", &[Tag::MaskingService]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),
     of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
     of_array("Job Control", &[Tag::Job]),

@@ -37,6 +37,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         block::add,
         extents::add,
         disks::add,
+        settings::add,
         masking::add,
         ports::add,
         jobs::add,
@@ -70,5 +71,6 @@ mod physical;
 mod ports;
 mod registration;
 mod server;
+mod settings;
 mod software;
 mod system;

@@ -44,6 +44,13 @@ service!(
     "Storage configuration"
 );
 service!(
+    sparing_keys,
+    fill_sparing,
+    Standpipe_SpareConfigurationService,
+    "sparing",
+    "Repair of volumes"
+);
+service!(
     initiators_keys,
     fill_initiators,
     Standpipe_StorageHardwareIDManagementService,
@@ -80,10 +87,12 @@ pub(super) fn iscsi_capabilities_keys(
     )
 }
 
-/// The group methods, as clients number them: 19 CreateGroup, 20 DeleteGroup, 21 AddMembers,
-/// 22 RemoveMembers, 23 CreateMaskingView, 24 DeleteMaskingView, 25 ModifyMaskingView; and
-/// 2 Create StorageHardwareID, 4 Delete StorageHardwareID.
-const MASKING_ACTIONS: [u16; 9] = [2, 4, 19, 20, 21, 22, 23, 24, 25];
+/// What the masking methods do, as clients number it. Masking and Mapping: 2 Create
+/// StorageHardwareID, 3 Create StorageHardwareID by ExposePaths, 4 Delete StorageHardwareID,
+/// 11 Expose Paths, 12 Hide Paths, 17 Create ProtocolController With Ports, 18 Delete
+/// ProtocolController. Group Masking and Mapping: 19 CreateGroup, 20 DeleteGroup, 21 AddMembers,
+/// 22 RemoveMembers, 23 CreateMaskingView, 24 DeleteMaskingView, 25 ModifyMaskingView.
+const MASKING_ACTIONS: [u16; 14] = [2, 3, 4, 11, 12, 17, 18, 19, 20, 21, 22, 23, 24, 25];
 
 pub(super) fn fill_masking_capabilities(
     _view: &View,
@@ -104,20 +113,24 @@ pub(super) fn fill_masking_capabilities(
         .set(P::SupportedSynchronousActions, MASKING_ACTIONS)
         .set(P::SupportedAsynchronousActions, Vec::<u16>::new())
         .set(P::ValidHardwareIdTypes, [5u16])
+        // 3 Multiple Ports per View.
         .set(P::PortsPerView, 3u16)
         .set(P::ClientSelectableDeviceNumbers, true)
         .set(P::OneHardwareIDPerView, false)
         .set(P::UniqueUnitNumbersPerPort, false)
         .set(P::PrivilegeDeniedSupported, false)
         .set(P::ProtocolControllerRequiresAuthorizedIdentity, false)
-        .set(P::ProtocolControllerSupportsCollections, true)
+        // Collections of registered names; initiator groups are something else.
+        .set(P::ProtocolControllerSupportsCollections, false)
+        // 0: a volume can be in any number of views.
         .set(P::MaximumMapCount, 0u16)
         .set(P::SPCAllowsNoLUs, true)
         .set(P::SPCAllowsNoTargets, true)
         .set(P::SPCAllowsNoInitiators, true)
         .set(P::SPCSupportsDefaultViews, false)
-        .set(P::ExposePathsSupported, false)
-        .set(P::CreateProtocolControllerSupported, false)
+        .set(P::ExposePathsSupported, true)
+        .set(P::ExposePathsWithNameAndHostTypeSupported, false)
+        .set(P::CreateProtocolControllerSupported, true)
         .set(P::AttachDeviceSupported, false)
 }
 

@@ -1,20 +1,19 @@
-//! Block Services: volumes and their settings (SMI-S 1.6.1 block book, Block Services Package).
+//! Block Services: volumes (SMI-S 1.6.1 block book, Block Services Package).
 
 use std::sync::Arc;
 
-use crate::array::{Owner, Pool, Volume, VolumeId};
+use crate::array::{DiskId, Owner, Pool, Volume, VolumeId};
 use crate::cim::{DateTime, Keys};
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
+use super::extents;
 use super::keys::array_keys;
 use super::status::set_health;
 use super::view::View;
 
 /// Bytes of the blocks that volumes are counted in.
 pub(super) const BLOCK: u64 = 512;
-
-const SETTING: &str = "Standpipe:StorageSetting:";
 
 /// The volume, if it is finished: nobody sees half-made ones.
 pub(super) fn volume<'a>(view: &'a View, id: &VolumeId) -> Option<&'a Arc<Volume>> {
@@ -33,7 +32,21 @@ pub(super) fn is_thin(view: &View, volume: &Volume) -> bool {
     pool(view, volume).is_some_and(|pool| pool.thin().is_some())
 }
 
-fn finished(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
+/// Whether what it lies on survives a failed drive: the pool of a thin volume, else every disk.
+fn has_redundancy_below(view: &View, volume: &Volume) -> bool {
+    if let Some(thin) = pool(view, volume).and_then(|pool| pool.thin()) {
+        return thin.layout.survives() > 0;
+    }
+    let redundant = |disk: &DiskId| {
+        let disk = view.inventory.disk(disk);
+        disk.is_some_and(|disk| extents::is_redundant(view, disk))
+    };
+    let mut pieces = volume.pieces.iter();
+    !volume.pieces.is_empty() && pieces.all(|piece| redundant(&piece.disk))
+}
+
+/// All volumes that are finished.
+pub(super) fn finished(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
     view.inventory
         .volumes()
         .filter(|volume| volume.job.is_none())
@@ -41,7 +54,7 @@ fn finished(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
 
 fn of<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Volume>> {
     match element {
-        Element::Volume(id) | Element::Setting(id) => volume(view, id),
+        Element::Volume(id) => volume(view, id),
         _ => None,
     }
 }
@@ -78,6 +91,7 @@ pub(super) fn fill(
     };
     let blocks = volume.size / BLOCK;
     let own = volume.owner == Owner::Array;
+    let layout = volume.layout;
     let out = set_health!(out, P, &volume.health);
     out.set_with(P::Name, || volume.naa.to_string())
         .set(P::NameFormat, 9u16)
@@ -91,12 +105,15 @@ pub(super) fn fill(
         .set(P::BlockSize, BLOCK)
         .set(P::NumberOfBlocks, blocks)
         .set(P::ConsumableBlocks, blocks)
-        .set(P::IsBasedOnUnderlyingRedundancy, false)
-        .set(P::NoSinglePointOfFailure, false)
-        .set(P::DataRedundancy, 1u16)
-        .set(P::PackageRedundancy, 0u16)
+        .set_with(P::IsBasedOnUnderlyingRedundancy, || {
+            has_redundancy_below(view, volume)
+        })
+        .set(P::NoSinglePointOfFailure, layout.survives() > 0)
+        .set(P::DataRedundancy, layout.copies())
+        .set(P::PackageRedundancy, layout.survives())
+        .set(P::ExtentStripeLength, u64::from(layout.stripe_length()))
         .set(P::Primordial, false)
-        .set(P::ThinlyProvisioned, false)
+        .set_with(P::ThinlyProvisioned, || is_thin(view, volume))
         .set(P::IsComposite, false)
         .set_with(P::CanDelete, || {
             own && view
@@ -112,51 +129,4 @@ pub(super) fn fill(
         .set(P::DataOrganization, 2u16)
         .set(P::Access, 3u16)
         .set_with(P::InstallDate, || volume.created.map(DateTime::utc))
-}
-
-pub(super) fn list_settings(view: &View) -> Vec<Element> {
-    finished(view)
-        .map(|volume| Element::Setting(volume.id.clone()))
-        .collect()
-}
-
-pub(super) fn find_setting(view: &View, keys: &Keys) -> Option<Element> {
-    let id = keys.text("InstanceID")?.strip_prefix(SETTING)?;
-    volume(view, &id.into()).map(|v| Element::Setting(v.id.clone()))
-}
-
-pub(super) fn setting_keys(
-    _view: &View,
-    element: &Element,
-    path: PathBuilder<class::Standpipe_StorageSetting>,
-) -> PathBuilder<class::Standpipe_StorageSetting> {
-    let Element::Setting(id) = element else {
-        return path;
-    };
-    path.key(
-        class::Standpipe_StorageSetting::InstanceID,
-        format!("{SETTING}{id}"),
-    )
-}
-
-pub(super) fn fill_setting(
-    view: &View,
-    element: &Element,
-    out: Builder<class::Standpipe_StorageSetting>,
-) -> Builder<class::Standpipe_StorageSetting> {
-    use class::Standpipe_StorageSetting as P;
-    let Some(volume) = of(view, element) else {
-        return out;
-    };
-    out.set_with(P::ElementName, || {
-        format!("Quality of service of {}", volume.name)
-    })
-    .set(P::NoSinglePointOfFailure, false)
-    .set(P::DataRedundancyMin, 1u16)
-    .set(P::DataRedundancyMax, 1u16)
-    .set(P::DataRedundancyGoal, 1u16)
-    .set(P::PackageRedundancyMin, 0u16)
-    .set(P::PackageRedundancyMax, 0u16)
-    .set(P::PackageRedundancyGoal, 0u16)
-    .set(P::ChangeableType, 0u16)
 }

@@ -73,7 +73,7 @@ fn a_number_that_somebody_else_took_is_not_given() {
         groups: groups.to_vec(),
         luns,
     };
-    assert_eq!(rig.fails(wish(vec![1])).0.kind, Kind::InUse);
+    assert_eq!(rig.fails(wish(vec![1])).0.kind, Kind::NumberTaken);
     assert!(matches!(rig.done(wish(vec![3])), Effect::View(_)));
     assert_eq!(rig.luns("a"), [1, 3]);
     let rig = rig.restart(false);

@@ -148,7 +148,7 @@ fn volumes_are_made_grown_renamed_and_returned() {
     };
     work.refuses(7, &of_unknown_type);
     work.refuses(17, &method("Explode", service, &[]));
-    work.refuses(16, &method("CreateOrModifyStoragePool", service, &[]));
+    work.refuses(16, &method("ScsiScan", service, &[]));
     let misnamed = [argument("Siz", "uint64", "1")];
     work.refuses(
         4,

@@ -13,6 +13,7 @@ mod xml;
 
 mod changing;
 mod lasting;
+mod paths;
 mod protocol;
 mod reading;
 mod streaming;

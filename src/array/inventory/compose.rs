@@ -176,6 +176,7 @@ impl Inventory {
             .set(volume.pool.clone(), id.clone(), related);
         self.name_volumes
             .set(volume.name.clone(), id.clone(), related);
+        self.naa_volumes.set(volume.naa, id.clone(), related);
         for disk in disks_of(&volume.pieces) {
             self.disk_volumes.set(disk.clone(), id.clone(), related);
         }

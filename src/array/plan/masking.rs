@@ -4,6 +4,7 @@
 //! views showed with what they will show, checks the rules, and makes the steps.
 
 mod difference;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,6 +141,19 @@ impl<'a> Draft<'a> {
             Command::CreateView { name, groups, luns } => {
                 self.create_view(name.as_deref(), groups, luns)
             }
+            Command::MakeView {
+                name,
+                initiators,
+                ports,
+                volumes,
+                luns,
+            } => self.make_view(name.as_deref(), initiators, ports, volumes, luns),
+            Command::ExpandView {
+                view,
+                members,
+                luns,
+            } => self.expand_view(*view, members, luns),
+            Command::ReduceView { view, members } => self.reduce_view(*view, members),
             Command::DeleteView {
                 view,
                 delete_unassociated,
@@ -277,7 +291,8 @@ impl<'a> Draft<'a> {
         name: &InitiatorName,
         group: GroupId,
     ) -> Result<InitiatorName, Error> {
-        let Some(known) = self.now.initiator(name) else {
+        let introduced = self.initiators.get(name).and_then(Option::as_ref);
+        let Some(known) = introduced.or_else(|| self.now.initiator(name).map(|i| &**i)) else {
             return Err(Error::not_found(format!(
                 "initiator {name} is not known; introduce it first"
             )));
@@ -327,13 +342,7 @@ impl<'a> Draft<'a> {
         let mut group = self.group(id)?;
         let kind = group.members.kind();
         self.join(&mut group, members)?;
-        if let Members::Volumes(volumes) = members {
-            self.want(volumes, luns)?;
-        } else if !luns.is_empty() {
-            return Err(Error::invalid(
-                "device numbers belong to devices, not to other members",
-            ));
-        }
+        self.want_for(members, luns)?;
         if !luns.is_empty() && self.views_with(id).is_empty() {
             return Err(Error::invalid(format!(
                 "group '{}' is in no masking view yet; give the device numbers when the view is made",
@@ -344,6 +353,17 @@ impl<'a> Draft<'a> {
         self.put_group(group);
         self.touch_views(id);
         Ok((title, Effect::Group(id, kind)))
+    }
+
+    /// Takes the client's numbers for members that are to be added.
+    fn want_for(&mut self, members: &Members, luns: &[u16]) -> Result<(), Error> {
+        match members {
+            Members::Volumes(volumes) => self.want(volumes, luns),
+            _ if luns.is_empty() => Ok(()),
+            _ => Err(Error::invalid(
+                "device numbers belong to devices, not to other members",
+            )),
+        }
     }
 
     /// Takes the client's numbers for these volumes.
@@ -420,6 +440,16 @@ impl<'a> Draft<'a> {
         groups: &[GroupId],
         luns: &[u16],
     ) -> Result<(String, Effect), Error> {
+        let mut view = self.new_view(name)?;
+        for &group in groups {
+            self.associate(&mut view, group, luns)?;
+        }
+        self.all_wanted(&view, luns)?;
+        Ok(self.put_view(view, "Create"))
+    }
+
+    /// A view without groups.
+    fn new_view(&self, name: Option<&str>) -> Result<View, Error> {
         let id = ViewId::new();
         let name = name.map_or_else(|| format!("view-{}", &id.hex()[..12]), str::to_owned);
         check_name("view", &name)?;
@@ -428,21 +458,14 @@ impl<'a> Draft<'a> {
                 "there is already a masking view named '{name}'; choose another name"
             )));
         }
-        let mut view = View {
+        Ok(View {
             id,
             name,
             initiators: None,
             ports: None,
             volumes: None,
             luns: BTreeMap::new(),
-        };
-        for &group in groups {
-            self.associate(&mut view, group, luns)?;
-        }
-        self.all_wanted(&view, luns)?;
-        let title = format!("Create masking view '{}'", view.name);
-        self.views.insert(id, Some(view));
-        Ok((title, Effect::View(id)))
+        })
     }
 
     /// Gives a view that is being edited a group of a kind that it lacks.

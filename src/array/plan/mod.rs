@@ -25,7 +25,7 @@ use super::inventory::Inventory;
 
 pub use pools::pool_size_range;
 pub use settings::abilities;
-pub use volumes::{SizeRange, size_range};
+pub use volumes::{MAX_AT_ONCE, SizeRange, size_range};
 
 /// The longest name of a volume, group or view, in bytes of UTF-8.
 pub const MAX_NAME: usize = 255;

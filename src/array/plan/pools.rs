@@ -25,11 +25,15 @@ pub fn pool_size_range(group: &Pool) -> SizeRange {
     }
 }
 
-fn check_name_is_free(inventory: &Inventory, name: &str) -> Result<(), Error> {
+/// Checks that no pool but `own` has that name, or is called so among devices.
+fn check_name_is_free(
+    inventory: &Inventory,
+    name: &str,
+    own: Option<&PoolId>,
+) -> Result<(), Error> {
     check_name("pool", name)?;
-    let mut taken = inventory
-        .pools()
-        .filter(|pool| pool.name == name || pool.device == name);
+    let others = inventory.pools().filter(|pool| Some(&pool.id) != own);
+    let mut taken = others.filter(|pool| pool.name == name || pool.device == name);
     match taken.next() {
         None => Ok(()),
         Some(_) => Err(Error::already_exists(format!(
@@ -97,7 +101,7 @@ pub(super) fn create(
     job: JobId,
 ) -> Result<Plan, Error> {
     let name = name.map_or_else(|| format!("pool-{}", &job.hex()[..12]), str::to_owned);
-    check_name_is_free(inventory, &name)?;
+    check_name_is_free(inventory, &name, None)?;
     check_free(inventory, disks)?;
     let device = device_for(&name, job);
     let group = VolumeGroup::Made(device.clone());
@@ -141,7 +145,7 @@ pub(super) fn create_thin(
         )));
     }
     let name = name.map_or_else(|| format!("pool-{}", &job.hex()[..12]), str::to_owned);
-    check_name_is_free(inventory, &name)?;
+    check_name_is_free(inventory, &name, None)?;
     let size = fit(group, None, size)?;
     let device = format!("standpipe-{}", job.hex());
     let made = Subject::Made(group_id.clone(), device.clone());
@@ -205,7 +209,7 @@ pub(super) fn grow(
     let rename = name.filter(|name| *name != pool.name);
     if let Some(name) = rename {
         own(pool, "renamed")?;
-        check_name_is_free(inventory, name)?;
+        check_name_is_free(inventory, name, Some(id))?;
         let named = |name: &str| Step::RenamePool {
             pool: id.clone(),
             name: name.to_owned(),

@@ -14,7 +14,7 @@ use crate::array::model::{Owner, Pool, Thin, Volume};
 use crate::array::quality::Quality;
 
 /// How many volumes one command makes or removes at most.
-const MAX_AT_ONCE: usize = 64;
+pub const MAX_AT_ONCE: usize = 64;
 
 /// The sizes that something new can have now, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -275,6 +275,7 @@ impl Builder {
     }
 
     fn put_everything(&self, machine: &mut Machine) -> Result<(), Error> {
+        let made = machine.made;
         for shape in &self.pools {
             let disks = self.put_disks(machine, &shape.name, shape.disks, shape.disk_size, None);
             machine.add_group(GroupRow {
@@ -290,6 +291,8 @@ impl Builder {
                 spare: Vec::new(),
             })?;
         }
+        // Volumes have the identities that they have on a machine with other pools.
+        machine.made = made;
         let (count, size) = self.spare_disks;
         self.put_disks(machine, "spare", count, size, None);
         let (count, size) = self.dirty_disks;

@@ -159,6 +159,14 @@ impl SimEngine {
         machine.generation += 1;
     }
 
+    /// The disk of that device or identity, also one that is away.
+    pub fn find_disk(&self, name: &str) -> Option<DiskId> {
+        let machine = self.0.machine();
+        let mut disks = machine.disks.values();
+        let found = disks.find(|disk| disk.row.device == name || disk.row.id.as_str() == name);
+        found.map(|disk| disk.row.id.clone())
+    }
+
     /// A disk fails, or works again; whether there is such a disk.
     pub fn fail_disk(&self, disk: &DiskId, failed: bool) -> bool {
         self.put_disk(

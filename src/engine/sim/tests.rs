@@ -4,12 +4,13 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
 use super::{Builder, Clock, Content, DEFAULT_IQN, EXTENT, Moment, SimEngine};
 use crate::array::{
-    Engine, Facts, Health, InitiatorName, JobId, Kind, Map, Owner, Place, PortId, Progress, Step,
-    Subject, Unwatched, Volume,
+    Engine, Facts, Health, InitiatorName, JobId, Kind, Layout, Map, Owner, Place, PortId, Progress,
+    Step, Subject, Unwatched, Volume,
 };
 
 fn small() -> Builder {
@@ -357,6 +358,103 @@ fn a_state_that_is_in_use_or_damaged_is_refused() {
     std::fs::write(directory.path().join("simulator.redb"), "no database").expect("written");
     let damaged = small().state(directory.path()).build().err();
     assert_eq!(damaged.map(|error| error.kind), Some(Kind::Unavailable));
+}
+
+#[test]
+fn a_state_of_an_older_version_is_refused_with_a_sentence() {
+    const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
+    let directory = TempDir::new().expect("a directory");
+    let database = Database::create(directory.path().join("simulator.redb")).expect("created");
+    let transaction = database.begin_write().expect("begun");
+    {
+        let mut counters = transaction.open_table(COUNTERS).expect("a table");
+        counters.insert("made", 7).expect("written");
+    }
+    transaction.commit().expect("committed");
+    drop(database);
+    let error = small().state(directory.path()).build().err();
+    let error = error.expect("it has no number of its format");
+    assert_eq!(error.kind, Kind::NotSupported);
+    assert!(error.message.contains("another directory"), "{error}");
+}
+
+/// A mirrored volume that nobody has waited for, on a machine that brings 64 MiB into step in a
+/// second.
+fn coming_into_step(clock: &Clock) -> (SimEngine, Subject, JobId) {
+    let builder = small().clock(clock.clone()).sync_rate(64 << 20);
+    let engine = started(builder);
+    let pool = scan(&engine).pools[0].clone();
+    let job = JobId::new();
+    let step = Step::Create {
+        group: pool.id.clone(),
+        device: "mirror".to_owned(),
+        name: "mirror".to_owned(),
+        size: 48 * EXTENT,
+        place: Place::Disks {
+            layout: Layout::Mirrored { copies: 2 },
+            legs: pool.disks.clone(),
+        },
+        job,
+    };
+    engine.apply(&step, &Unwatched).expect("created");
+    (engine, Subject::Made(pool.id, "mirror".to_owned()), job)
+}
+
+#[test]
+fn legs_come_into_step_in_the_time_that_their_size_needs() {
+    let clock = Clock::stepped();
+    let (engine, volume, _) = coming_into_step(&clock);
+    let health = || scan(&engine).volumes[0].health.clone();
+    assert!(matches!(health(), Health::Degraded(_)));
+    let progress = Watched::default();
+    let step = Step::Sync { volume };
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| engine.apply(&step, &progress));
+        for _ in 0..3 {
+            assert!(matches!(health(), Health::Degraded(_)));
+            assert!(clock.advance(Duration::from_secs(1)));
+        }
+        assert!(waiting.join().expect("no panic").is_ok());
+    });
+    let slices: Vec<u64> = [0, 16, 32, 48].map(|extents| extents * EXTENT).into();
+    assert_eq!(*progress.done.lock().expect("no panic"), slices);
+    let mark = engine.fingerprint().expect("a mark");
+    assert_eq!(health(), Health::Ok);
+    assert_eq!(engine.fingerprint().expect("a mark"), mark);
+}
+
+#[test]
+fn legs_come_into_step_whether_anybody_waits_or_not() {
+    let clock = Clock::instant();
+    let (engine, volume, job) = coming_into_step(&clock);
+    let mark = engine.fingerprint().expect("a mark");
+    // Overwriting another volume passes the time.
+    engine
+        .apply(&Step::Zero { volume, job }, &Unwatched)
+        .expect("zeroed");
+    let (other, volume) = create(&engine, 1);
+    let zero = Step::Zero { volume, job: other };
+    let slow = || clock.wait(Duration::from_secs(4), || false);
+    slow();
+    engine.apply(&zero, &Unwatched).expect("zeroed");
+    let mirror = scan(&engine)
+        .volumes
+        .into_iter()
+        .find(|v| v.device == "mirror");
+    assert_eq!(mirror.map(|volume| volume.health), Some(Health::Ok));
+    assert_ne!(engine.fingerprint().expect("a mark"), mark, "it is seen");
+}
+
+#[test]
+fn the_only_leg_with_all_data_is_no_redundancy() {
+    let (engine, _, _) = coming_into_step(&Clock::stepped());
+    let pool = scan(&engine).pools[0].clone();
+    let volume = || scan(&engine).volumes[0].clone();
+    assert!(engine.fail_disk(&pool.disks[1], true));
+    assert!(matches!(volume().health, Health::Degraded(_)));
+    assert!(engine.fail_disk(&pool.disks[1], false));
+    assert!(engine.fail_disk(&pool.disks[0], true));
+    assert!(matches!(volume().health, Health::Failed(_)));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::schema::{Arguments, Outcome, Outputs, Param, Receives, TypedMethod};
 use crate::smis::element::Element;
 use crate::smis::view::View;
 
-const DONE: u32 = 0;
+pub(super) const DONE: u32 = 0;
 /// `IDType` of an iSCSI name.
 const ISCSI_NAME: u16 = 5;
 
@@ -103,7 +103,7 @@ impl Gateway {
                 .set(M::Job, self.job_path(job))
                 .returns(DONE));
         }
-        Err(call.not_available())
+        self.invoke_paths(who, call).await
     }
 
     pub(super) async fn invoke_initiators(
@@ -140,11 +140,11 @@ impl Gateway {
         Err(call.not_available())
     }
 
-    fn job_path(&self, job: JobId) -> ObjectPath {
+    pub(super) fn job_path(&self, job: JobId) -> ObjectPath {
         self.path(Element::Job(job))
     }
 
-    fn made(&self, effect: Effect) -> Result<ObjectPath, CimError> {
+    pub(super) fn made(&self, effect: Effect) -> Result<ObjectPath, CimError> {
         self.effect_path(effect)
             .ok_or_else(|| CimError::failed("what was made or changed is gone already"))
     }
@@ -269,7 +269,7 @@ fn view_change(
     }
 }
 
-fn need_view(element: Option<Element>) -> Result<ViewId, CimError> {
+pub(super) fn need_view(element: Option<Element>) -> Result<ViewId, CimError> {
     match element {
         Some(Element::View(id)) => Ok(id),
         Some(_) => Err(CimError::invalid_parameter(
@@ -327,7 +327,7 @@ fn members<M: TypedMethod, D: Receives>(
 }
 
 /// Device numbers as clients write them: hexadecimal, `0x` or not.
-fn luns(texts: Option<Vec<Text>>) -> Result<Vec<u16>, CimError> {
+pub(super) fn luns(texts: Option<Vec<Text>>) -> Result<Vec<u16>, CimError> {
     let number = |text: &Text| {
         let digits = text.trim_start_matches("0x");
         u16::from_str_radix(digits, 16).map_err(|_| {

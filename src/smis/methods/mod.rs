@@ -5,7 +5,12 @@
 
 mod jobs;
 mod masking;
+mod paths;
+mod pools;
+mod settings;
+mod sizes;
 mod storage;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,17 +73,21 @@ impl Gateway {
         }
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end; a refusal reaches the client as a CIM error.
     async fn finish(&self, who: &Identity, command: Command) -> Result<(Effect, JobId), CimError> {
+        Ok(self.complete(who, command).await?)
+    }
+
+    /// Runs a command to its end.
+    async fn complete(&self, who: &Identity, command: Command) -> Result<(Effect, JobId), Error> {
         let ticket = self.array.submit(who, command)?;
         match ticket.wait(MASKING_PATIENCE).await {
             Waited::Done(effect, job) => Ok((effect, job)),
-            Waited::Failed(error, _) => Err(error.into()),
+            Waited::Failed(error, _) => Err(error),
             Waited::Running(job) => Err(Error::timeout(format!(
                 "the change did not end within {} s and goes on as job {job}; look at that job",
                 MASKING_PATIENCE.as_secs()
-            ))
-            .into()),
+            ))),
         }
     }
 
@@ -87,7 +96,7 @@ impl Gateway {
         let element = match effect {
             Effect::Pool(id) => Element::Pool(id),
             Effect::Volumes(ids) => Element::Volume(ids.into_iter().next()?),
-            Effect::Setting(_) => return None,
+            Effect::Setting(id) => Element::ClientSetting(id),
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
@@ -116,6 +125,11 @@ impl Model for Gateway {
         [
             "GetSupportedSizes",
             "GetSupportedSizeRange",
+            "GetAvailableExtents",
+            "GetSupportedStripeLengths",
+            "GetSupportedStripeLengthRange",
+            "GetSupportedParityLayouts",
+            "GetElementNameCapabilities",
             "GetError",
             "GetErrors",
         ]
@@ -125,7 +139,12 @@ impl Model for Gateway {
     async fn invoke(&self, who: &Identity, call: Invocation<View>) -> Result<Outcome, CimError> {
         match target_element(&call)? {
             Element::StorageService => self.invoke_storage(who, &call).await,
-            Element::Pool(id) => storage::invoke_pool(&call, id),
+            Element::SparingService => self.invoke_sparing(who, &call).await,
+            pool @ (Element::Pool(_) | Element::PrimordialPool) => sizes::invoke(&call, pool),
+            Element::StorageCapabilities(scope) => {
+                self.invoke_capabilities(who, &call, scope).await
+            }
+            Element::ConfigurationCapabilities(_) => settings::invoke_names(&call),
             Element::MaskingService => self.invoke_masking(who, &call).await,
             Element::HardwareIdService => self.invoke_initiators(who, &call).await,
             Element::Job(id) => self.invoke_job(&call, *id),
@@ -146,6 +165,22 @@ impl Model for Gateway {
                 name.and_then(text).map(|name| Command::RenameVolume {
                     volume: id.clone(),
                     name,
+                })
+            }
+            Some(Element::Pool(id)) => {
+                let mut name = None;
+                take(changes, &mut [("ElementName", &mut name)])?;
+                name.and_then(text).map(|name| Command::RenamePool {
+                    pool: id.clone(),
+                    name,
+                })
+            }
+            Some(Element::ClientSetting(id)) => {
+                let inventory = self.array.snapshot();
+                let setting = inventory.setting(id);
+                let setting = setting.ok_or_else(|| CimError::not_found("the setting is gone"))?;
+                Some(Command::PutSetting {
+                    setting: settings::modified(setting, changes)?,
                 })
             }
             Some(Element::Group(_, id)) => {
@@ -181,10 +216,15 @@ impl Model for Gateway {
     async fn delete(&self, who: &Identity, subject: Subject<View>) -> Result<(), CimError> {
         match subject.element() {
             Some(Element::Job(id)) => Ok(self.array.forget(*id)?),
+            Some(Element::ClientSetting(id)) => {
+                let command = Command::DeleteSetting { setting: *id };
+                self.finish(who, command).await.map(|_| ())
+            }
             Some(Element::Initiator(name)) => {
                 let command = Command::DeleteInitiator { name: name.clone() };
                 self.finish(who, command).await.map(|_| ())
             }
+            Some(Element::View(id)) => self.finish(who, paths::removal(*id)).await.map(|_| ()),
             _ => Err(CimError::not_supported(format!(
                 "instances of {} are not deleted by this operation; use the service's method",
                 subject.class().name

@@ -1,4 +1,4 @@
-//! The relations of Block Services: pools, volumes, their settings and capabilities.
+//! The relations of Block Services: pools, volumes and their capabilities.
 
 use super::plain;
 use crate::array::Volume;
@@ -14,7 +14,6 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
 }
 
 fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
-    use class::CIM_ElementSettingData as Setting;
     catalog
         .relation(Relation {
             class: Allocated,
@@ -79,32 +78,6 @@ fn add_storage(catalog: Catalog<View>) -> Catalog<View> {
                 None => out,
             },
         })
-        .relation(Relation {
-            class: Setting,
-            namespace: ARRAY,
-            ends: [
-                End {
-                    role: Setting::ManagedElement,
-                    kinds: &[Tag::Volume],
-                    step: |_, volume| match volume {
-                        Element::Volume(id) => vec![Element::Setting(id.clone())],
-                        _ => Vec::new(),
-                    },
-                },
-                End {
-                    role: Setting::SettingData,
-                    kinds: &[Tag::Setting],
-                    step: |_, setting| match setting {
-                        Element::Setting(id) => vec![Element::Volume(id.clone())],
-                        _ => Vec::new(),
-                    },
-                },
-            ],
-            fill: |_, _, _, out: Builder<Setting>| {
-                out.set(Setting::IsDefault, 1u16)
-                    .set(Setting::IsCurrent, 1u16)
-            },
-        })
 }
 
 fn volume_at<'a>(view: &'a View, element: &Element) -> Option<&'a Volume> {
@@ -156,6 +129,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
         (
             Capable::ManagedElement,
             &[
+                Tag::PrimordialPool,
                 Tag::Pool,
                 Tag::StorageService,
                 Tag::System,
@@ -178,6 +152,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
 
 fn capabilities(_view: &View, element: &Element) -> Vec<Element> {
     let scope = match element {
+        Element::PrimordialPool => Scope::Primordial,
         Element::Pool(id) => Scope::Pool(id.clone()),
         Element::StorageService => Scope::Array,
         // Clients look for the masking capabilities at the system.
@@ -196,6 +171,7 @@ fn capable(_view: &View, element: &Element) -> Vec<Element> {
         Element::StorageCapabilities(scope) | Element::ConfigurationCapabilities(scope) => {
             vec![match scope {
                 Scope::Array => Element::StorageService,
+                Scope::Primordial => Element::PrimordialPool,
                 Scope::Pool(id) => Element::Pool(id.clone()),
             }]
         }

@@ -34,6 +34,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     kinds: &[
                         Tag::Pool,
                         Tag::Volume,
+                        Tag::ClientSetting,
                         Tag::Initiator,
                         Tag::InitiatorGroup,
                         Tag::PortGroup,

@@ -1,8 +1,9 @@
-//! The relations of masking: groups with their members, views with their groups and units.
+//! The relations of masking: groups with their members, views with their groups, units and
+//! initiators.
 
 use super::plain;
 use super::system::groups;
-use crate::array::{GroupKind, Members};
+use crate::array::{GroupKind, Members, ViewId};
 use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
@@ -10,7 +11,7 @@ use crate::smis::view::View;
 use crate::smis::{ARRAY, masking, volumes};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
-    add_views(add_groups(catalog))
+    add_privileges(add_views(add_groups(catalog)))
 }
 
 fn add_groups(catalog: Catalog<View>) -> Catalog<View> {
@@ -192,6 +193,95 @@ fn add_views(catalog: Catalog<View>) -> Catalog<View> {
                 None => out,
             },
         })
+}
+
+/// Who may see a view: directly, and by way of its privilege.
+fn add_privileges(catalog: Catalog<View>) -> Catalog<View> {
+    use class::{
+        CIM_AssociatedPrivilege as Direct, CIM_AuthorizedSubject as Subject,
+        CIM_AuthorizedTarget as Target, CIM_ConcreteDependency as Depends,
+    };
+    catalog
+        .relation(Relation {
+            class: Direct,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Direct::Target,
+                    kinds: &[Tag::View],
+                    step: initiators,
+                },
+                End {
+                    role: Direct::Subject,
+                    kinds: &[Tag::Initiator],
+                    step: |v, initiator| seen_by(v, initiator).map(Element::View).collect(),
+                },
+            ],
+            fill: |_, _, _, out| {
+                out.set(Direct::PrivilegeGranted, true)
+                    .set(Direct::Activities, masking::ACTIVITIES)
+                    .set(Direct::RepresentsAuthorizationRights, false)
+            },
+        })
+        .relation(plain(
+            Subject,
+            ARRAY,
+            (Subject::Privilege, &[Tag::Privilege], initiators),
+            (Subject::PrivilegedElement, &[Tag::Initiator], |v, e| {
+                seen_by(v, e).map(Element::Privilege).collect()
+            }),
+        ))
+        .relation(plain(
+            Target,
+            ARRAY,
+            (Target::Privilege, &[Tag::Privilege], |_, e| match e {
+                Element::Privilege(id) => vec![Element::View(*id)],
+                _ => Vec::new(),
+            }),
+            (Target::TargetElement, &[Tag::View], |_, e| match e {
+                Element::View(id) => vec![Element::Privilege(*id)],
+                _ => Vec::new(),
+            }),
+        ))
+        // Views alone: clients take every controller that is found here for a view.
+        .relation(plain(
+            Depends,
+            ARRAY,
+            (Depends::Antecedent, &[Tag::MaskingService], |v, _| {
+                masking::list_views(v)
+            }),
+            (Depends::Dependent, &[Tag::View], to!(MaskingService)),
+        ))
+        .relation(plain(
+            Depends,
+            ARRAY,
+            (Depends::Antecedent, &[Tag::HardwareIdService], |v, _| {
+                masking::list_initiators(v)
+            }),
+            (
+                Depends::Dependent,
+                &[Tag::Initiator],
+                to!(HardwareIdService),
+            ),
+        ))
+}
+
+/// The initiators of a view, or of the view that a privilege belongs to.
+fn initiators(view: &View, element: &Element) -> Vec<Element> {
+    let groups = group_of_view(view, element, GroupKind::Initiators);
+    groups.iter().flat_map(|g| members(view, g)).collect()
+}
+
+/// The views that an initiator sees.
+fn seen_by(view: &View, element: &Element) -> impl Iterator<Item = ViewId> {
+    let name = match element {
+        Element::Initiator(name) => Some(name),
+        _ => None,
+    };
+    let groups = name
+        .into_iter()
+        .flat_map(|name| view.inventory.groups_with_initiator(name));
+    groups.flat_map(|group| view.inventory.views_with(group.id).map(|shown| shown.id))
 }
 
 pub(super) fn group_of_view(view: &View, element: &Element, kind: GroupKind) -> Vec<Element> {

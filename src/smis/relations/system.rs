@@ -16,6 +16,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     let services: Step = |_, _| {
         vec![
             Element::StorageService,
+            Element::SparingService,
             Element::HardwareIdService,
             Element::MaskingService,
         ]
@@ -29,6 +30,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                 Service::Dependent,
                 &[
                     Tag::StorageService,
+                    Tag::SparingService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
                 ],

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Draft;
+use super::paths::already_seen;
 use crate::array::change::Change;
 use crate::array::engine::Step;
 use crate::array::error::Error;
@@ -35,7 +36,10 @@ impl Draft<'_> {
     }
 
     /// The initiators and ports of a view, as they will be.
-    fn paths(&self, view: &View) -> Result<(BTreeSet<InitiatorName>, BTreeSet<PortId>), Error> {
+    pub(super) fn paths(
+        &self,
+        view: &View,
+    ) -> Result<(BTreeSet<InitiatorName>, BTreeSet<PortId>), Error> {
         let members =
             |id: Option<GroupId>| id.map(|id| self.group(id).map(|g| g.members)).transpose();
         let initiators = match members(view.initiators)? {
@@ -89,7 +93,7 @@ impl Draft<'_> {
         for volume in wished {
             let lun = self.wanted[volume];
             if !taken.insert(lun) {
-                return Err(Error::in_use(format!(
+                return Err(Error::number_taken(format!(
                     "device number {lun} is taken in masking view '{}'; choose another one",
                     view.name
                 )));
@@ -114,7 +118,7 @@ impl Draft<'_> {
     fn check_kept_numbers(&self, view: &View, foreign: &BTreeSet<u16>) -> Result<(), Error> {
         match view.luns.values().find(|lun| foreign.contains(lun)) {
             None => Ok(()),
-            Some(lun) => Err(Error::in_use(format!(
+            Some(lun) => Err(Error::number_taken(format!(
                 "device number {lun} of masking view '{}' is used for one of these initiators by \
                  another manager",
                 view.name
@@ -141,11 +145,7 @@ impl Draft<'_> {
             if let Some(port) = other_ports.intersection(ports).next()
                 && let Some(initiator) = theirs.intersection(initiators).next()
             {
-                return Err(Error::in_use(format!(
-                    "initiator {initiator} already has masking view '{}' on port {port}; add the \
-                     devices to that view",
-                    other.name
-                )));
+                return Err(already_seen(initiator, other, port));
             }
         }
         Ok(())

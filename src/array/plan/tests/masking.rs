@@ -23,7 +23,7 @@ fn numbers_of_devices() {
     };
     assert_eq!(world.luns(view), [("v1", 2), ("v2", 1)]);
     for (lun, kind, sentence) in [
-        (2, Kind::InUse, "number 2 is taken"),
+        (2, Kind::NumberTaken, "number 2 is taken"),
         (256, Kind::InvalidArgument, "256 is too large"),
     ] {
         world.refuses(&add(group, devices(&["v3"]), &[lun]), kind, sentence);
@@ -62,12 +62,12 @@ fn numbers_that_others_take_and_a_full_view() {
     assert_eq!(world.luns(view), [("w000", 2), ("w001", 4)]);
     world.refuses(
         &add(a, initiators(&["b"]), &[]),
-        Kind::InUse,
+        Kind::NumberTaken,
         "number 2 of masking view",
     );
     world.refuses(
         &add(group, devices(&["w002"]), &[3]),
-        Kind::InUse,
+        Kind::NumberTaken,
         "3 is taken",
     );
     world.does(&add(a, initiators(&["c"]), &[]));
@@ -193,7 +193,7 @@ fn wishes_about_groups_that_are_refused() {
         ),
         (
             new_view(&[a, one, free], &[]),
-            Kind::InUse,
+            Kind::AlreadyShown,
             "already has masking view",
         ),
         (
@@ -347,7 +347,7 @@ fn wish(world: &World, (what, which, other, lun): Pick) -> Command {
         .then(|| u16::from(lun % 4))
         .into_iter()
         .collect();
-    match what % 9 {
+    match what % 12 {
         0 => new_group(None, members),
         1 => add(group(which), members, &[]),
         2 => Command::AddMembers {
@@ -370,6 +370,13 @@ fn wish(world: &World, (what, which, other, lun): Pick) -> Command {
             view,
             delete_unassociated: lun % 2 == 0,
         },
+        8 => make_view(&[name], &[1 + u16::from(other) % 2], &[id], &luns),
+        9 => Command::ExpandView {
+            view,
+            members,
+            luns,
+        },
+        10 => Command::ReduceView { view, members },
         _ => Command::DeleteGroup {
             group: group(which),
             force: lun % 2 == 0,
@@ -385,13 +392,27 @@ proptest! {
         let mut world = World::new();
         for pick in picks {
             let command = wish(&world, pick);
-            let before: BTreeSet<Map> = world.0.all_maps().into_iter().collect();
+            let was = world.0.clone();
+            let before: BTreeSet<Map> = was.all_maps().into_iter().collect();
             let Ok(plan) = world.plan(&command) else {
                 continue;
             };
             plan.changes.iter().for_each(|change| world.0.take_change(change));
             let all = world.0.all_maps();
+            if let Command::ExpandView { view, .. } | Command::ReduceView { view, .. } = &command {
+                let others = |world: &Inventory| {
+                    let others = world.views().filter(|other| other.id != *view);
+                    let shown: BTreeSet<_> = others.flat_map(|v| world.maps_of(v)).collect();
+                    shown
+                };
+                prop_assert_eq!(others(&was), others(&world.0), "another view has changed");
+            }
             let after: BTreeSet<Map> = all.iter().cloned().collect();
+            if let Command::MakeView { initiators, volumes, .. } = &command {
+                let mut fresh = after.difference(&before);
+                let wished = |m: &Map| initiators.contains(&m.initiator) && volumes.contains(&m.volume);
+                prop_assert!(fresh.all(wished), "somebody sees what was not wished for");
+            }
             prop_assert_eq!(all.len(), after.len(), "no map is in two views");
             // The steps make after out of before, and their undos before out of after.
             let mut shown = before.clone();

@@ -60,7 +60,7 @@ fn thin_pool(promised: u64, free: u64) -> Pool {
     Pool {
         id: "thin".into(),
         name: "thin".into(),
-        device: "thin".into(),
+        device: "lv-thin".into(),
         kind: PoolKind::Thin(Thin {
             group: pool_id(),
             promised,
@@ -316,7 +316,7 @@ fn plans_of_pools() {
         by: Growth::Disks(disks(ids)),
         name: None,
     };
-    let table: [(Command, &[&str]); 7] = [
+    let table: [(Command, &[&str]); 8] = [
         (
             Command::CreatePool {
                 name: name("gold"),
@@ -345,6 +345,14 @@ fn plans_of_pools() {
                 name: "new".into(),
             },
             &["rename pool new / rename pool thin"],
+        ),
+        (
+            // Its own device's name is free to itself.
+            Command::RenamePool {
+                pool: "thin".into(),
+                name: "lv-thin".into(),
+            },
+            &["rename pool lv-thin / rename pool thin"],
         ),
         (
             Command::DeletePool {
@@ -548,7 +556,7 @@ fn settings_are_kept_and_checked() {
         id: SettingId::new(),
         name: "gold".into(),
         pool: Some(pool_id()),
-        is_default: false,
+        lasting: false,
         survives: all.survives,
         copies: all.copies,
         stripe_length: all.stripe_length,

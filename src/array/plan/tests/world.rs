@@ -141,7 +141,11 @@ impl World {
     }
 
     pub(super) fn view(&mut self, groups: &[GroupId]) -> ViewId {
-        match self.does(&new_view(groups, &[])) {
+        self.makes(&new_view(groups, &[]))
+    }
+
+    pub(super) fn makes(&mut self, command: &Command) -> ViewId {
+        match self.does(command) {
             Effect::View(id) => id,
             other => panic!("{other:?}"),
         }
@@ -174,6 +178,16 @@ pub(super) fn new_view(groups: &[GroupId], luns: &[u16]) -> Command {
     Command::CreateView {
         name: None,
         groups: groups.to_vec(),
+        luns: luns.to_vec(),
+    }
+}
+
+pub(super) fn make_view(names: &[&str], tags: &[u16], ids: &[&str], luns: &[u16]) -> Command {
+    Command::MakeView {
+        name: None,
+        initiators: names.iter().map(|name| host(name)).collect(),
+        ports: tags.iter().map(|tag| port(*tag)).collect(),
+        volumes: ids.iter().map(|id| VolumeId::from(*id)).collect(),
         luns: luns.to_vec(),
     }
 }

@@ -1,0 +1,629 @@
+#!/usr/bin/env python3
+"""Block Services and Thin Provisioning in depth, with pywbem; every reply is validated.
+
+What pools say of themselves adds up; settings are made, changed and used as goals; volumes of every
+RAID level that the pool's disks allow are what their goal asked for; the largest size that is offered
+can be had and one step more cannot; pools are made from free extents and in other pools, grown,
+renamed and deleted; thin volumes come from thin pools only. Everything wrong is refused with a
+sentence. The server is left as it was found. Runs once per URL.
+"""
+
+import sys
+import uuid
+
+import pywbem
+
+from discovery import discover
+from harness import (
+    ACCESS_DENIED, ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, JOB_STARTED, MIB, NOT_FOUND,
+    NOT_SUPPORTED, SIZE_NOT_SUPPORTED, Checks, connect, contains, differences, everything,
+    finished_job, invoke, options, same,
+)
+
+U16, U64 = pywbem.Uint16, pywbem.Uint64
+
+# ElementType of the methods that create, and of the methods of a pool.
+VOLUME, THIN_VOLUME, FULL_VOLUME = 2, 5, 7
+SIZE_OF_POOL, SIZE_OF_VOLUME, SIZE_OF_THIN = 2, 3, 5
+USE_RANGE, INVALID_TYPE = 2, 3
+
+# RequestedState that stops a job, and its JobState then.
+TERMINATE, TERMINATED = 4, 8
+
+# Goals by the common RAID levels: PackageRedundancy, DataRedundancy, ExtentStripeLength; then the
+# disks that they need.
+LEVELS = {
+    "RAID 0": ((0, 1, 2), 2),
+    "RAID 1": ((1, 2, 1), 2),
+    "RAID 1 of three": ((2, 3, 1), 3),
+    "RAID 10": ((1, 2, 2), 4),
+    "RAID 5": ((1, 1, 3), 3),
+    "RAID 5 over four": ((1, 1, 4), 4),
+    "RAID 6": ((2, 1, 5), 5),
+}
+
+
+class Run:
+    """One run over one URL."""
+
+    def __init__(self, checks, connection):
+        self.checks = checks
+        self.connection = connection
+        self.tag = uuid.uuid4().hex[:8]
+        self.array = array = discover(connection)
+        self.service = array.configuration
+        self.settings = []
+        self.made = []
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def capabilities(self, pool, classname):
+        """The capabilities of a pool, of that class, as one instance."""
+        found = self.connection.Associators(
+            pool, AssocClass="CIM_ElementCapabilities", ResultClass=classname)
+        self.checks.equal(len(found), 1, f"one {classname} of {pool['InstanceID']}")
+        return found[0]
+
+    def types(self, pool):
+        """What a pool makes."""
+        abilities = self.capabilities(pool, "CIM_StorageConfigurationCapabilities")
+        return abilities["SupportedStorageElementTypes"]
+
+    def groups(self):
+        """The pools that make fully provisioned volumes, the one with most disks first."""
+        pools = [pool.path for pool in self.array.pools() if VOLUME in self.types(pool.path)]
+        return sorted(pools, key=lambda pool: -len(self.extents(pool)))
+
+    def extents(self, pool):
+        """The extents that a pool lies on."""
+        return self.connection.AssociatorNames(
+            pool, AssocClass="CIM_AssociatedComponentExtent", Role="GroupComponent")
+
+    def free_extents(self):
+        """What pools can be made from."""
+        primordial = self.array.pools(primordial=True)[0].path
+        code, outputs = self.connection.InvokeMethod("GetAvailableExtents", primordial)
+        self.checks.equal(code, DONE, "the primordial pool lists its free extents")
+        return outputs["AvailableExtents"] or []
+
+    def sums(self):
+        """Total is what remains and what was taken; every element comes from one pool."""
+        checks, connection = self.checks, self.connection
+        for pool in [*self.array.pools(), *self.array.pools(primordial=True)]:
+            name = pool["ElementName"]
+            shares = connection.References(
+                pool.path, ResultClass="CIM_AllocatedFromStoragePool", Role="Antecedent")
+            known = [share["SpaceConsumed"] for share in shares
+                     if share.get("SpaceConsumed") is not None]
+            if len(known) == len(shares):
+                checks.equal(pool["TotalManagedSpace"] - sum(known), pool["RemainingManagedSpace"],
+                             f"{name}: what is not taken remains")
+            thin = pool.get("SpaceLimitDetermination") is not None
+            for share in shares:
+                if thin:
+                    checks.that(share["SpaceLimit"] >= (share.get("SpaceConsumed") or 0),
+                                f"{name}: no thin volume has taken more than its limit")
+                parents = connection.AssociatorNames(
+                    share["Dependent"], AssocClass="CIM_AllocatedFromStoragePool",
+                    Role="Dependent")
+                checks.equal(len(parents), 1, f"{share['Dependent']} comes from one pool")
+            for text in ("StatusDescriptions", "ReservedSpace"):
+                checks.that(text not in pool or pool[text] is not None, f"{name}: no NULL {text}")
+
+    def extent_facts(self):
+        """Extents of drives are primordial, and the primordial pool knows them."""
+        checks, connection = self.checks, self.connection
+        primordial = self.array.pools(primordial=True)[0]
+        counted = self.extents(primordial.path)
+        size = 0
+        for extent in self.array.enumerate("CIM_StorageExtent"):
+            if extent.classname.endswith("StorageVolume"):
+                continue
+            name = extent["DeviceID"]
+            for prop in ("Primordial", "BlockSize", "NumberOfBlocks", "ConsumableBlocks",
+                         "ExtentStatus", "OperationalStatus", "Name", "ExtentDiscriminator"):
+                checks.that(extent.get(prop) is not None, f"{name} has {prop}")
+            checks.that(extent["ConsumableBlocks"] <= extent["NumberOfBlocks"],
+                        f"{name} has no more to give than it has")
+            checks.equal("SNIA:DiskDrive" in extent["ExtentDiscriminator"], extent["Primordial"],
+                         f"{name}: a drive's extent is primordial")
+            if contains(counted, extent.path):
+                size += extent["BlockSize"] * extent["NumberOfBlocks"]
+        checks.equal(size, primordial["TotalManagedSpace"], "the primordial pool is its extents")
+        for pool in self.groups():
+            for extent in self.extents(pool):
+                owners = connection.AssociatorNames(
+                    extent, AssocClass="CIM_ConcreteComponent", ResultClass="CIM_StoragePool")
+                checks.that(contains(owners, pool), "an extent knows its pool")
+
+    # --- settings -------------------------------------------------------------------------------
+
+    def setting(self, pool, kind=3):
+        """A new setting from the capabilities of a pool."""
+        abilities = self.capabilities(pool, "CIM_StorageCapabilities")
+        code, outputs = self.connection.InvokeMethod(
+            "CreateSetting", abilities.path, SettingType=U16(kind))
+        self.checks.equal(code, DONE, "a setting is created")
+        path = outputs["NewSetting"]
+        self.settings.append(path)
+        made_from = self.connection.AssociatorNames(
+            path, AssocClass="CIM_StorageSettingsGeneratedFromCapabilities")
+        self.checks.that(len(made_from) == 1 and same(made_from[0], abilities.path),
+                         "it knows what it was made from")
+        return path
+
+    def change(self, setting, **values):
+        """Change a setting."""
+        instance = pywbem.CIMInstance(setting.classname, values, path=setting)
+        self.connection.ModifyInstance(instance, PropertyList=list(values))
+
+    def goal(self, pool, survives, copies, stripe_length):
+        """A setting that asks for that."""
+        setting = self.setting(pool)
+        self.change(setting, PackageRedundancyGoal=U16(survives), DataRedundancyGoal=U16(copies),
+                    ExtentStripeLength=U16(stripe_length))
+        return setting
+
+    def client_settings(self):
+        """Settings are made, changed and deleted; what contradicts itself is refused."""
+        checks, connection = self.checks, self.connection
+        pool = self.groups()[0]
+        abilities = self.capabilities(pool, "CIM_StorageCapabilities")
+        setting = self.setting(pool)
+        instance = connection.GetInstance(setting)
+        for what in ("DataRedundancy", "PackageRedundancy"):
+            checks.equal(
+                [instance[f"{what}{end}"] for end in ("Min", "Max", "Goal")],
+                [abilities[f"{what}{end}"] for end in ("Min", "Max", "Default")],
+                f"{what} of a goal covers what the pool can do")
+        checks.equal(instance["ChangeableType"], 1, "it is transient")
+        narrow = connection.GetInstance(self.setting(pool, kind=2))
+        checks.equal(
+            [narrow[f"DataRedundancy{end}"] for end in ("Min", "Max", "Goal")],
+            3 * [abilities["DataRedundancyDefault"]], "a setting of defaults is nothing else")
+        self.change(setting, ElementName=f"goal-{self.tag}", ChangeableType=U16(2),
+                    PackageRedundancyGoal=U16(1), DataRedundancyGoal=U16(2))
+        instance = connection.GetInstance(setting)
+        checks.equal(
+            (instance["ElementName"], instance["ChangeableType"],
+             instance["PackageRedundancyGoal"]), (f"goal-{self.tag}", 2, 1), "it is changed")
+        for text, values in (
+            ("a goal above its maximum", {"DataRedundancyMax": U16(1)}),
+            ("what no layout gives",
+             {"PackageRedundancyGoal": U16(2), "DataRedundancyGoal": U16(2)}),
+            ("an empty name", {"ElementName": ""}),
+            ("a fixed setting", {"ChangeableType": U16(0)}),
+            ("a property that cannot change", {"SpaceLimit": U64(1)}),
+            ("a goal of nothing",
+             {"DataRedundancyGoal": pywbem.CIMProperty("DataRedundancyGoal", None, "uint16")}),
+        ):
+            checks.refuses((INVALID_PARAMETER, NOT_SUPPORTED), f"{text} is refused",
+                           self.change, setting, **values)
+        checks.equal(connection.GetInstance(setting).items(), instance.items(),
+                     "and what is refused changes nothing")
+        default = connection.Associators(
+            abilities.path, AssocClass="CIM_StorageSettingsAssociatedToCapabilities")
+        checks.equal([item["ChangeableType"] for item in default], [0],
+                     "the pool has one fixed default setting")
+        checks.refuses(NOT_SUPPORTED, "a fixed setting is not changed",
+                       self.change, default[0].path, DataRedundancyGoal=U16(2))
+        checks.refuses(NOT_SUPPORTED, "a fixed setting is not deleted",
+                       connection.DeleteInstance, default[0].path)
+        lengths = connection.InvokeMethod("GetSupportedStripeLengths", abilities.path)
+        checks.equal(lengths[0], 3, "stripe lengths are a range")
+        code, outputs = connection.InvokeMethod("GetSupportedStripeLengthRange", abilities.path)
+        checks.that(code == DONE and outputs["MinimumStripeLength"] == 1
+                    and outputs["MaximumStripeLength"] <= len(self.extents(pool)),
+                    "and end at the number of disks", str(outputs))
+        checks.refuses(INVALID_PARAMETER, "an unknown type of setting", connection.InvokeMethod,
+                       "CreateSetting", abilities.path, SettingType=U16(9))
+
+    def names(self):
+        """Names can be given at creation and changed later, for volumes and pools."""
+        checks, connection = self.checks, self.connection
+        abilities = connection.AssociatorNames(
+            self.service, AssocClass="CIM_ElementCapabilities",
+            ResultClass="CIM_StorageConfigurationCapabilities")[0]
+        for kind in (2, 5, 7):
+            code, outputs = connection.InvokeMethod(
+                "GetElementNameCapabilities", abilities, ElementType=U16(kind))
+            checks.that(code == DONE and set(outputs["SupportedFeatures"]) == {2, 3, 4}
+                        and outputs["MaxElementNameLen"] == 255, f"names of type {kind}",
+                        f"{code} {outputs}")
+        code, _ = connection.InvokeMethod(
+            "GetElementNameCapabilities", abilities, ElementType=U16(4))
+        checks.equal(code, 1, "there are no names of what is not made")
+
+    # --- volumes --------------------------------------------------------------------------------
+
+    def create(self, pool, name, size, kind=VOLUME, **parameters):
+        """Create a volume; returns code and outputs."""
+        code, outputs = invoke(
+            self.connection, "CreateOrModifyElementFromStoragePool", self.service,
+            ElementName=f"{name}-{self.tag}", ElementType=U16(kind), InPool=pool, Size=U64(size),
+            **parameters)
+        if code == DONE:
+            self.made.append(outputs["TheElement"])
+        return code, outputs
+
+    def give_back(self):
+        """Return every volume that was made, together."""
+        if self.made:
+            code, _ = invoke(self.connection, "ReturnElementsToStoragePool", self.service,
+                             TheElements=self.made)
+            self.checks.equal(code, DONE, f"{len(self.made)} volumes are returned together")
+            for path in self.made:
+                self.checks.refuses(NOT_FOUND, "a returned volume is gone",
+                                    self.connection.GetInstance, path)
+        self.made = []
+
+    def levels(self):
+        """A volume of each RAID level is what its goal asked for."""
+        checks, connection = self.checks, self.connection
+        pool = self.groups()[0]
+        disks = len(self.extents(pool))
+        for level, ((survives, copies, stripes), needed) in LEVELS.items():
+            if needed > disks:
+                continue
+            goal = self.goal(pool, survives, copies, stripes)
+            low, high, step = self.sizes(pool, SIZE_OF_VOLUME, goal)
+            checks.that(0 < step <= low <= high, f"{level} has sizes", f"{low} {high} {step}")
+            code, outputs = self.create(pool, level.replace(" ", "-"), 3 * step, Goal=goal)
+            if not checks.equal(code, DONE, f"a volume of {level} is created"):
+                continue
+            checks.equal(outputs["Size"], 3 * step, f"{level}: whole steps stay what they are")
+            volume = connection.GetInstance(outputs["TheElement"])
+            checks.equal(
+                (volume["PackageRedundancy"], volume["DataRedundancy"],
+                 volume["ExtentStripeLength"], volume["NoSinglePointOfFailure"],
+                 volume["ThinlyProvisioned"]),
+                (survives, copies, stripes, survives > 0, False), f"{level} is what was asked for")
+            settings = connection.Associators(volume.path, AssocClass="CIM_ElementSettingData")
+            checks.equal(
+                [(item["PackageRedundancyGoal"], item["DataRedundancyGoal"],
+                  item["ExtentStripeLength"], item["ChangeableType"]) for item in settings],
+                [(survives, copies, stripes, 0)], f"{level}: its setting says so")
+            share = connection.References(
+                volume.path, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")[0]
+            checks.that(share["SpaceConsumed"] >= 3 * step * copies,
+                        f"{level} takes what its copies need", str(share["SpaceConsumed"]))
+            code, outputs = self.create(pool, f"like-{level.replace(' ', '-')}", step,
+                                        Goal=settings[0].path)
+            twin = connection.GetInstance(outputs["TheElement"]) if code == DONE else {}
+            checks.equal(
+                (code, twin.get("PackageRedundancy"), twin.get("ExtentStripeLength")),
+                (DONE, survives, stripes), f"{level}: a volume's setting is a goal for the next")
+        checks.step(self.sums)
+        self.give_back()
+
+    def sizes(self, pool, kind, goal=None):
+        """Smallest, largest and step."""
+        more = {} if goal is None else {"Goal": goal}
+        code, outputs = self.connection.InvokeMethod(
+            "GetSupportedSizeRange", pool, ElementType=U16(kind), **more)
+        if code != DONE:
+            raise LookupError(f"GetSupportedSizeRange answered {code}")
+        return (outputs["MinimumVolumeSize"], outputs["MaximumVolumeSize"],
+                outputs["VolumeSizeDivisor"])
+
+    def largest(self, pool, kind, element_type, goal=None):
+        """The largest size can be had, and one step more cannot."""
+        checks = self.checks
+        more = {} if goal is None else {"Goal": goal}
+        code, _ = self.connection.InvokeMethod("GetSupportedSizes", pool, ElementType=U16(kind))
+        checks.equal(code, USE_RANGE, "sizes are a range")
+        _, high, step = self.sizes(pool, kind, goal)
+        code, outputs = self.create(pool, "too-large", high + step, element_type, **more)
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, high),
+                     "one step more is refused with the largest size")
+        code, outputs = self.connection.InvokeMethod(
+            "CreateOrModifyElementFromStoragePool", self.service, ElementName=f"all-{self.tag}",
+            ElementType=U16(element_type), InPool=pool, Size=U64(high), **more)
+        checks.that(code in (DONE, JOB_STARTED), "the largest size can be had", f"{code} {outputs}")
+        if code == DONE:
+            checks.equal(outputs["Size"], high, "exactly")
+            self.made.append(outputs["TheElement"])
+        elif code == JOB_STARTED:
+            # All of it is overwritten with zeros, which nobody waits for here.
+            code, _ = self.connection.InvokeMethod(
+                "RequestStateChange", outputs["Job"], RequestedState=U16(TERMINATE))
+            checks.equal(code, JOB_STARTED, "the job can be stopped")
+            checks.equal(finished_job(self.connection, outputs["Job"])["JobState"], TERMINATED,
+                         "and stops")
+            self.connection.DeleteInstance(outputs["Job"])
+        self.give_back()
+
+    def limits(self):
+        """The largest volume of a linear and of a mirrored goal."""
+        pool = self.groups()[0]
+        self.largest(pool, SIZE_OF_VOLUME, VOLUME)
+        self.largest(pool, SIZE_OF_VOLUME, FULL_VOLUME, self.goal(pool, 1, 2, 1))
+        code, _ = self.connection.InvokeMethod(
+            "GetSupportedSizes", pool, ElementType=U16(SIZE_OF_THIN))
+        self.checks.equal(code, INVALID_TYPE, "a volume group has no sizes of thin volumes")
+
+    def several(self):
+        """Several volumes come and go at once; all or none."""
+        checks, connection = self.checks, self.connection
+        pool = self.groups()[0]
+        names = [f"{part}-{self.tag}" for part in ("one", "two", "three")]
+        good = {"ElementType": U16(VOLUME), "InPools": [pool], "Size": U64(8 * MIB)}
+        code, outputs = invoke(connection, "CreateElementsFromStoragePools", self.service,
+                               ElementNames=names, ElementCount=U64(3), **good)
+        checks.equal(code, DONE, "three volumes are created together")
+        volumes = outputs["TheElements"]
+        checks.equal([connection.GetInstance(path)["ElementName"] for path in volumes], names,
+                     "each has its name")
+        refused = connection.InvokeMethod, "CreateElementsFromStoragePools", self.service
+        checks.refuses(ALREADY_EXISTS, "a name that is taken refuses all", *refused,
+                       ElementNames=[f"four-{self.tag}", names[0]], **good)
+        checks.refuses(INVALID_PARAMETER, "too few names", *refused, ElementNames=names[:1],
+                       ElementCount=U64(2), **good)
+        checks.refuses(INVALID_PARAMETER, "too many volumes", *refused,
+                       ElementCount=U64(1_000_000), **good)
+        checks.refuses(NOT_SUPPORTED, "two pools", *refused,
+                       **{**good, "InPools": self.groups()[:2]})
+        gone = volumes[0].copy()
+        gone["DeviceID"] = "none"
+        back = connection.InvokeMethod, "ReturnElementsToStoragePool", self.service
+        checks.refuses(NOT_FOUND, "a volume that does not exist refuses all", *back,
+                       TheElements=[volumes[0], gone])
+        checks.refuses(NOT_FOUND, "also when asked for", *back, Options=U16(3),
+                       TheElements=[volumes[0], gone])
+        checks.refuses(INVALID_PARAMETER, "an unknown option", *back, Options=U16(9),
+                       TheElements=volumes)
+        code, _ = invoke(connection, "ReturnElementsToStoragePool", self.service,
+                         Options=U16(2), TheElements=[gone, *volumes])
+        checks.equal(code, DONE, "it can be passed over")
+        for path in volumes:
+            checks.refuses(NOT_FOUND, "the others are gone", connection.GetInstance, path)
+
+    def smaller(self):
+        """A volume is not made smaller unless that is offered."""
+        pool = self.groups()[0]
+        features = self.capabilities(
+            pool, "CIM_StorageConfigurationCapabilities")["SupportedStorageElementFeatures"]
+        _, outputs = self.create(pool, "small", 64 * MIB)
+        if 13 not in features:
+            self.checks.refuses(
+                NOT_SUPPORTED, "a volume is not made smaller", self.connection.InvokeMethod,
+                "CreateOrModifyElementFromStoragePool", self.service,
+                TheElement=outputs["TheElement"], Size=U64(8 * MIB))
+        services = self.connection.AssociatorNames(
+            self.array.system, AssocClass="CIM_HostedService",
+            ResultClass="CIM_SpareConfigurationService")
+        self.checks.equal(len(services), 1, "there is a service that repairs")
+        self.checks.refuses(
+            NOT_SUPPORTED, "a volume without redundancy is not repaired",
+            self.connection.InvokeMethod, "RebuildStorageExtent", services[0],
+            Target=outputs["TheElement"])
+        self.give_back()
+
+    # --- pools ----------------------------------------------------------------------------------
+
+    def modify_pool(self, **parameters):
+        """CreateOrModifyStoragePool; returns code and outputs."""
+        return invoke(self.connection, "CreateOrModifyStoragePool", self.service, **parameters)
+
+    def delete_pool(self, pool):
+        """Delete a pool; it is gone then."""
+        code, _ = invoke(self.connection, "DeleteStoragePool", self.service, Pool=pool)
+        self.checks.equal(code, DONE, "a pool is deleted")
+        self.checks.refuses(NOT_FOUND, "it is gone", self.connection.GetInstance, pool)
+
+    def pools(self):
+        """A pool is made from free extents, renamed, grown and deleted."""
+        checks, connection = self.checks, self.connection
+        free = self.free_extents()
+        if not checks.that(len(free) >= 2, "there are free extents", str(free)):
+            return
+        before = connection.GetInstance(self.array.pools(primordial=True)[0].path)
+        size = self.raw(free[0])
+        text = free[0].to_wbem_uri(format="cimobject")
+        name = f"pool-{self.tag}"
+        _, high, _ = self.sizes(before.path, SIZE_OF_POOL)
+        checks.equal(high, sum(map(self.raw, free)), "the largest pool has all free extents")
+        code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(size + 1))
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, size),
+                     "a pool is not larger than its extents")
+        code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(size))
+        if not checks.equal(code, DONE, "a pool is created"):
+            return
+        pool = outputs["Pool"]
+        instance = connection.GetInstance(pool)
+        checks.equal(instance["TotalManagedSpace"], outputs["Size"], "Size says what it became")
+        checks.that(0 < outputs["Size"] <= size, "which is about what its extent has")
+        checks.equal(instance["ElementName"], name, "it has its name")
+        after = connection.GetInstance(before.path)
+        checks.equal(before["RemainingManagedSpace"] - after["RemainingManagedSpace"], size,
+                     "the primordial pool gave its extent")
+        checks.equal([same(path, free[0]) for path in self.extents(pool)], [True],
+                     "the pool lies on that extent")
+        checks.that(not contains(self.free_extents(), free[0]), "which is free no more")
+        features = self.capabilities(pool, "CIM_StorageConfigurationCapabilities")
+        checks.that({2, 3, 4} <= set(features["SupportedSynchronousActions"]),
+                    "pools are made in it, it is deleted and modified")
+        checks.step(self.wrong_pools, pool, free)
+        change = pywbem.CIMInstance(
+            pool.classname, {"ElementName": f"other-{self.tag}"}, path=pool)
+        connection.ModifyInstance(change, PropertyList=["ElementName"])
+        checks.equal(connection.GetInstance(pool)["ElementName"], f"other-{self.tag}",
+                     "a pool is renamed")
+        code, outputs = self.modify_pool(
+            Pool=pool, ElementName=name, InExtents=[free[1].to_wbem_uri(format="standard")])
+        checks.equal(code, DONE, "it grows by an extent, and is renamed with it")
+        grown = connection.GetInstance(pool)
+        checks.that(grown["TotalManagedSpace"] > instance["TotalManagedSpace"]
+                    and grown["ElementName"] == name, "and says so")
+        checks.equal(len(self.extents(pool)), 2, "it lies on both extents")
+        checks.step(self.sums)
+        checks.step(self.thin, pool)
+        goals = self.settings_of(pool)
+        self.delete_pool(pool)
+        checks.equal(len(self.free_extents()), len(free), "its extents are free again")
+        for goal in goals:
+            checks.refuses(NOT_FOUND, "settings of a pool go with it", connection.GetInstance, goal)
+        self.settings = [path for path in self.settings if not contains(goals, path)]
+
+    def settings_of(self, pool):
+        """The settings that were made from the capabilities of a pool."""
+        abilities = self.capabilities(pool, "CIM_StorageCapabilities")
+        return self.connection.AssociatorNames(
+            abilities.path, AssocClass="CIM_StorageSettingsGeneratedFromCapabilities")
+
+    def raw(self, extent):
+        """Bytes of an extent."""
+        instance = self.connection.GetInstance(extent)
+        return instance["BlockSize"] * instance["NumberOfBlocks"]
+
+    def wrong_pools(self, pool, free):
+        """What CreateOrModifyStoragePool and DeleteStoragePool refuse."""
+        checks = self.checks
+        used = self.extents(pool)[0].to_wbem_uri(format="historical")
+        spare = free[1].to_wbem_uri()
+        primordial = self.array.pools(primordial=True)[0].path
+        text = pool.to_wbem_uri()
+        refused = self.connection.InvokeMethod, "CreateOrModifyStoragePool", self.service
+        for codes, what, parameters in (
+            (FAILED, "an extent of another pool", {"InExtents": [used]}),
+            (INVALID_PARAMETER, "an extent twice", {"InExtents": [spare, spare]}),
+            (INVALID_PARAMETER, "what is no path", {"InExtents": ["/dev/sdb"]}),
+            (INVALID_PARAMETER, "what is no extent", {"InExtents": [text]}),
+            (NOT_FOUND, "an extent that is not there",
+             {"InExtents": [spare.replace('DeviceID="', 'DeviceID="x')]}),
+            (INVALID_PARAMETER, "nothing to make it from", {}),
+            (INVALID_PARAMETER, "only the primordial pool",
+             {"InPools": [primordial.to_wbem_uri()]}),
+            (NOT_SUPPORTED, "extents and a pool", {"InExtents": [spare], "InPools": [text]}),
+            (INVALID_PARAMETER, "no size of a thin pool", {"InPools": [text]}),
+            (ALREADY_EXISTS, "a name that is taken",
+             {"InExtents": [spare], "ElementName": f"pool-{self.tag}"}),
+            (INVALID_PARAMETER, "nothing to modify", {"Pool": pool}),
+            (NOT_SUPPORTED, "the primordial pool", {"Pool": primordial, "ElementName": "x"}),
+            (INVALID_PARAMETER, "a group by size", {"Pool": pool, "Size": U64(1 << 60)}),
+            (NOT_SUPPORTED, "less than it has", {"Pool": pool, "Size": U64(1)}),
+        ):
+            checks.refuses(codes, f"{what} is refused", *refused, **parameters)
+        checks.refuses(NOT_SUPPORTED, "the primordial pool is not deleted",
+                       self.connection.InvokeMethod, "DeleteStoragePool", self.service,
+                       Pool=primordial)
+
+    def thin(self, group):
+        """A thin pool in a group, and volumes in it."""
+        checks, connection = self.checks, self.connection
+        goal = self.setting(group)
+        self.change(goal, ThinProvisionedPoolType=U16(7))
+        low, high, step = self.sizes(group, SIZE_OF_POOL, goal)
+        checks.that(0 < step <= low <= high, "a thin pool has sizes", f"{low} {high} {step}")
+        inside = {"InPools": [group.to_wbem_uri()]}
+        code, outputs = self.modify_pool(**inside, Size=U64(high + step), Goal=goal)
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, high),
+                     "a thin pool one step too large is refused with the largest size")
+        code, outputs = self.modify_pool(**inside, Size=U64(high), Goal=goal)
+        if checks.equal((code, outputs.get("Size")), (DONE, high), "the largest can be had"):
+            self.delete_pool(outputs["Pool"])
+        size = max(low, high // 4 // step * step)
+        code, outputs = self.modify_pool(**inside, Size=U64(size), ElementName=f"thin-{self.tag}")
+        if not checks.equal((code, outputs.get("Size")), (DONE, size), "a thin pool is created"):
+            return
+        pool = outputs["Pool"]
+        instance = connection.GetInstance(pool)
+        checks.equal((instance["SpaceLimitDetermination"], instance["SpaceLimit"],
+                      instance["Usage"], instance["Primordial"]), (4, size, 2, False),
+                     "it says that it is thin")
+        for prop in ("ThinProvisionMetaDataSpace", "LowSpaceWarningThreshold"):
+            checks.that(instance[prop], f"it has {prop}")
+        parents = connection.AssociatorNames(
+            pool, AssocClass="CIM_AllocatedFromStoragePool", Role="Dependent")
+        checks.that(len(parents) == 1 and same(parents[0], group), "it comes from its group alone")
+        checks.equal(self.types(pool), [THIN_VOLUME], "it makes thin volumes and nothing else")
+        checks.refuses(FAILED, "a group with a thin pool is not deleted",
+                       connection.InvokeMethod, "DeleteStoragePool", self.service, Pool=group)
+        checks.step(self.thin_volumes, group, pool)
+        code, outputs = self.modify_pool(Pool=pool, Size=U64(size + step))
+        checks.equal((code, outputs.get("Size")), (DONE, size + step), "a thin pool grows")
+        checks.refuses(NOT_SUPPORTED, "and does not shrink", connection.InvokeMethod,
+                       "CreateOrModifyStoragePool", self.service, Pool=pool, Size=U64(size))
+        self.delete_pool(pool)
+
+    def thin_volumes(self, group, pool):
+        """Thin volumes: what they are promised, what they take, what is refused."""
+        checks, connection = self.checks, self.connection
+        refused = connection.InvokeMethod, "CreateOrModifyElementFromStoragePool", self.service
+        for kind, where in ((VOLUME, pool), (FULL_VOLUME, pool), (THIN_VOLUME, group)):
+            checks.refuses(NOT_SUPPORTED, f"type {kind} in the other kind of pool", *refused,
+                           ElementType=U16(kind), InPool=where, Size=U64(8 * MIB))
+        checks.refuses(NOT_SUPPORTED, "more redundancy than the pool has", *refused,
+                       ElementType=U16(THIN_VOLUME), InPool=pool, Size=U64(8 * MIB),
+                       Goal=self.goal(group, 1, 2, 1))
+        low, high, step = self.sizes(pool, SIZE_OF_THIN)
+        size = connection.GetInstance(pool)["TotalManagedSpace"]
+        checks.that(high >= size, "a thin volume can be larger than its pool", f"{high} {size}")
+        self.largest(pool, SIZE_OF_THIN, THIN_VOLUME)
+        code, outputs = self.create(pool, "thin", 2 * step, THIN_VOLUME)
+        if not checks.equal((code, outputs.get("Size")), (DONE, 2 * step), "a thin volume"):
+            return
+        volume = outputs["TheElement"]
+        checks.equal(connection.GetInstance(volume)["ThinlyProvisioned"], True, "says that it is")
+        shares = connection.References(
+            volume, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")
+        checks.that(len(shares) == 1 and same(shares[0]["Antecedent"], pool),
+                    "it comes from the thin pool and nothing else")
+        checks.equal(shares[0]["SpaceLimit"], 2 * step, "it takes at most its size")
+        code, outputs = invoke(
+            connection, "CreateOrModifyElementFromStoragePool", self.service,
+            ElementType=U16(VOLUME), TheElement=volume, Size=U64(4 * step))
+        checks.equal((code, outputs.get("Size")), (DONE, 4 * step), "it grows as any volume")
+        checks.refuses(FAILED, "a pool with a volume is not deleted", connection.InvokeMethod,
+                       "DeleteStoragePool", self.service, Pool=pool)
+        checks.step(self.sums)
+        self.give_back()
+
+    def foreign(self):
+        """A pool that somebody else made is neither renamed nor deleted."""
+        for pool in self.groups():
+            actions = self.capabilities(
+                pool, "CIM_StorageConfigurationCapabilities")["SupportedSynchronousActions"]
+            if 3 not in actions:
+                self.checks.refuses(
+                    (ACCESS_DENIED, FAILED), "a pool of somebody else is not deleted",
+                    self.connection.InvokeMethod, "DeleteStoragePool", self.service, Pool=pool)
+                change = pywbem.CIMInstance(pool.classname, {"ElementName": "mine"}, path=pool)
+                self.checks.refuses(
+                    ACCESS_DENIED, "nor renamed", self.connection.ModifyInstance, change,
+                    PropertyList=["ElementName"])
+
+    def clean(self):
+        """The settings go; what they were is forgotten."""
+        for setting in self.settings:
+            self.connection.DeleteInstance(setting)
+            self.checks.refuses(NOT_FOUND, "a deleted setting is gone",
+                                self.connection.GetInstance, setting)
+
+    def run(self):
+        """All of it; a part that fails does not keep the others from running."""
+        checks, connection = self.checks, self.connection
+        namespaces = ["interop", self.array.namespace]
+        before = checks.step(everything, connection, namespaces)
+        for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
+                     self.limits, self.several, self.smaller, self.pools, self.foreign):
+            checks.step(part)
+            checks.step(self.give_back)
+        checks.step(self.clean)
+        left = differences(before or {}, everything(connection, namespaces))
+        checks.that(not left, "the server is as it was found", "; ".join(left[:5]))
+
+
+def main():
+    chosen = options(__doc__)
+    checks = Checks("block_services", chosen.verbose)
+    for url in chosen.urls:
+        checks.section(url)
+        connection = connect(chosen, url)
+        Run(checks, connection).run()
+        checks.valid_replies(connection)
+    return checks.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
