@@ -58,10 +58,24 @@ pub struct TlsFiles {
 /// The `[storage]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// The LVM volume groups to manage; at least one. No other is ever touched.
+    /// The LVM volume groups to manage, besides those that are made from `disks`. No other is ever
+    /// touched.
     pub volume_groups: Vec<String>,
+    /// The disks that pools may be made from: paths below `/dev`, `*` and `?` in the last part
+    /// standing for several. At least one volume group or disk is there.
+    pub disks: Vec<PathBuf>,
+    /// How much the volumes of a thin pool may have together, in percent of the pool.
+    pub thin_overcommit_percent: u64,
+    /// From how full on a thin pool counts as low on space, in percent.
+    pub low_space_percent: u16,
+    /// Whether volumes may be made smaller.
+    pub allow_shrink: bool,
     /// The `lvm` program.
     pub lvm: PathBuf,
+    /// The `blkid` program.
+    pub blkid: PathBuf,
+    /// The `dmsetup` program.
+    pub dmsetup: PathBuf,
     /// Where configfs is mounted.
     pub configfs: PathBuf,
 }

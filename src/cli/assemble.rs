@@ -52,21 +52,30 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
         name: "standpipe-demo".into(),
         label: "Standpipe demo".into(),
     };
-    let array = open_array(Arc::new(engine), store, system)?;
+    let array = open_array(Arc::new(engine), store, system, Policy::default())?;
     populate::show_some(&array).map_err(|error| Failure::new(&error))?;
     Ok(service(array, machine::simulated(), urls))
 }
 
 /// This machine's storage, as a configuration says.
 pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
+    let storage = &config.storage;
     let target = TargetSettings {
         iqn: config.target.iqn.as_str().into(),
         portals: config.target.portals.clone(),
     };
     let settings = Settings {
-        lvm: config.storage.lvm.clone(),
-        configfs: config.storage.configfs.join("target"),
-        ..Settings::new(config.storage.volume_groups.clone(), vec![target])
+        disks: storage.disks.clone(),
+        lvm: storage.lvm.clone(),
+        blkid: storage.blkid.clone(),
+        dmsetup: storage.dmsetup.clone(),
+        configfs: storage.configfs.join("target"),
+        ..Settings::new(storage.volume_groups.clone(), vec![target])
+    };
+    let policy = Policy {
+        overcommit: storage.thin_overcommit_percent,
+        low_space: storage.low_space_percent,
+        shrink: storage.allow_shrink,
     };
     let directory = &config.server.state_dir;
     std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;
@@ -76,7 +85,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         name: system_name(),
         label: host_name(),
     };
-    let array = open_array(Arc::new(engine), store, system)?;
+    let array = open_array(Arc::new(engine), store, system, policy)?;
     let machine = machine::this(config.server.location.clone());
     Ok(service(array, machine, urls))
 }
@@ -96,8 +105,13 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     Store::open(&directory.join("standpipe.redb")).map_err(|error| Failure::new(&error))
 }
 
-fn open_array(engine: Arc<dyn Engine>, store: Store, name: SystemName) -> Result<Array, Failure> {
-    Array::open(engine, store, name, Policy::default()).map_err(|error| Failure::new(&error))
+fn open_array(
+    engine: Arc<dyn Engine>,
+    store: Store,
+    name: SystemName,
+    policy: Policy,
+) -> Result<Array, Failure> {
+    Array::open(engine, store, name, policy).map_err(|error| Failure::new(&error))
 }
 
 fn service(array: Array, machine: Machine, urls: &[ListenUrl]) -> Arc<Service> {

@@ -1,33 +1,31 @@
 //! `standpipe check`: what the machine lacks for a configuration, without changing anything.
 
+mod storage;
+
 use std::fs;
-use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use clap::Args;
 
 use crate::config::Config;
+use crate::engine::linux::blockdev::Places;
 use crate::http::Tls;
 
 use super::{Failure, chain, tell};
 
-/// Kernel modules without which nothing can be exported.
-const MODULES: [&str; 4] = [
+/// Kernel modules without which nothing can be exported, or not all layouts and pools made.
+const MODULES: [&str; 9] = [
     "dm_mod",
+    "dm_thin_pool",
+    "dm_raid",
+    "raid1",
+    "raid10",
+    "raid456",
     "target_core_mod",
     "target_core_iblock",
     "iscsi_target_mod",
 ];
-/// How long `lvm` may take to list the volume groups.
-const LVM_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest listing that is read from `lvm`, in bytes.
-const LVM_OUTPUT: u64 = 1 << 20;
-
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// The configuration file.
@@ -42,6 +40,8 @@ struct Finding {
     what: String,
     /// What to do, if it is not as it has to be.
     remedy: Option<String>,
+    /// Whether it is only worth knowing.
+    is_note: bool,
 }
 
 impl Finding {
@@ -49,6 +49,16 @@ impl Finding {
         Self {
             what: what.into(),
             remedy: (!good).then(|| remedy.into()),
+            is_note: false,
+        }
+    }
+
+    /// Something that is not as one may wish, but that nothing depends on.
+    fn note(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            remedy: None,
+            is_note: true,
         }
     }
 }
@@ -58,12 +68,14 @@ impl Check {
         let config = Config::load(&self.config).map_err(|error| Failure::configuration(&error))?;
         let findings = Machine::this().examine(&config);
         let mut good = true;
-        for Finding { what, remedy } in &findings {
-            match remedy {
+        for finding in &findings {
+            let what = &finding.what;
+            match &finding.remedy {
+                None if finding.is_note => tell(&format!("note     {what}"))?,
                 None => tell(&format!("ok       {what}"))?,
                 Some(remedy) => tell(&format!("missing  {what}: {remedy}"))?,
             }
-            good &= remedy.is_none();
+            good &= finding.remedy.is_none();
         }
         if good { Ok(()) } else { Err(Failure::told()) }
     }
@@ -92,10 +104,17 @@ impl Machine {
         )];
         findings.extend(MODULES.into_iter().map(|module| self.module(module)));
         findings.push(self.configfs(&config.storage.configfs));
-        findings.extend(volume_groups(
+        findings.extend(storage::programs(&config.storage));
+        findings.extend(storage::volume_groups(
             &config.storage.lvm,
             &config.storage.volume_groups,
         ));
+        let places = Places {
+            proc: self.root.join("proc"),
+            sys: self.root.join("sys"),
+            dev: self.root.join("dev"),
+        };
+        findings.extend(storage::disks(&config.storage, places));
         findings.push(state_dir(&config.server.state_dir));
         if let Some(files) = &config.server.tls {
             let loaded = Tls::load(&files.certificate, &files.key);
@@ -167,62 +186,6 @@ fn module_of(line: &str) -> String {
     let name = file.rsplit('/').next().unwrap_or_default();
     let name = name.split(".ko").next().unwrap_or_default();
     name.replace('-', "_")
-}
-
-fn volume_groups(lvm: &Path, wanted: &[String]) -> Vec<Finding> {
-    let shown = lvm.display();
-    let program = fs::metadata(lvm);
-    let executable =
-        program.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
-    let what = format!("program {shown}");
-    let remedy = "install lvm2, or set storage.lvm to where the lvm program is";
-    let mut findings = vec![Finding::new(what, executable, remedy)];
-    if !executable {
-        return findings;
-    }
-    match listed_groups(lvm) {
-        Ok(groups) => findings.extend(wanted.iter().map(|name| {
-            let what = format!("volume group {name}");
-            let remedy =
-                format!("create it: vgcreate {name} DEVICE…, or correct storage.volume_groups");
-            Finding::new(what, groups.contains(name), remedy)
-        })),
-        Err(reason) => findings.push(Finding::new("list of volume groups", false, reason)),
-    }
-    findings
-}
-
-/// The names of all volume groups that `lvm` sees.
-fn listed_groups(lvm: &Path) -> Result<Vec<String>, String> {
-    let mut child = Command::new(lvm)
-        .args(["vgs", "--noheadings", "--options", "vg_name"])
-        .env_clear()
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("lvm does not start: {error}"))?;
-    let (sender, output) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let read = stdout.take(LVM_OUTPUT).read_to_string(&mut text);
-            let _nobody_waits_any_more = sender.send(read.map(|_| text));
-        });
-    }
-    let text = output.recv_timeout(LVM_TIMEOUT);
-    if text.is_err() {
-        let _it_may_have_ended = child.kill();
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    match text {
-        Ok(Ok(text)) if status.success() => {
-            Ok(text.lines().map(|line| line.trim().to_owned()).collect())
-        }
-        Ok(_) => Err(format!("`lvm vgs` failed ({status}); run it to see why")),
-        Err(_) => Err("`lvm vgs` does not end; look for a hanging disk".into()),
-    }
 }
 
 /// Whether state can be kept in `directory`, which may have to be created.
@@ -302,26 +265,6 @@ mod tests {
             .remedy
             .expect("missing");
         assert!(missing.contains("mount -t configfs"));
-    }
-
-    #[test]
-    fn volume_groups_are_asked_from_the_program() {
-        // `echo` lists its arguments, so they are the one group that there is.
-        let wanted = ["vgs --noheadings --options vg_name", "vg1"].map(str::to_owned);
-        let asked = |program: &Path| -> Vec<bool> {
-            let findings = volume_groups(program, &wanted);
-            findings
-                .iter()
-                .map(|finding| finding.remedy.is_none())
-                .collect()
-        };
-        assert_eq!(asked(Path::new("/bin/echo")), [true, true, false]);
-        assert_eq!(asked(Path::new("/bin/false")), [true, false]);
-        let directory = tempfile::tempdir().expect("temporary directory");
-        let lvm = directory.path().join("lvm");
-        assert_eq!(asked(&lvm), [false]);
-        fs::write(&lvm, "not executable").expect("file");
-        assert_eq!(asked(&lvm), [false]);
     }
 
     #[test]

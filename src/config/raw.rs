@@ -25,7 +25,7 @@ struct RawConfig {
     server: Spanned<RawServer>,
     #[serde(default)]
     user: Vec<RawUser>,
-    storage: RawStorage,
+    storage: Spanned<RawStorage>,
     target: RawTarget,
     #[serde(default)]
     limits: RawLimits,
@@ -54,8 +54,15 @@ struct RawUser {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawStorage {
-    volume_groups: Spanned<Vec<Spanned<String>>>,
+    volume_groups: Option<Spanned<Vec<Spanned<String>>>>,
+    disks: Option<Spanned<Vec<Spanned<String>>>>,
+    thin_overcommit_percent: Option<Spanned<u64>>,
+    low_space_percent: Option<Spanned<u64>>,
+    #[serde(default)]
+    allow_shrink: bool,
     lvm: Option<Spanned<PathBuf>>,
+    blkid: Option<Spanned<PathBuf>>,
+    dmsetup: Option<Spanned<PathBuf>>,
     configfs: Option<Spanned<PathBuf>>,
 }
 
@@ -92,7 +99,7 @@ pub(super) fn read(text: &str) -> Checked<Config> {
     Ok(Config {
         server: raw.server.into_inner().check()?,
         users: users(raw.user, server_at.end)?,
-        storage: raw.storage.check()?,
+        storage: storage(raw.storage)?,
         target: raw.target.check()?,
         limits: raw.limits.check()?,
     })
@@ -218,33 +225,104 @@ fn users(raw: Vec<RawUser>, where_to_add: usize) -> Checked<Vec<User>> {
     Ok(users)
 }
 
-impl RawStorage {
-    fn check(self) -> Checked<Storage> {
-        let mut volume_groups: Vec<String> = Vec::new();
-        for name in self.volume_groups.get_ref() {
-            if !is_lvm_name(name.get_ref()) {
-                let reason = format!(
-                    "storage.volume_groups: {:?} cannot be the name of a volume group",
-                    name.get_ref()
-                );
-                return Err(wrong(name, reason));
-            }
-            if volume_groups.contains(name.get_ref()) {
-                let reason = format!("storage.volume_groups: {} is there twice", name.get_ref());
-                return Err(wrong(name, reason));
-            }
-            volume_groups.push(name.get_ref().clone());
-        }
-        if volume_groups.is_empty() {
-            let reason = "storage.volume_groups: name at least one volume group to manage";
-            return Err(wrong(&self.volume_groups, reason));
-        }
-        Ok(Storage {
-            volume_groups,
-            lvm: absolute("storage.lvm", self.lvm, "/sbin/lvm")?,
-            configfs: absolute("storage.configfs", self.configfs, "/sys/kernel/config")?,
-        })
+fn storage(raw: Spanned<RawStorage>) -> Checked<Storage> {
+    let table_at = raw.span();
+    let raw = raw.into_inner();
+    let groups_at = raw.volume_groups.as_ref().map(Spanned::span);
+    let volume_groups = volume_groups(raw.volume_groups)?;
+    let disks = disks(raw.disks)?;
+    if volume_groups.is_empty() && disks.is_empty() {
+        return Err(Wrong {
+            at: groups_at.unwrap_or(table_at),
+            reason:
+                "storage: name at least one volume group in volume_groups, or one disk in disks"
+                    .into(),
+        });
     }
+    let percent = |name, value: Option<Spanned<u64>>, range, default| {
+        value.map_or(Ok(default), |value| within(name, &value, range))
+    };
+    let overcommit = percent(
+        "storage.thin_overcommit_percent",
+        raw.thin_overcommit_percent,
+        100..=100_000,
+        1000,
+    )?;
+    let low_space = percent(
+        "storage.low_space_percent",
+        raw.low_space_percent,
+        1..=100,
+        80,
+    )?;
+    Ok(Storage {
+        volume_groups,
+        disks,
+        thin_overcommit_percent: overcommit,
+        low_space_percent: u16::try_from(low_space).unwrap_or(u16::MAX),
+        allow_shrink: raw.allow_shrink,
+        lvm: absolute("storage.lvm", raw.lvm, "/sbin/lvm")?,
+        blkid: absolute("storage.blkid", raw.blkid, "/sbin/blkid")?,
+        dmsetup: absolute("storage.dmsetup", raw.dmsetup, "/sbin/dmsetup")?,
+        configfs: absolute("storage.configfs", raw.configfs, "/sys/kernel/config")?,
+    })
+}
+
+fn volume_groups(raw: Option<Spanned<Vec<Spanned<String>>>>) -> Checked<Vec<String>> {
+    let mut groups: Vec<String> = Vec::new();
+    for name in raw.map(Spanned::into_inner).into_iter().flatten() {
+        if !is_lvm_name(name.get_ref()) {
+            let reason = format!(
+                "storage.volume_groups: {:?} cannot be the name of a volume group",
+                name.get_ref()
+            );
+            return Err(wrong(&name, reason));
+        }
+        if groups.contains(name.get_ref()) {
+            let reason = format!("storage.volume_groups: {} is there twice", name.get_ref());
+            return Err(wrong(&name, reason));
+        }
+        groups.push(name.into_inner());
+    }
+    Ok(groups)
+}
+
+fn disks(raw: Option<Spanned<Vec<Spanned<String>>>>) -> Checked<Vec<PathBuf>> {
+    let mut disks: Vec<PathBuf> = Vec::new();
+    for path in raw.map(Spanned::into_inner).into_iter().flatten() {
+        if !is_disk_path(path.get_ref()) {
+            let reason = format!(
+                "storage.disks: {:?} is not the path of a disk; write one such as \
+                 /dev/disk/by-id/wwn-0x5000c500a1b2c3d4, with * or ? in its last part only",
+                path.get_ref()
+            );
+            return Err(wrong(&path, reason));
+        }
+        let disk = PathBuf::from(path.get_ref());
+        if disks.contains(&disk) {
+            let reason = format!("storage.disks: {} is there twice", path.get_ref());
+            return Err(wrong(&path, reason));
+        }
+        disks.push(disk);
+    }
+    Ok(disks)
+}
+
+/// A plain path below `/dev`; its last part may be a pattern.
+fn is_disk_path(path: &str) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else {
+        return false;
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_.+:-".contains(&b);
+    let below = format!("{folder}/");
+    let is_straight = path
+        .split('/')
+        .skip(1)
+        .all(|part| !matches!(part, "" | "." | ".."));
+    path.len() <= 255
+        && below.starts_with("/dev/")
+        && folder.bytes().all(plain)
+        && name.bytes().all(|b| plain(b) || b"*?".contains(&b))
+        && is_straight
 }
 
 /// What LVM accepts as the name of a volume group (lvm(8), VALID NAMES).
@@ -330,7 +408,7 @@ impl RawLimits {
         ];
         for (name, value, range, place) in counts {
             if let Some(value) = value {
-                *place = within(name, &value, range)? as usize;
+                *place = within(&format!("limits.{name}"), &value, range)? as usize;
             }
         }
         limits.xml.bytes = limits.body_bytes;
@@ -360,7 +438,7 @@ impl RawLimits {
         ];
         for (name, value, place) in times {
             if let Some(value) = value {
-                *place = Duration::from_secs(within(name, &value, 1..=3600)?);
+                *place = Duration::from_secs(within(&format!("limits.{name}"), &value, 1..=3600)?);
             }
         }
         Ok(limits)
@@ -374,6 +452,6 @@ fn within(name: &str, value: &Spanned<u64>, range: std::ops::RangeInclusive<u64>
     let (least, most) = range.into_inner();
     Err(wrong(
         value,
-        format!("limits.{name}: write a number from {least} to {most}"),
+        format!("{name}: write a number from {least} to {most}"),
     ))
 }

@@ -45,6 +45,12 @@ fn a_right_file_is_read_with_defaults() {
     assert_eq!(config.server.state_dir, Path::new("/var/lib/standpipe"));
     assert_eq!(config.server.location.as_deref(), Some("hall 2, rack 7"));
     assert_eq!(config.storage.lvm, Path::new("/sbin/lvm"));
+    assert_eq!(config.storage.blkid, Path::new("/sbin/blkid"));
+    assert_eq!(config.storage.dmsetup, Path::new("/sbin/dmsetup"));
+    assert!(config.storage.disks.is_empty());
+    assert_eq!(config.storage.thin_overcommit_percent, 1000);
+    assert_eq!(config.storage.low_space_percent, 80);
+    assert!(!config.storage.allow_shrink);
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
     assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
     assert_eq!(config.users[0].name, "admin");
@@ -52,6 +58,24 @@ fn a_right_file_is_read_with_defaults() {
     assert_eq!(config.limits.connections, 7);
     assert_eq!(config.limits.idle_timeout, Duration::from_secs(5));
     assert_eq!(config.limits.body_bytes, Limits::default().body_bytes);
+}
+
+#[test]
+fn disks_can_take_the_place_of_volume_groups() {
+    let text = text().replace(
+        "volume_groups = [\"vg0\"]",
+        "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\"]\n\
+         thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true",
+    );
+    let storage = Config::parse(Path::new("c.toml"), &text)
+        .expect("right")
+        .storage;
+    assert!(storage.volume_groups.is_empty());
+    let disks = [Path::new("/dev/sdb"), Path::new("/dev/disk/by-id/scsi-*")];
+    assert_eq!(storage.disks, disks);
+    assert_eq!(storage.thin_overcommit_percent, 200);
+    assert_eq!(storage.low_space_percent, 90);
+    assert!(storage.allow_shrink);
 }
 
 #[test]
@@ -82,9 +106,71 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
         ("\"vg0\"", "\"vg0\", \"vg0\"", 13, "twice"),
         ("\"vg0\"", "\"vg/0\"", 13, "vg/0"),
         ("\"vg0\"", "", 13, "at least one"),
+        (
+            "volume_groups = [\"vg0\"]",
+            "disks = []",
+            12,
+            "at least one",
+        ),
+        ("\"vg0\"]", "\"vg0\"]\ndisks = [\"sdb\"]", 14, "sdb"),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/etc/passwd\"]",
+            14,
+            "/etc/passwd",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/../etc/x\"]",
+            14,
+            "path of a disk",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/*/a\"]",
+            14,
+            "last part",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/\"]",
+            14,
+            "path of a disk",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/sd b\"]",
+            14,
+            "path of a disk",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\ndisks = [\"/dev/sdb\", \"/dev/sdb\"]",
+            14,
+            "twice",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\nthin_overcommit_percent = 99",
+            14,
+            "storage.thin_overcommit_percent: write a number from 100",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\nlow_space_percent = 101",
+            14,
+            "storage.low_space_percent: write a number from 1 to 100",
+        ),
+        ("\"vg0\"]", "\"vg0\"]\nallow_shrink = \"no\"", 14, "boolean"),
+        ("\"vg0\"]", "\"vg0\"]\nblkid = \"blkid\"", 14, "absolute"),
         ("iqn.2026-01.", "iqn.2026-13.", 16, "YYYY-MM"),
         ("192.0.2.10:3260", "192.0.2.10:0", 17, "192.0.2.10:3260"),
-        ("connections = 7", "connections = 0", 20, "from 1 to"),
+        (
+            "connections = 7",
+            "connections = 0",
+            20,
+            "limits.connections: write a number from 1 to",
+        ),
         ("connections = 7", "connections = -7", 20, ""),
         ("connections = 7", "conections = 7", 20, "conections"),
     ] {

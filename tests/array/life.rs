@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use standpipe::array::{Command, Effect, JobState, Kind, Members, Waited};
+use standpipe::array::{
+    Abilities, Command, Effect, JobState, Kind, Members, Setting, SettingId, Waited,
+};
 use standpipe::engine::sim::{Clock, Content, EXTENT, Moment};
 
 use super::rig::{NOTHING, Rig, creation, host, machine, who};
@@ -226,4 +228,36 @@ fn what_is_done_is_done_even_if_its_last_step_says_otherwise() {
     rig.sim.fail_step(2, Kind::Unavailable, Moment::After);
     rig.done(Command::DeleteVolumes { volumes: vec![id] });
     rig.assert_whole("at the end");
+}
+
+#[test]
+fn a_setting_outlives_a_restart_only_where_that_was_asked_for() {
+    let rig = Rig::new();
+    let able = Abilities::of_disks(4);
+    let put = |lasting| {
+        let setting = Setting {
+            id: SettingId::new(),
+            name: format!("lasting: {lasting}"),
+            pool: None,
+            lasting,
+            survives: able.survives,
+            copies: able.copies,
+            stripe_length: able.stripe_length,
+            no_single_point_of_failure: false,
+            thin: false,
+        };
+        let id = setting.id;
+        assert_eq!(
+            rig.done(Command::PutSetting { setting }),
+            Effect::Setting(id)
+        );
+        id
+    };
+    let (passing, lasting) = (put(false), put(true));
+    assert_eq!(rig.now().settings().count(), 2);
+    let rig = rig.restart(false);
+    assert!(rig.now().setting(&lasting).is_some());
+    assert!(rig.now().setting(&passing).is_none());
+    let rig = rig.restart(true);
+    assert_eq!(rig.now().settings().count(), 1, "and it stays so");
 }

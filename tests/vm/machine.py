@@ -33,6 +33,7 @@ PROGRAMS = {
     "modprobe": "kmod",
     "udevadm": "udev",
     "lvm": "lvm2",
+    "sfdisk": "fdisk",
     "thin_check": "thin-provisioning-tools",
     "setpriv": "util-linux",
 }
@@ -148,8 +149,8 @@ def blank_disk(path, size):
 class Machine:
     """One boot. Use as a context manager; leaving it powers off, or cuts the power on error.
 
-    `disks` are raw files, in the guest `/dev/vda`, `/dev/vdb`, ...; they belong to the caller,
-    so a second machine on the same files is a reboot. `ports` are guest ports; the host side of
+    `disks` are raw files, in the guest `/dev/vda`, `/dev/vdb`, ..., each with the file's name as its
+    serial number; they belong to the caller, so a second machine on the same files is a reboot. `ports` are guest ports; the host side of
     each, on 127.0.0.1, is in `self.port`. `limit` bounds the machine's whole life in seconds.
     """
 
@@ -209,8 +210,9 @@ class Machine:
             "-device", "virtio-rng-pci",
             "-nic", f"user,model=virtio-net-pci{forwards}",
         ]
-        for disk in self.disks:
-            command += ["-drive", f"file={disk},if=virtio,format=raw,cache=writethrough"]
+        for number, disk in enumerate(self.disks):
+            command += ["-drive", f"file={disk},if=none,id=disk{number},format=raw,cache=writethrough",
+                        "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.name}"]
         self.started = time.monotonic()
         # `timeout` stays the parent of QEMU and dies with us; QEMU dies with `timeout`.
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command],

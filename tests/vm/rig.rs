@@ -1,16 +1,15 @@
 //! The rig of the real array: LVM and the kernel's target in the test machine, looked at by LVM's
 //! own commands and by initiators of libiscsi and QEMU.
 //!
-//! One volume group `vg0` serves all cases; each starts on a cleaned machine.
+//! One volume group `vg0` serves all cases, beside five disks and one with a file system; each case
+//! starts on a cleaned machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output};
 
-use standpipe::array::{
-    DiskId, DiskUsage, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId,
-};
+use standpipe::array::{DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
 use standpipe::engine::linux::{LinuxEngine, Settings, TargetSettings};
 
 use crate::contract::{CASES, Rig, Vg};
@@ -23,9 +22,15 @@ const UNIT_ATTENTIONS: usize = 5;
 /// Takes the whole kernel target down, whoever made it.
 const CLEAR_TARGET: &str = include_str!("guest/clear");
 
-/// Takes down what cases stacked upon volumes.
-const RELEASE: &str =
-    "for held in /dev/mapper/held-*; do [ ! -e $held ] || dmsetup remove --retry $held; done";
+/// Takes down everything else, and brings back what was taken away.
+const CLEAN: &str = include_str!("guest/clean");
+
+/// The serial numbers of the disks that pools can be made from.
+const LEGS: [&str; 5] = ["leg0", "leg1", "leg2", "leg3", "leg4"];
+/// The serial number of the disk with a file system.
+const DIRTY: &str = "dirty";
+/// KiB a second at which legs come into step when that is to take minutes.
+const SLOW: u32 = 200;
 
 #[test]
 #[ignore = "needs the test machine"]
@@ -69,8 +74,13 @@ impl LinuxRig {
             .expect("it runs but for the moment of a reboot")
     }
 
-    fn device(&self, volume: &VolumeId) -> String {
-        self.lvs()[volume].0.clone()
+    /// The names of a volume and its group.
+    fn place(&self, volume: &VolumeId) -> (String, String) {
+        let place = sh(&format!(
+            "lvs --noheadings --separator / -o vg_name,lv_name -S lv_uuid={volume}"
+        ));
+        let (group, name) = place.trim().split_once('/').expect("it is there");
+        (group.to_owned(), name.to_owned())
     }
 
     /// What an initiator's tool says about a LUN; `None` when it fails, and not at a unit attention
@@ -137,14 +147,33 @@ fn start() -> LinuxEngine {
         iqn: Iqn::from(IQN),
         portals,
     };
-    LinuxEngine::open(Settings::new(vec!["vg0".into()], vec![target])).expect("the engine opens")
+    let disks = LEGS.iter().chain([&DIRTY]).map(|name| link(name).into());
+    let settings = Settings {
+        disks: disks.collect(),
+        ..Settings::new(vec!["vg0".into()], vec![target])
+    };
+    LinuxEngine::open(settings).expect("the engine opens")
+}
+
+/// The path of the disk of that serial number.
+fn link(serial: &str) -> String {
+    format!("/dev/disk/by-id/virtio-{serial}")
+}
+
+/// The disk of that serial number.
+fn disk(serial: &str) -> DiskId {
+    DiskId::from(format!("serial..{serial}"))
+}
+
+/// The path of a disk.
+fn link_of(id: &DiskId) -> String {
+    link(id.as_str().strip_prefix("serial..").expect("one of ours"))
 }
 
 /// A machine without volumes and without a target.
 fn clear() {
     sh(CLEAR_TARGET);
-    sh(RELEASE);
-    sh("udevadm settle; lvremove -q -y vg0");
+    sh(CLEAN);
 }
 
 /// Runs a script that must succeed; returns its output.
@@ -190,7 +219,7 @@ impl Rig for LinuxRig {
     fn reboot(&mut self) {
         self.engine = None;
         sh(CLEAR_TARGET);
-        sh("udevadm settle; vgchange -q -an vg0");
+        sh("udevadm settle; vgchange -q -an");
         self.engine = Some(start());
     }
 
@@ -230,27 +259,16 @@ impl Rig for LinuxRig {
         groups
     }
 
-    /// Every disk outside the pool that is not somebody else's.
     fn spare_disks(&self) -> Vec<DiskId> {
-        let pool = self.pool();
-        let mut disks = self.linux().scan().expect("a scan").disks;
-        disks.retain(|disk| !matches!(disk.usage, DiskUsage::Taken(_)));
-        disks.retain(|disk| disk.pool() != Some(&pool));
-        disks.sort_by(|a, b| a.device.cmp(&b.device));
-        disks.into_iter().map(|disk| disk.id).collect()
+        LEGS.iter().map(|name| disk(name)).collect()
     }
 
     fn dirty_disk(&self) -> DiskId {
-        let mut disks = self.linux().scan().expect("a scan").disks.into_iter();
-        let dirty = disks.find(|disk| matches!(disk.usage, DiskUsage::Taken(_)));
-        dirty.expect("a disk with a file system").id
+        disk(DIRTY)
     }
 
     fn legs(&self, volume: &VolumeId) -> Vec<BTreeMap<String, u64>> {
-        let place = sh(&format!(
-            "lvs --noheadings --separator / -o vg_name,lv_name -S lv_uuid={volume}"
-        ));
-        let (group, name) = place.trim().split_once('/').expect("it is there");
+        let (group, name) = self.place(volume);
         let extent = sh(&format!(
             "vgs --noheadings --units b --nosuffix -o vg_extent_size {group}"
         ));
@@ -283,10 +301,8 @@ impl Rig for LinuxRig {
     }
 
     fn thin_used(&self, volume: &VolumeId) -> u64 {
-        let device = sh(&format!(
-            "dmsetup status /dev/$(lvs --noheadings --separator / -o vg_name,lv_name \
-             -S lv_uuid={volume} | tr -d ' ')"
-        ));
+        let (group, name) = self.place(volume);
+        let device = sh(&format!("dmsetup status /dev/{group}/{name}"));
         // `0 LENGTH thin MAPPED HIGHEST`
         let mapped = device.split_whitespace().nth(3).expect("mapped sectors");
         mapped.parse::<u64>().expect("sectors") * 512
@@ -348,23 +364,26 @@ impl Rig for LinuxRig {
 
     /// Stacks a device upon it, as an encrypted volume or a mount would claim it.
     fn hold(&self, volume: &VolumeId, open: bool) {
-        let device = self.device(volume);
+        let (group, device) = self.place(volume);
         sh(&if open {
-            let size = self.lvs()[volume].1 / 512;
-            format!("dmsetup create held-{device} --table '0 {size} linear /dev/vg0/{device} 0'")
+            let path = format!("/dev/{group}/{device}");
+            format!(
+                "dmsetup create held-{device} \
+                 --table \"0 $(blockdev --getsz {path}) linear {path} 0\""
+            )
         } else {
             format!("udevadm settle; dmsetup remove --retry held-{device}")
         });
     }
 
     fn foreign_map(&self, map: &Map) {
-        let device = self.device(&map.volume);
+        let (group, device) = self.place(&map.volume);
         let (initiator, lun) = (map.initiator.folded(), map.lun);
         sh(&format!(
             "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
              echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
-             echo udev_path=/dev/vg0/{device} > core/iblock_7/{device}/control
+             echo udev_path=/dev/{group}/{device} > core/iblock_7/{device}/control
              echo 1 > core/iblock_7/{device}/enable
              mkdir $group/lun/lun_40; ln -s core/iblock_7/{device} $group/lun/lun_40/theirs
              mkdir -p $group/acls/{initiator}; mkdir $group/acls/{initiator}/lun_{lun}
@@ -381,5 +400,35 @@ impl Rig for LinuxRig {
         sh(&format!(
             "find {row} -maxdepth 1 -type l -exec rm {{}} + && rmdir {row}"
         ));
+    }
+
+    fn take_away(&self, disk: &DiskId) -> bool {
+        sh(&format!(
+            "set -e; udevadm settle; disk=$(readlink -f {}); pci=/sys/block/${{disk#/dev/}}/device/..
+             echo 1 > $(readlink -f $pci)/remove; udevadm settle",
+            link_of(disk)
+        ));
+        true
+    }
+
+    /// What lies on it is opened again, as an administrator would do it.
+    fn bring_back(&self, disk: &DiskId) {
+        sh(&format!(
+            "set -e; echo 1 > /sys/bus/pci/rescan; udevadm settle; [ -e {} ]
+             vgchange -q --refresh || true",
+            link_of(disk)
+        ));
+    }
+
+    fn wipe(&self, disk: &DiskId) {
+        sh(&format!("wipefs -q -a {}; udevadm settle", link_of(disk)));
+    }
+
+    fn slow_sync(&self, slow: bool) -> bool {
+        let (min, max) = if slow { (SLOW, SLOW) } else { (1000, 200_000) };
+        sh(&format!(
+            "cd /proc/sys/dev/raid; echo {min} > speed_limit_min; echo {max} > speed_limit_max"
+        ));
+        true
     }
 }

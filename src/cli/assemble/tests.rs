@@ -15,7 +15,7 @@ fn array(engine: Arc<dyn Engine>) -> Array {
         name: "standpipe-test".into(),
         label: "test".into(),
     };
-    open_array(engine, store, system).expect("opened")
+    open_array(engine, store, system, Policy::default()).expect("opened")
 }
 
 /// An array that shows some of its volumes to hosts.

@@ -132,15 +132,8 @@ pub struct Users {
 impl Users {
     /// Who uses this device, in words: `mounted at /srv`.
     pub fn of(&self, device: &DmDevice) -> Option<String> {
-        if let Some((_, place)) = self
-            .mounts
-            .iter()
-            .find(|(number, _)| *number == device.number)
-        {
-            return Some(format!("mounted at {place}"));
-        }
-        if self.swaps.contains(&self.places.dev.join(&device.name)) {
-            return Some("used as swap".to_owned());
+        if let Some(user) = self.direct(&device.name, device.number) {
+            return Some(user);
         }
         let holders = self
             .places
@@ -150,6 +143,19 @@ impl Users {
             .join("holders");
         let holder = fs::read_dir(holders).ok()?.filter_map(Result::ok).next()?;
         Some(format!("held by {}", holder.file_name().to_string_lossy()))
+    }
+
+    /// Who uses a block device of that kernel name and number without a device in between: a mount
+    /// or swap.
+    pub fn direct(&self, name: &str, number: (u32, u32)) -> Option<String> {
+        let mount = self.mounts.iter().find(|(of, _)| *of == number);
+        if let Some((_, place)) = mount {
+            return Some(format!("mounted at {place}"));
+        }
+        let device = self.places.dev.join(name.replace('!', "/"));
+        self.swaps
+            .contains(&device)
+            .then(|| "used as swap".to_owned())
     }
 }
 

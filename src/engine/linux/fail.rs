@@ -7,6 +7,7 @@ use super::lio::export::ExportError;
 use super::lio::locks::LockError;
 use super::lvm::group::LvmError;
 use super::lvm::shell::ShellError;
+use super::program::RunError;
 use super::watch::TimedOut;
 use crate::array::{Error, Kind};
 
@@ -46,6 +47,22 @@ impl From<LvmError> for Error {
                 format!("{error}; create it, or correct the configuration"),
             ),
             LvmError::Odd(_) => (Kind::Unavailable, error.to_string()),
+        };
+        Self::new(kind, message).caused_by(error)
+    }
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        let (kind, message) = match error {
+            RunError::Start(_) => (
+                Kind::Unavailable,
+                "dmsetup cannot be started; is device-mapper's package installed?",
+            ),
+            RunError::TimedOut => (
+                Kind::Timeout,
+                "device-mapper does not answer; look for a disk that hangs",
+            ),
         };
         Self::new(kind, message).caused_by(error)
     }

@@ -5,32 +5,43 @@
 //! | `lvm` | the command shells, and how to say things to LVM |
 //! | `lio` | configfs, and how a volume becomes a logical unit |
 //! | `blockdev`, `disks`, `nics` | what the kernel shows of devices and interfaces |
-//! | `scan` | how all of that looks as [`Facts`] |
-//! | `volumes`, `exports` | the steps, with their guards |
+//! | `dm`, `program` | what device-mapper tells; programs that run once |
+//! | `scan`, `picture`, `health` | how all of that looks as [`Facts`] |
+//! | `fingerprint` | whether a scan is due |
+//! | `steps`, `exports` | the steps, with their guards |
 //! | `watch` | deadlines: no call hangs |
 
 pub mod blockdev;
-mod disks;
+pub mod disks;
+pub mod dm;
 mod exports;
 mod fail;
+mod fingerprint;
+mod health;
 pub mod lio;
 pub mod lvm;
 pub mod nics;
+mod picture;
+pub mod program;
 mod scan;
 mod settings;
-mod volumes;
+mod steps;
 pub mod watch;
 
 pub use settings::{Settings, TargetSettings};
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::array::{Engine, Error, Facts, GroupFacts, Map, PoolId, Progress, Step, VolumeGroup};
 use blockdev::Places;
+use disks::Disks;
 use exports::Exports;
-use lvm::group::Lvm;
 use lvm::names::VgName;
+use lvm::roster::Lvm;
+use steps::Making;
 use watch::Deadline;
 
 /// How long a call may take: a second less than what [`Engine`] promises.
@@ -41,7 +52,11 @@ const LIMIT: Duration = Duration::from_secs(19);
 pub struct LinuxEngine {
     lvm: Lvm,
     exports: Exports,
+    disks: Disks,
     places: Places,
+    dmsetup: PathBuf,
+    /// Whether the last listing held volumes of which the kernel knows more than LVM's metadata.
+    has_kernel_state: AtomicBool,
 }
 
 impl LinuxEngine {
@@ -65,11 +80,14 @@ impl LinuxEngine {
             &names,
             Deadline::after(LIMIT),
         )?;
-        let exports = Exports::new(&settings);
         Ok(Self {
             lvm,
-            exports,
+            exports: Exports::new(&settings),
+            disks: Disks::new(&settings),
             places: settings.places,
+            dmsetup: settings.dmsetup,
+            // Until a listing says otherwise.
+            has_kernel_state: AtomicBool::new(true),
         })
     }
 }
@@ -80,11 +98,11 @@ impl Engine for LinuxEngine {
     }
 
     fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
-        self.look_at_pool(pool, Deadline::after(LIMIT))
+        self.look_at_group(pool, Deadline::after(LIMIT))
     }
 
-    fn manage(&self, _groups: &[VolumeGroup]) -> Result<(), Error> {
-        Ok(())
+    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+        self.adopt(groups, Deadline::after(LIMIT))
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
@@ -103,10 +121,20 @@ impl Engine for LinuxEngine {
                 device,
                 name,
                 size,
+                place,
                 job,
-                ..
-            } => self.create(group, device, name, *size, job, deadline),
+            } => {
+                let making = Making {
+                    group,
+                    device,
+                    name,
+                    size: *size,
+                    job,
+                };
+                self.create(&making, place, deadline)
+            }
             Step::Zero { volume, job } => self.zero(volume, job, progress, deadline),
+            Step::Sync { volume } => self.sync(volume, progress, deadline),
             Step::Mark { volume, job } => self.mark(volume, job, deadline),
             Step::Unmark { volume, job } => self.unmark(volume, job, deadline),
             Step::Remove { volume, job } => self.remove(volume, job, deadline),
@@ -116,16 +144,55 @@ impl Engine for LinuxEngine {
                 size,
                 job,
             } => self.absorb(volume, reserve, *size, job, deadline),
+            Step::GrowThin { volume, size } => self.grow_thin(volume, *size, deadline),
+            Step::Shrink { volume, size } => self.shrink(volume, *size, deadline),
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
-            Step::Sync { .. } => Ok(()),
+            Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
+            Step::CreateGroup {
+                device,
+                name,
+                disks,
+                job,
+            } => self.create_group(device, name, disks, job, deadline),
+            Step::MarkGroup { group, job } => self.mark_group(group, job, deadline),
+            Step::UnmarkGroup { group, job } => self.unmark_group(group, job, deadline),
+            Step::RemoveGroup { group, job } => self.remove_group(group, job, deadline),
+            Step::ExtendGroup { group, disks } => self.extend_group(group, disks, deadline),
+            Step::ReduceGroup { group, disks } => self.reduce_group(group, disks, deadline),
+            Step::DropMissing { group } => self.drop_missing(group, deadline),
+            Step::CreateThinPool {
+                group,
+                device,
+                name,
+                size,
+                metadata,
+                job,
+            } => {
+                let making = Making {
+                    group,
+                    device,
+                    name,
+                    size: *size,
+                    job,
+                };
+                self.create_thin_pool(&making, *metadata, deadline)
+            }
+            Step::GrowThinPool {
+                pool,
+                size,
+                metadata,
+            } => self.grow_thin_pool(pool, *size, *metadata, deadline),
+            Step::RenamePool { pool, name } => self.rename_pool(pool, name, deadline),
             Step::Map(map) => self.map(map, deadline),
             Step::Unmap(map) => self.exports.hide(map, deadline),
-            _ => Err(Error::not_supported("this engine does not do that yet")),
         }
     }
 
     fn converge(&self, maps: &[Map]) -> Result<(), Error> {
         let mut first = self.exports.prepare(Deadline::after(LIMIT));
+        for group in self.lvm.groups() {
+            first = first.and(self.activate_thin(&group, Deadline::after(LIMIT)));
+        }
         for map in maps {
             let done = self.map(map, Deadline::after(LIMIT));
             first = first.and(done);

@@ -11,12 +11,19 @@ use crate::array::Iqn;
 pub struct Settings {
     /// Names of the volume groups; pinned by UUID when the engine opens.
     pub groups: Vec<String>,
+    /// The disks that pools may be made from: paths below `/dev`; a `*` or `?` in the last part of
+    /// one stands for whole disks of such names.
+    pub disks: Vec<PathBuf>,
     /// The iSCSI targets, each a port of the array.
     pub targets: Vec<TargetSettings>,
     /// A folder of our own for LVM's configuration, below `/run`.
     pub run_folder: PathBuf,
     /// The `lvm` program.
     pub lvm: PathBuf,
+    /// The `blkid` program.
+    pub blkid: PathBuf,
+    /// The `dmsetup` program.
+    pub dmsetup: PathBuf,
     /// The root of the kernel target in configfs.
     pub configfs: PathBuf,
     /// The folder of the lock files that managers of the target share.
@@ -35,13 +42,16 @@ pub struct TargetSettings {
 }
 
 impl Settings {
-    /// These groups and targets, with everything else where Debian has it.
+    /// These groups and targets and no further disks, with everything else where Debian has it.
     pub fn new(groups: Vec<String>, targets: Vec<TargetSettings>) -> Self {
         Self {
             groups,
+            disks: Vec::new(),
             targets,
             run_folder: "/run/standpipe".into(),
             lvm: "/usr/sbin/lvm".into(),
+            blkid: "/usr/sbin/blkid".into(),
+            dmsetup: "/usr/sbin/dmsetup".into(),
             configfs: "/sys/kernel/config/target".into(),
             lock_folder: "/var/run".into(),
             places: Places::default(),

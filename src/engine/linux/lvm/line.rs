@@ -5,29 +5,39 @@
 
 use super::names::{DevicePath, LvName, LvmUuid, Tag, VgName};
 use super::tags;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 
-/// A command line, for the shell and for messages.
+/// A command line: for the shell, for a program of its own, and for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line(String);
+pub struct Line(Vec<String>);
 
 impl Line {
     /// Starts with an LVM command.
     pub fn new(command: &'static str) -> Self {
-        Self(command.to_owned())
+        Self(vec![command.to_owned()])
     }
 
     /// Appends literal words.
     pub fn with(mut self, words: &'static str) -> Self {
-        self.0.push(' ');
-        self.0.push_str(words);
+        self.0.extend(words.split(' ').map(str::to_owned));
+        self
+    }
+
+    /// Appends literals as one word, separated by commas.
+    pub fn joined(mut self, literals: &[&'static str]) -> Self {
+        self.0.push(literals.join(","));
         self
     }
 
     /// Appends a checked word.
     pub fn word(mut self, word: &impl Word) -> Self {
-        write!(self.0, " {word}").expect("writing to a String does not fail");
+        self.0.push(word.to_string());
         self
+    }
+
+    /// Appends checked words.
+    pub fn words<'a, W: Word + 'a>(self, words: impl IntoIterator<Item = &'a W>) -> Self {
+        words.into_iter().fold(self, |line, word| line.word(word))
     }
 
     /// Appends a literal option and its checked value, `-l 16` or `--addtag mark`.
@@ -35,20 +45,39 @@ impl Line {
         self.with(option).word(value)
     }
 
-    /// The line without its end.
-    pub fn as_str(&self) -> &str {
+    /// Appends a literal option for each of these values.
+    pub fn options<'a, W: Word + 'a>(
+        self,
+        option: &'static str,
+        values: impl IntoIterator<Item = &'a W>,
+    ) -> Self {
+        let values = values.into_iter();
+        values.fold(self, |line, value| line.option(option, value))
+    }
+
+    /// The words, for a program that is started with them.
+    pub fn arguments(&self) -> &[String] {
         &self.0
     }
 }
 
 impl Display for Line {
+    /// As the shell reads it: a word with blanks stands in quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (command, words) = self.0.split_first().ok_or(fmt::Error)?;
+        f.write_str(command)?;
+        for word in words {
+            match word.contains(' ') {
+                true => write!(f, " '{word}'")?,
+                false => write!(f, " {word}")?,
+            }
+        }
+        Ok(())
     }
 }
 
-/// A value that may stand on a line: it holds no blank, quote, backslash or control character,
-/// except for the quotes that [`Chosen`] sets itself.
+/// A value that may stand on a line: it holds no quote, backslash or control character, and no
+/// blank unless it is one of the selections below.
 pub trait Word: Display {}
 impl Word for VgName {}
 impl Word for LvName {}
@@ -74,7 +103,62 @@ pub struct Chosen<'a>(pub &'a LvmUuid);
 impl Word for Chosen<'_> {}
 impl Display for Chosen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'lv_uuid={} && lv_tags={{{}}}'", self.0, tags::OWNER)
+        write!(f, "lv_uuid={} && lv_tags={{{}}}", self.0, tags::OWNER)
+    }
+}
+
+/// The same for a thin pool, and only if it has no volumes.
+#[derive(Debug)]
+pub struct ChosenPool<'a>(pub &'a LvmUuid);
+impl Word for ChosenPool<'_> {}
+impl Display for ChosenPool<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} && thin_count=0", Chosen(self.0))
+    }
+}
+
+/// A selection of every thin volume and thin pool of ours.
+#[derive(Debug)]
+pub struct OurThin;
+impl Word for OurThin {}
+impl Display for OurThin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "lv_tags={{{}}} && ( segtype=thin || segtype=thin-pool )",
+            tags::OWNER
+        )
+    }
+}
+
+/// A selection of one group by UUID, and only if it bears the owner mark.
+#[derive(Debug)]
+pub struct ChosenGroup<'a>(pub &'a LvmUuid);
+impl Word for ChosenGroup<'_> {}
+impl Display for ChosenGroup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vg_uuid={} && vg_tags={{{}}}", self.0, tags::OWNER)
+    }
+}
+
+/// The same, and only if it also bears the mark of a job and holds no logical volumes.
+#[derive(Debug)]
+pub struct ChosenEmpty<'a>(pub &'a LvmUuid, pub &'a Tag);
+impl Word for ChosenEmpty<'_> {}
+impl Display for ChosenEmpty<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = ChosenGroup(self.0);
+        write!(f, "{group} && vg_tags={{{}}} && lv_count=0", self.1)
+    }
+}
+
+/// A size in bytes, with its unit.
+#[derive(Debug)]
+pub struct Bytes(pub u64);
+impl Word for Bytes {}
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}b", self.0)
     }
 }
 
@@ -96,21 +180,60 @@ impl Display for Extents {
 }
 
 impl Extents {
-    /// Reads the `seg_pe_ranges` column of a linear segment: `/dev/sda:10-19`, several of them
-    /// separated by blanks. `None` when it has any other form.
+    /// Reads the `seg_pe_ranges` column of a segment on physical volumes: `/dev/sda:10-19`,
+    /// several of them separated by blanks. `None` when it has any other form.
     pub fn read(column: &str) -> Option<Vec<Self>> {
-        column.split_whitespace().map(Self::read_one).collect()
+        let areas = column.split_whitespace().map(Area::read);
+        areas.map(|area| area?.on_device()).collect()
     }
 
-    fn read_one(text: &str) -> Option<Self> {
-        let (device, range) = text.rsplit_once(':')?;
+    /// The same extents with neighbours put together, in the order of devices and extents.
+    pub fn merged(mut extents: Vec<Self>) -> Vec<Self> {
+        extents.sort_by(|a, b| (&a.device, a.first).cmp(&(&b.device, b.first)));
+        let mut merged: Vec<Self> = Vec::new();
+        for next in extents {
+            match merged.last_mut() {
+                Some(last) if last.device == next.device && last.last + 1 == next.first => {
+                    last.last = next.last;
+                }
+                _ => merged.push(next),
+            }
+        }
+        merged
+    }
+}
+
+/// A part of a segment as `seg_pe_ranges` writes it: extents of a device, of a hidden volume, or
+/// of a device that is not there, which is called `[unknown]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area<'a> {
+    /// What it lies on.
+    pub on: &'a str,
+    /// Its first extent there.
+    pub first: u64,
+    /// Its last extent, itself included.
+    pub last: u64,
+}
+
+impl<'a> Area<'a> {
+    /// Reads one word of the column.
+    pub fn read(text: &'a str) -> Option<Self> {
+        let (on, range) = text.rsplit_once(':')?;
         let (first, last) = range.split_once('-')?;
         let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-        (first <= last).then_some(())?;
-        Some(Self {
-            device: DevicePath::new(device).ok()?,
-            first,
-            last,
+        (first <= last).then_some(Self { on, first, last })
+    }
+
+    /// How many extents.
+    pub fn count(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    fn on_device(self) -> Option<Extents> {
+        Some(Extents {
+            device: DevicePath::new(self.on).ok()?,
+            first: self.first,
+            last: self.last,
         })
     }
 }
@@ -128,7 +251,7 @@ mod tests {
                 .with("-y")
                 .option("-S", &Chosen(&lv))
                 .word(&vg)
-                .as_str(),
+                .to_string(),
             "lvremove -y -S 'lv_uuid=KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA \
              && lv_tags={standpipe.v1}' vg0"
         );
@@ -140,6 +263,22 @@ mod tests {
         assert_eq!(ranges.len(), 2);
         assert_eq!(ranges[0].to_string(), "/dev/vda:0-15");
         assert_eq!(ranges[1].to_string(), "/dev/vdb:3-3");
+    }
+
+    #[test]
+    fn neighbours_become_one_range_and_others_do_not() {
+        let ranges = Extents::read("/dev/vdb:4-5 /dev/vda:3-3 /dev/vda:0-2 /dev/vda:5-6");
+        let merged = Extents::merged(ranges.expect("four ranges"));
+        let words: Vec<String> = merged.iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["/dev/vda:0-3", "/dev/vda:5-6", "/dev/vdb:4-5"]);
+    }
+
+    #[test]
+    fn a_program_gets_a_selection_as_one_word() {
+        let vg = LvmUuid::new("KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA").expect("a UUID");
+        let line = Line::new("vgchange").with("-q -S").word(&ChosenGroup(&vg));
+        assert_eq!(line.arguments().len(), 4);
+        assert!(line.to_string().ends_with("'"), "{line}");
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod group;
 pub mod line;
 pub mod names;
 pub mod report;
+pub mod roster;
+pub mod shape;
 pub mod shell;
 pub mod system_dir;
 pub mod tags;

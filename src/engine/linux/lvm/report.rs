@@ -12,16 +12,20 @@ use std::collections::BTreeMap;
 
 /// The columns of a [`VgRow`].
 pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_extent_count,\
-    vg_free_count,vg_seqno,vg_mda_size,vg_mda_free,vg_partial,vg_exported,vg_shared";
-/// The columns of an [`LvRow`]. Metadata only: asking for any kernel state costs an ioctl for
-/// each active volume.
+    vg_free_count,vg_seqno,vg_mda_size,vg_mda_free,vg_partial,vg_exported,vg_shared,vg_tags,\
+    lv_count";
+/// The columns of an [`LvRow`] that say what a volume is. Metadata only: asking for any kernel
+/// state costs an ioctl for each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_permissions,lv_health_status,lv_time,origin_size,vg_seqno,vg_partial";
+    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial";
+/// The columns that say where it lies. With them a volume has a row for each of its segments.
+pub const SEGMENT_COLUMNS: &str =
+    "lv_parent,segtype,stripes,seg_start_pe,seg_pe_ranges,lv_metadata_size,chunk_size";
 /// The columns of a [`PvRow`].
 pub const PV_COLUMNS: &str =
-    "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pv_missing,pv_allocatable";
-/// The columns of a [`SegmentRow`].
-pub const SEGMENT_COLUMNS: &str = "lv_uuid,lv_name,segtype,seg_size_pe,seg_pe_ranges";
+    "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pe_start,pv_missing,pv_allocatable";
+/// The columns of a [`PvSegmentRow`].
+pub const PV_SEGMENT_COLUMNS: &str = "pv_uuid,vg_uuid,pv_missing,pvseg_start,pvseg_size,lv_uuid";
 
 /// The answer to one command.
 #[derive(Debug, Default, Deserialize)]
@@ -45,14 +49,15 @@ impl Document {
         self.rows(&["pv"])
     }
 
-    /// The logical volumes listed.
+    /// The logical volumes listed, with one row for each segment where columns of segments were
+    /// asked for; LVM files them under `lv` or `seg`, after the columns.
     pub fn volumes(self) -> Vec<LvRow> {
-        self.rows(&["lv"])
+        self.rows(&["lv", "seg"])
     }
 
-    /// The segments listed; LVM files them under `lv` or `seg`, after the columns asked for.
-    pub fn segments(self) -> Vec<SegmentRow> {
-        self.rows(&["lv", "seg"])
+    /// The segments of physical volumes listed.
+    pub fn device_segments(self) -> Vec<PvSegmentRow> {
+        self.rows(&["pvseg"])
     }
 
     /// The rows of these kinds. One that cannot be read does not hide the others.
@@ -130,6 +135,10 @@ pub struct VgRow {
     pub vg_exported: String,
     #[serde(default)]
     pub vg_shared: String,
+    #[serde(default)]
+    pub vg_tags: String,
+    #[serde(default, deserialize_with = "number")]
+    pub lv_count: Option<u64>,
 }
 
 /// A logical volume. Sizes are in bytes.
@@ -153,12 +162,10 @@ pub struct LvRow {
     pub lv_role: String,
     #[serde(default)]
     pub lv_descendants: String,
-    #[serde(default)]
-    pub lv_permissions: String,
     #[serde(default, deserialize_with = "number")]
     pub lv_time: Option<u64>,
     #[serde(default)]
-    pub lv_health_status: String,
+    pub pool_lv_uuid: String,
     #[serde(default)]
     pub lv_device_open: String,
     #[serde(default, deserialize_with = "number")]
@@ -167,9 +174,46 @@ pub struct LvRow {
     pub vg_seqno: Option<u64>,
     #[serde(default)]
     pub vg_partial: String,
+    #[serde(default)]
+    pub lv_parent: String,
+    #[serde(default)]
+    pub segtype: String,
+    #[serde(default, deserialize_with = "number")]
+    pub stripes: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub seg_start_pe: Option<u64>,
+    #[serde(default)]
+    pub seg_pe_ranges: String,
+    #[serde(default, deserialize_with = "number")]
+    pub lv_metadata_size: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub chunk_size: Option<u64>,
 }
 
 impl LvRow {
+    /// Its name without the brackets that hidden ones bear.
+    pub fn plain_name(&self) -> &str {
+        let inner = self.lv_name.strip_prefix('[');
+        let inner = inner.and_then(|name| name.strip_suffix(']'));
+        inner.unwrap_or(&self.lv_name)
+    }
+
+    /// Whether it is a part of another one. A shell that has once deactivated something lists
+    /// these unasked ever after, so their absence is never relied upon.
+    pub fn is_hidden(&self) -> bool {
+        self.lv_name.starts_with('[')
+    }
+
+    /// Whether it is a thin pool.
+    pub fn is_thin_pool(&self) -> bool {
+        !self.is_hidden() && self.has_layout("thin") && self.has_layout("pool")
+    }
+
+    /// Whether it is a volume for hosts: pools and the parts that others are made of are not.
+    pub fn is_volume(&self) -> bool {
+        !self.is_hidden() && self.has_role("public") && !self.has_layout("pool")
+    }
+
     /// Whether a word stands in the comma-separated `lv_role`.
     pub fn has_role(&self, role: &str) -> bool {
         self.lv_role.split(',').any(|word| word == role)
@@ -181,20 +225,24 @@ impl LvRow {
     }
 }
 
-/// A segment of a logical volume.
+/// A part of a physical volume.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[expect(
     missing_docs,
-    reason = "the fields are LVM's columns, described in lvs(8)"
+    reason = "the fields are LVM's columns, described in pvs(8)"
 )]
-pub struct SegmentRow {
-    pub lv_uuid: String,
-    pub lv_name: String,
-    pub segtype: String,
-    #[serde(default, deserialize_with = "number")]
-    pub seg_size_pe: Option<u64>,
+pub struct PvSegmentRow {
+    pub pv_uuid: String,
     #[serde(default)]
-    pub seg_pe_ranges: String,
+    pub vg_uuid: String,
+    #[serde(default)]
+    pub pv_missing: String,
+    #[serde(default, deserialize_with = "number")]
+    pub pvseg_start: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub pvseg_size: Option<u64>,
+    #[serde(default)]
+    pub lv_uuid: String,
 }
 
 /// A physical volume. Sizes are in bytes.
@@ -216,6 +264,8 @@ pub struct PvRow {
     pub pv_size: Option<u64>,
     #[serde(default, deserialize_with = "number")]
     pub pv_free: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub pe_start: Option<u64>,
     #[serde(default)]
     pub pv_missing: String,
     #[serde(default)]

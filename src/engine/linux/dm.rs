@@ -1,0 +1,215 @@
+//! What device-mapper tells of its devices that LVM's metadata does not: how full thin pools are,
+//! and which legs of RAID are in step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::program::{self, RunError};
+use super::watch::Deadline;
+
+/// Bytes of a sector.
+const SECTOR: u64 = 512;
+/// Bytes of a block of thin metadata (the kernel's device-mapper/thin-provisioning.rst).
+const METADATA_BLOCK: u64 = 4096;
+
+/// The state of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// A thin pool.
+    Pool(Pool),
+    /// A thin volume: bytes that it was given; `None` when the kernel does not know.
+    Thin(Option<u64>),
+    /// RAID.
+    Raid(Raid),
+}
+
+/// The state of a thin pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Pool {
+    /// It works, more or less.
+    Live {
+        /// Bytes of metadata in use, and in all.
+        metadata: (u64, u64),
+        /// Chunks of data in use, and in all.
+        chunks: (u64, u64),
+        /// What can be done with it.
+        mode: Mode,
+        /// Whether its metadata has to be checked before it is used again.
+        needs_check: bool,
+    },
+    /// It has failed: all input and output does.
+    Failed,
+}
+
+/// What can be done with a thin pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Everything.
+    Writable,
+    /// Its metadata is full or broken: nothing new can be written.
+    ReadOnly,
+    /// Its data is full: nothing new can be written.
+    OutOfSpace,
+}
+
+/// The state of RAID.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Raid {
+    /// Of each leg: whether it works.
+    pub works: Vec<bool>,
+    /// How much is in step, and how much there is, in sectors of a leg.
+    pub in_step: (u64, u64),
+    /// What the kernel does about it: `idle`, `resync`, `recover`, `frozen` …
+    pub action: String,
+}
+
+impl Raid {
+    /// Whether all legs hold the same.
+    pub fn is_in_step(&self) -> bool {
+        self.in_step.0 >= self.in_step.1
+    }
+}
+
+/// Asks for the state of every active device; by name. What cannot be read is left out. Nothing is
+/// flushed for it, so that a disk that hangs keeps nobody.
+pub fn statuses(program: &Path, deadline: Deadline) -> Result<BTreeMap<String, Status>, RunError> {
+    let arguments = ["status", "--noflush"].map(str::to_owned);
+    let ended = program::run(program, &arguments, &[], deadline)?;
+    Ok(ended.output.lines().filter_map(read).collect())
+}
+
+/// The device-mapper name of a volume: dashes doubled, then joined by one.
+pub fn name(group: &str, volume: &str) -> String {
+    let plain = |text: &str| text.replace('-', "--");
+    format!("{}-{}", plain(group), plain(volume))
+}
+
+/// The device-mapper name of the device below a thin pool that has its state.
+pub fn pool_name(group: &str, pool: &str) -> String {
+    format!("{}-tpool", name(group, pool))
+}
+
+/// Reads a line: name, first sector, sectors, target, and what the target says.
+fn read(line: &str) -> Option<(String, Status)> {
+    let (name, rest) = line.split_once(": ")?;
+    let mut words = rest.split_whitespace().skip(2);
+    let target = words.next()?;
+    let words: Vec<&str> = words.collect();
+    let status = match target {
+        "thin" => Status::Thin(number(&words, 0).map(|sectors| sectors * SECTOR)),
+        "thin-pool" => Status::Pool(pool(&words)?),
+        "raid" => Status::Raid(raid(&words)?),
+        _ => return None,
+    };
+    Some((name.to_owned(), status))
+}
+
+fn number(words: &[&str], place: usize) -> Option<u64> {
+    words.get(place)?.parse().ok()
+}
+
+fn ratio(words: &[&str], place: usize) -> Option<(u64, u64)> {
+    let (part, whole) = words.get(place)?.split_once('/')?;
+    Some((part.parse().ok()?, whole.parse().ok()?))
+}
+
+fn pool(words: &[&str]) -> Option<Pool> {
+    if matches!(words.first(), Some(&("Fail" | "Error"))) {
+        return Some(Pool::Failed);
+    }
+    let (used, total) = ratio(words, 1)?;
+    Some(Pool::Live {
+        metadata: (used * METADATA_BLOCK, total * METADATA_BLOCK),
+        chunks: ratio(words, 2)?,
+        mode: match *words.get(4)? {
+            "ro" => Mode::ReadOnly,
+            "out_of_data_space" => Mode::OutOfSpace,
+            _ => Mode::Writable,
+        },
+        needs_check: words.contains(&"needs_check"),
+    })
+}
+
+fn raid(words: &[&str]) -> Option<Raid> {
+    Some(Raid {
+        // `A` and `a` are legs that work, in step and not; `D` is one that failed, `-` none at all.
+        works: words.get(2)?.chars().map(|c| "Aa".contains(c)).collect(),
+        in_step: ratio(words, 3)?,
+        action: (*words.get(4)?).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_is_read_in_every_state() {
+        let live = |mode, needs_check| Pool::Live {
+            metadata: (219 * 4096, 2048 * 4096),
+            chunks: (768, 1280),
+            mode,
+            needs_check,
+        };
+        for (text, expected) in [
+            (
+                "2 219/2048 768/1280 - rw discard_passdown error_if_no_space - 512",
+                live(Mode::Writable, false),
+            ),
+            (
+                "2 219/2048 768/1280 - out_of_data_space discard_passdown error_if_no_space - 512",
+                live(Mode::OutOfSpace, false),
+            ),
+            (
+                "2 219/2048 768/1280 - ro no_discard_passdown queue_if_no_space needs_check 512",
+                live(Mode::ReadOnly, true),
+            ),
+            ("Fail", Pool::Failed),
+            ("Error", Pool::Failed),
+        ] {
+            let line = format!("vg0-p-tpool: 0 163840 thin-pool {text}");
+            assert_eq!(
+                read(&line),
+                Some((pool_name("vg0", "p"), Status::Pool(expected)))
+            );
+        }
+    }
+
+    #[test]
+    fn raid_is_read_with_its_failed_legs() {
+        let line = "vg0-r: 0 98304 raid raid5_ls 3 ADa 33816/49152 repair 0 0 -";
+        let (name, status) = read(line).expect("a line");
+        assert_eq!(name, "vg0-r");
+        let raid = Raid {
+            works: vec![true, false, true],
+            in_step: (33816, 49152),
+            action: "repair".into(),
+        };
+        assert!(!raid.is_in_step());
+        assert_eq!(status, Status::Raid(raid));
+    }
+
+    #[test]
+    fn thin_volumes_are_read_and_others_passed_over() {
+        let read = |text: &str| read(text).map(|(_, status)| status);
+        assert_eq!(
+            read("a-b: 0 245760 thin 98304 98303"),
+            Some(Status::Thin(Some(50_331_648)))
+        );
+        assert_eq!(read("a-b: 0 245760 thin Fail"), Some(Status::Thin(None)));
+        assert_eq!(read("a-b: 0 24576 linear "), None);
+        for odd in [
+            "",
+            "No devices found",
+            "a: 0 1 raid raid1",
+            "a: 0 1 thin-pool 1 x/y",
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn dashes_are_doubled() {
+        assert_eq!(name("vg-0", "a-b"), "vg--0-a--b");
+    }
+}

@@ -1,0 +1,259 @@
+//! How well pools and volumes are, in a sentence that says what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::dm;
+use super::lvm::report::VgRow;
+use super::lvm::shape::Shape;
+use crate::array::{Disk, DiskId, Health, Layout};
+
+/// Whether a layout has its data without these legs.
+fn survives(layout: Layout, lost: &BTreeSet<u16>) -> bool {
+    match layout {
+        // Legs are in pairs, each with the same.
+        Layout::MirroredStripes { .. } => !lost.iter().any(|leg| lost.contains(&(leg ^ 1))),
+        _ => lost.len() <= usize::from(layout.survives()),
+    }
+}
+
+/// The disks that a group has lost, by the UUID of their physical volume: how they were called.
+pub(super) type Lost = BTreeMap<String, String>;
+
+/// The lost disks among those with these identities by physical volume.
+pub(super) fn lost(disks: &[Disk], ids: &BTreeMap<String, DiskId>) -> Lost {
+    let failed: BTreeMap<&DiskId, &Disk> = disks
+        .iter()
+        .filter(|disk| matches!(disk.health, Health::Failed(_)))
+        .map(|disk| (&disk.id, disk))
+        .collect();
+    let lost = ids.iter().filter_map(|(pv, id)| {
+        let disk = failed.get(id)?;
+        Some((pv.clone(), disk.device.clone()))
+    });
+    lost.collect()
+}
+
+/// How well a volume or the data of a thin pool is that lies so, as far as its disks go.
+pub(super) fn of_shape(shape: &Shape, lost: &Lost, raid: Option<&dm::Raid>) -> Health {
+    let legs: BTreeSet<u16> = shape.stretches.iter().map(|stretch| stretch.leg).collect();
+    let mut names = BTreeSet::new();
+    // A leg that was taken from it without another in its place is lost, too.
+    let mut gone: BTreeSet<u16> = match legs.is_empty() {
+        true => BTreeSet::new(),
+        false => (0..shape.layout.legs())
+            .filter(|leg| !legs.contains(leg))
+            .collect(),
+    };
+    for stretch in &shape.stretches {
+        if let Some(name) = lost.get(&stretch.pv) {
+            gone.insert(stretch.leg);
+            names.insert(name.as_str());
+        }
+    }
+    if !gone.is_empty() {
+        let names: Vec<&str> = names.into_iter().collect();
+        let disks = match &names[..] {
+            [] => "a disk of it is gone".to_owned(),
+            [name] => format!("disk {name} is missing or has failed"),
+            names => format!("disks {} are missing or have failed", names.join(", ")),
+        };
+        return match survives(shape.layout, &gone) {
+            true => Health::Degraded(format!(
+                "{disks}; connect it again, or repair the volume onto another disk"
+            )),
+            false => Health::Failed(format!("{disks}; connect it again to get at its data")),
+        };
+    }
+    raid.map_or(Health::Ok, of_raid)
+}
+
+/// How well RAID is of which no disk is missing.
+fn of_raid(raid: &dm::Raid) -> Health {
+    let failed = raid.works.iter().filter(|works| !**works).count();
+    if failed > 0 {
+        return Health::Degraded(format!(
+            "{failed} of its {} legs failed though the disks are there; look at the kernel's log, \
+             then bring them back with lvchange --refresh",
+            raid.works.len()
+        ));
+    }
+    if raid.is_in_step() {
+        return Health::Ok;
+    }
+    let (done, total) = raid.in_step;
+    let percent = u128::from(done) * 100 / u128::from(total.max(1));
+    Health::Degraded(format!(
+        "its disks are being brought into step, {percent} % is done; wait for it"
+    ))
+}
+
+/// How well a thin pool is that its disks let work.
+pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
+    let (mode, needs_check, metadata) = match status {
+        None => {
+            return Health::Unknown(
+                "the thin pool is not active, so nobody knows how full it is; activate it".into(),
+            );
+        }
+        Some(dm::Pool::Failed) => {
+            return Health::Failed(
+                "the thin pool has failed; take its volumes out of use and repair it with \
+                 lvconvert --repair"
+                    .into(),
+            );
+        }
+        Some(dm::Pool::Live {
+            mode,
+            needs_check,
+            metadata,
+            ..
+        }) => (*mode, *needs_check, *metadata),
+    };
+    if needs_check {
+        return Health::Failed(
+            "the metadata of the thin pool must be checked; take its volumes out of use and \
+             repair it with lvconvert --repair"
+                .into(),
+        );
+    }
+    match mode {
+        dm::Mode::OutOfSpace => {
+            Health::Failed("the thin pool is full, so that hosts cannot write; grow it".into())
+        }
+        dm::Mode::ReadOnly if metadata.0 >= metadata.1 => Health::Failed(
+            "the metadata of the thin pool is full, so that hosts cannot write; grow it".into(),
+        ),
+        dm::Mode::ReadOnly => Health::Failed(
+            "the kernel lets nobody write to the thin pool; look at the kernel's log".into(),
+        ),
+        dm::Mode::Writable => Health::Ok,
+    }
+}
+
+/// How well a volume group is.
+pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
+    let names: Vec<&str> = lost.iter().map(|name| name.as_str()).collect();
+    if !row.vg_exported.is_empty() {
+        Health::Failed("the volume group was exported; import it again".into())
+    } else if row.vg_size.is_none() || row.vg_extent_size.is_none() {
+        Health::Unknown("LVM does not tell the size".into())
+    } else if !names.is_empty() {
+        Health::Degraded(format!(
+            "missing or failed: {}; connect it again, or repair the volumes that lie on it",
+            names.join(", ")
+        ))
+    } else if !row.vg_partial.is_empty() {
+        Health::Degraded("disks are missing; connect them again".into())
+    } else {
+        Health::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::linux::lvm::shape::Stretch;
+
+    fn shape(layout: Layout) -> Shape {
+        let stretch = |leg| Stretch {
+            pv: format!("pv-{leg}"),
+            leg,
+            first: 0,
+            count: 1,
+        };
+        Shape {
+            layout,
+            stretches: (0..layout.legs()).map(stretch).collect(),
+            extents: 1,
+        }
+    }
+
+    fn lost(legs: &[u16]) -> Lost {
+        let name = |leg: &u16| (format!("pv-{leg}"), format!("/dev/sd{leg}"));
+        legs.iter().map(name).collect()
+    }
+
+    #[test]
+    fn redundancy_decides_between_degraded_and_failed() {
+        let parity = |parity| Layout::Parity { stripes: 3, parity };
+        let ten = Layout::MirroredStripes { stripes: 2 };
+        for (layout, legs, is_readable) in [
+            (Layout::Linear, &[0][..], false),
+            (Layout::Striped { stripes: 2 }, &[1], false),
+            (Layout::Mirrored { copies: 2 }, &[1], true),
+            (Layout::Mirrored { copies: 3 }, &[0, 2], true),
+            (Layout::Mirrored { copies: 2 }, &[0, 1], false),
+            (parity(1), &[3], true),
+            (parity(1), &[0, 3], false),
+            (parity(2), &[0, 3], true),
+            (ten, &[0, 2], true),
+            (ten, &[2, 3], false),
+        ] {
+            let health = of_shape(&shape(layout), &lost(legs), None);
+            let (sentence, readable) = match health {
+                Health::Degraded(sentence) => (sentence, true),
+                Health::Failed(sentence) => (sentence, false),
+                other => panic!("{layout:?} {legs:?}: {other:?}"),
+            };
+            assert_eq!(readable, is_readable, "{layout:?} {legs:?}");
+            assert!(
+                sentence.contains(&format!("/dev/sd{}", legs[0])),
+                "{sentence}"
+            );
+        }
+        assert_eq!(of_shape(&shape(ten), &Lost::new(), None), Health::Ok);
+        assert_eq!(of_shape(&Shape::default(), &lost(&[0]), None), Health::Ok);
+    }
+
+    #[test]
+    fn a_leg_that_is_nowhere_is_lost() {
+        let mut mirror = shape(Layout::Mirrored { copies: 2 });
+        mirror.stretches.pop();
+        let health = of_shape(&mirror, &Lost::new(), None);
+        assert!(matches!(health, Health::Degraded(_)), "{health:?}");
+    }
+
+    #[test]
+    fn raid_tells_how_far_it_is() {
+        let mirror = shape(Layout::Mirrored { copies: 2 });
+        let mut raid = dm::Raid {
+            works: vec![true, true],
+            in_step: (50, 200),
+            action: "resync".into(),
+        };
+        let health = |raid: &dm::Raid| of_shape(&mirror, &Lost::new(), Some(raid));
+        assert!(matches!(health(&raid), Health::Degraded(s) if s.contains("25 %")));
+        raid.in_step.0 = 200;
+        assert_eq!(health(&raid), Health::Ok);
+        raid.works[1] = false;
+        assert!(matches!(health(&raid), Health::Degraded(s) if s.contains("1 of its 2")));
+    }
+
+    #[test]
+    fn a_thin_pool_that_takes_no_writes_has_failed() {
+        let live = |mode, needs_check, used| dm::Pool::Live {
+            metadata: (used, 8),
+            chunks: (1, 2),
+            mode,
+            needs_check,
+        };
+        for (status, word) in [
+            (live(dm::Mode::OutOfSpace, false, 1), "full"),
+            (live(dm::Mode::ReadOnly, false, 8), "metadata"),
+            (live(dm::Mode::ReadOnly, false, 1), "log"),
+            (live(dm::Mode::Writable, true, 1), "checked"),
+            (dm::Pool::Failed, "repair"),
+        ] {
+            let health = of_pool(Some(&status));
+            assert!(
+                matches!(&health, Health::Failed(s) if s.contains(word)),
+                "{status:?}: {health:?}"
+            );
+        }
+        assert_eq!(
+            of_pool(Some(&live(dm::Mode::Writable, false, 1))),
+            Health::Ok
+        );
+        assert!(matches!(of_pool(None), Health::Unknown(_)));
+    }
+}

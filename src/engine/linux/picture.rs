@@ -1,0 +1,358 @@
+//! The rows of a listing as pools and volumes, with what the kernel adds to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::disks::Listing;
+use super::dm::{self, Status};
+use super::health::{self, Lost};
+use super::lio::backstore::NAME_PREFIX;
+use super::lvm::names::{self, LvmUuid};
+use super::lvm::report::{LvRow, VgRow};
+use super::lvm::shape::{Shape, Shapes};
+use super::lvm::tags::Marks;
+use super::scan::{Kernel, Listed};
+use crate::array::{
+    Health, JobId, Naa, Owner, Piece, Pool, PoolId, PoolKind, Thin, Volume, VolumeId,
+};
+
+/// The part of a group's metadata area that creates leave free, so that deletes and tags still
+/// work: a sixteenth.
+const RESERVE: u64 = 16;
+
+/// Whether a group can be changed and has room to note down new volumes.
+fn takes_volumes(group: &VgRow) -> bool {
+    let area = group.vg_mda_size.unwrap_or_default();
+    let is_roomy = group.vg_mda_free.is_some_and(|free| free >= area / RESERVE);
+    let is_usable = [&group.vg_partial, &group.vg_exported]
+        .iter()
+        .all(|flag| flag.is_empty());
+    is_roomy && is_usable
+}
+
+/// Bytes that a create may take from a group now.
+pub(super) fn available(group: &VgRow) -> u64 {
+    match takes_volumes(group) {
+        true => group.vg_free.unwrap_or_default(),
+        false => 0,
+    }
+}
+
+/// A volume group with what lies in it.
+pub(super) struct GroupPicture {
+    pub(super) pool: Pool,
+    pub(super) thin_pools: Vec<Pool>,
+    pub(super) volumes: Vec<Volume>,
+}
+
+/// Everything that was seen at one moment.
+pub(super) struct Picture<'a> {
+    listed: &'a Listed,
+    kernel: &'a Kernel,
+    disks: &'a Listing,
+    lost: Lost,
+    /// Of each physical volume: where its first extent begins.
+    starts: BTreeMap<&'a str, u64>,
+    /// The UUIDs that more than one volume bears.
+    twice: BTreeSet<&'a str>,
+}
+
+impl<'a> Picture<'a> {
+    pub(super) fn new(listed: &'a Listed, kernel: &'a Kernel, disks: &'a Listing) -> Self {
+        let (mut names, mut twice) = (BTreeMap::new(), BTreeSet::new());
+        for row in &listed.volumes {
+            let place = (row.vg_uuid.as_str(), row.lv_name.as_str());
+            let known = names.entry(row.lv_uuid.as_str()).or_insert(place);
+            if *known != place {
+                twice.insert(row.lv_uuid.as_str());
+            }
+        }
+        let starts = listed.devices.iter();
+        Self {
+            listed,
+            kernel,
+            disks,
+            lost: health::lost(&disks.disks, &disks.ids),
+            starts: starts
+                .map(|row| (row.pv_uuid.as_str(), row.pe_start.unwrap_or_default()))
+                .collect(),
+            twice,
+        }
+    }
+
+    /// A group with what lies in it.
+    pub(super) fn group(&self, row: &'a VgRow) -> GroupPicture {
+        let is_of = |group: &String| *group == row.vg_uuid;
+        let rows: Vec<&LvRow> = self
+            .listed
+            .volumes
+            .iter()
+            .filter(|lv| is_of(&lv.vg_uuid))
+            .collect();
+        let shapes = Shapes::new(
+            rows.iter().copied(),
+            self.listed.devices.iter().filter(|pv| is_of(&pv.vg_uuid)),
+            self.listed.segments.iter().filter(|pv| is_of(&pv.vg_uuid)),
+        );
+        // A row for each segment: the first stands for the volume.
+        let mut seen = BTreeSet::new();
+        let firsts: Vec<&LvRow> = rows
+            .iter()
+            .copied()
+            .filter(|lv| seen.insert(lv.lv_name.as_str()))
+            .collect();
+        let spare = firsts
+            .iter()
+            .filter(|lv| lv.has_role("spare"))
+            .filter_map(|lv| lv.lv_size)
+            .sum();
+        let promised = |pool: &str| {
+            let volumes = firsts.iter().filter(|lv| lv.pool_lv_uuid == pool);
+            volumes.filter_map(|lv| lv.lv_size).sum()
+        };
+        let thin_pools: Vec<Pool> = firsts
+            .iter()
+            .filter(|lv| lv.is_thin_pool())
+            .map(|lv| self.thin_pool(row, lv, shapes.of(lv.plain_name()), promised(&lv.lv_uuid)))
+            .collect();
+        let volumes = firsts.iter().filter(|lv| lv.is_volume()).map(|lv| {
+            let mut pools = thin_pools.iter();
+            match pools.find(|pool| pool.id.as_str() == lv.pool_lv_uuid) {
+                Some(pool) => self.thin_volume(lv, pool),
+                None => self.volume(row, lv, shapes.of(lv.plain_name())),
+            }
+        });
+        GroupPicture {
+            volumes: volumes.collect(),
+            pool: self.volume_group(row, spare),
+            thin_pools,
+        }
+    }
+
+    fn volume_group(&self, row: &VgRow, spare: u64) -> Pool {
+        let marks = Marks::read(&row.vg_tags);
+        let members = self.listed.devices.iter();
+        let members = members.filter(|device| device.vg_uuid == row.vg_uuid);
+        let lost: Vec<&String> = members
+            .clone()
+            .filter_map(|device| self.lost.get(&device.pv_uuid))
+            .collect();
+        let disks = members.filter_map(|device| self.disks.ids.get(&device.pv_uuid));
+        Pool {
+            id: PoolId::from(row.vg_uuid.as_str()),
+            name: marks.name.clone().unwrap_or_else(|| row.vg_name.clone()),
+            device: row.vg_name.clone(),
+            kind: PoolKind::Group { spare },
+            owner: owner(&marks),
+            job: job(&marks),
+            size: row.vg_size.unwrap_or_default(),
+            free: row.vg_free.unwrap_or_default(),
+            available: available(row),
+            extent: row.vg_extent_size.unwrap_or_default(),
+            disks: disks.cloned().collect(),
+            health: health::of_group(row, &lost),
+        }
+    }
+
+    fn thin_pool(&self, group: &VgRow, row: &LvRow, shape: Shape, promised: u64) -> Pool {
+        let marks = Marks::read(&row.lv_tags);
+        let status = match self
+            .kernel
+            .statuses
+            .get(&dm::pool_name(&row.vg_name, &row.lv_name))
+        {
+            Some(Status::Pool(status)) => Some(status),
+            _ => None,
+        };
+        let size = row.lv_size.unwrap_or_default();
+        let (used, metadata_used) = match status {
+            Some(dm::Pool::Live {
+                chunks, metadata, ..
+            }) => {
+                let chunk = row.chunk_size.unwrap_or_default();
+                (Some(chunks.0.saturating_mul(chunk)), Some(metadata.0))
+            }
+            _ => (None, None),
+        };
+        // Where nobody knows what is used, nothing counts as free.
+        let free = used.map_or(0, |used| size.saturating_sub(used));
+        let health = match health::of_shape(&shape, &self.lost, None) {
+            Health::Failed(sentence) => Health::Failed(sentence),
+            by_disks => match health::of_pool(status) {
+                Health::Ok => by_disks,
+                by_kernel => by_kernel,
+            },
+        };
+        let works = matches!(health, Health::Ok | Health::Degraded(_));
+        let pieces = self.pieces(group, &shape);
+        let disks: BTreeSet<_> = pieces.iter().map(|piece| piece.disk.clone()).collect();
+        Pool {
+            id: PoolId::from(row.lv_uuid.as_str()),
+            name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),
+            device: row.lv_name.clone(),
+            owner: owner(&marks),
+            job: job(&marks),
+            size,
+            free,
+            available: match works && takes_volumes(group) {
+                true => free,
+                false => 0,
+            },
+            extent: group.vg_extent_size.unwrap_or_default(),
+            disks: disks.into_iter().collect(),
+            health: self.is_twice(row).unwrap_or(health),
+            kind: PoolKind::Thin(Thin {
+                group: PoolId::from(row.vg_uuid.as_str()),
+                promised,
+                consumed: self.bytes(group, shape.extents),
+                metadata: row.lv_metadata_size.unwrap_or_default(),
+                metadata_used,
+                layout: shape.layout,
+                pieces,
+            }),
+        }
+    }
+
+    fn volume(&self, group: &VgRow, row: &LvRow, shape: Shape) -> Volume {
+        let raid = match self
+            .kernel
+            .statuses
+            .get(&dm::name(&row.vg_name, &row.lv_name))
+        {
+            Some(Status::Raid(raid)) => Some(raid),
+            _ => None,
+        };
+        let by_disks = health::of_shape(&shape, &self.lost, raid);
+        Volume {
+            consumed: Some(self.bytes(group, shape.extents)),
+            layout: shape.layout,
+            pieces: self.pieces(group, &shape),
+            ..self.plain(row, PoolId::from(row.vg_uuid.as_str()), by_disks)
+        }
+    }
+
+    fn thin_volume(&self, row: &LvRow, pool: &Pool) -> Volume {
+        let mapped = match self
+            .kernel
+            .statuses
+            .get(&dm::name(&row.vg_name, &row.lv_name))
+        {
+            Some(Status::Thin(mapped)) => *mapped,
+            _ => None,
+        };
+        // It is as well as its pool. That nobody knows how full that is concerns only the pool.
+        let by_pool = match &pool.health {
+            Health::Failed(sentence) => Health::Failed(sentence.clone()),
+            Health::Degraded(sentence) => Health::Degraded(sentence.clone()),
+            Health::Ok | Health::Unknown(_) => Health::Ok,
+        };
+        Volume {
+            consumed: mapped,
+            layout: pool.thin().map(|thin| thin.layout).unwrap_or_default(),
+            pieces: Vec::new(),
+            ..self.plain(row, pool.id.clone(), by_pool)
+        }
+    }
+
+    /// What every volume has.
+    fn plain(&self, row: &LvRow, pool: PoolId, by_disks: Health) -> Volume {
+        let id = VolumeId::from(row.lv_uuid.as_str());
+        let marks = Marks::read(&row.lv_tags);
+        let size = match row.has_role("thicksnapshot") {
+            true => row.origin_size.or(row.lv_size),
+            false => row.lv_size,
+        };
+        let health = match (self.is_twice(row), size) {
+            (Some(health), _) => health,
+            (None, None) => Health::Unknown("LVM does not tell the size".into()),
+            (None, Some(_)) => by_disks,
+        };
+        let serial = marks.serial.clone().unwrap_or_else(|| id.unit_serial());
+        Volume {
+            name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),
+            device: row.lv_name.clone(),
+            pool,
+            size: size.unwrap_or_default(),
+            consumed: None,
+            layout: Default::default(),
+            pieces: Vec::new(),
+            naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
+            owner: owner(&marks),
+            job: job(&marks),
+            held_by: held_by(row, self.kernel),
+            created: row
+                .lv_time
+                .and_then(|seconds| seconds.checked_mul(1_000_000)),
+            health,
+            id,
+        }
+    }
+
+    fn is_twice(&self, row: &LvRow) -> Option<Health> {
+        self.twice
+            .contains(row.lv_uuid.as_str())
+            .then(|| Health::Degraded("another volume bears the same UUID".into()))
+    }
+
+    fn bytes(&self, group: &VgRow, extents: u64) -> u64 {
+        extents.saturating_mul(group.vg_extent_size.unwrap_or_default())
+    }
+
+    /// Where a shape lies, in bytes of its disks.
+    fn pieces(&self, group: &VgRow, shape: &Shape) -> Vec<Piece> {
+        let pieces = shape.stretches.iter().filter_map(|stretch| {
+            let start = self.starts.get(stretch.pv.as_str())?;
+            Some(Piece {
+                disk: self.disks.ids.get(&stretch.pv)?.clone(),
+                leg: stretch.leg,
+                start: start.saturating_add(self.bytes(group, stretch.first)),
+                length: self.bytes(group, stretch.count),
+            })
+        });
+        pieces.collect()
+    }
+}
+
+fn owner(marks: &Marks) -> Owner {
+    match marks.owned {
+        true => Owner::Array,
+        false => Owner::Foreign,
+    }
+}
+
+fn job(marks: &Marks) -> Option<JobId> {
+    marks.job.as_deref().and_then(JobId::parse)
+}
+
+/// Who holds the volume's device, other than our own exports.
+fn held_by(row: &LvRow, kernel: &Kernel) -> Option<String> {
+    let vg = LvmUuid::new(row.vg_uuid.as_str()).ok()?;
+    let lv = LvmUuid::new(row.lv_uuid.as_str()).ok()?;
+    let device = kernel.devices.get(&names::dm_uuid(&vg, &lv))?;
+    if let Some(user) = kernel.users.as_ref().and_then(|users| users.of(device)) {
+        return Some(user);
+    }
+    let (place, _) = kernel.state.by_device(device.number)?;
+    let ours = place.split_once('/')?.1 == format!("{NAME_PREFIX}{}", row.lv_uuid);
+    (!ours).then(|| format!("exported by another manager as {place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(mda_free: u64, partial: &str) -> VgRow {
+        serde_json::from_value(serde_json::json!({
+            "vg_name": "vg0", "vg_uuid": "u", "vg_free": "4096", "vg_mda_size": "1048576",
+            "vg_mda_free": mda_free.to_string(), "vg_partial": partial,
+        }))
+        .expect("a row")
+    }
+
+    #[test]
+    fn creates_stop_while_deletes_still_have_room() {
+        assert_eq!(available(&group(500_000, "")), 4096);
+        assert_eq!(available(&group(65_536, "")), 4096);
+        assert_eq!(available(&group(65_535, "")), 0);
+        assert_eq!(available(&group(500_000, "partial")), 0);
+    }
+}

@@ -1,0 +1,379 @@
+//! The steps that make, mark, show and remove volumes; thin pools are marked and removed alike.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+
+use super::{
+    Making, Name, STANDSTILL, busy, device_name, extents, found, identity, is_of, job_tag, marked,
+    name_tag, not_busy, nothing, owned, path, room_for, rows_of, state, verify,
+};
+use crate::array::{
+    DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
+    VolumeId,
+};
+use crate::engine::linux::LinuxEngine;
+use crate::engine::linux::blockdev::{self, Zeroed};
+use crate::engine::linux::lio::export::Exported;
+use crate::engine::linux::lvm::group::{LvmError, NewVolume, Session, Which};
+use crate::engine::linux::lvm::names::{self, DevicePath, LvName, Tag};
+use crate::engine::linux::lvm::report::LvRow;
+use crate::engine::linux::lvm::tags::{self, Marks};
+use crate::engine::linux::watch::Deadline;
+
+/// How often a removal is tried that LVM refuses.
+const REMOVALS: usize = 5;
+
+impl LinuxEngine {
+    pub(in super::super) fn create(
+        &self,
+        making: &Making<'_>,
+        place: &Place,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let group = self.group(making.group)?;
+        let (device, tags) = making.checked()?;
+        let mut session = group.enter(deadline)?;
+        let is_thin = matches!(place, Place::Thin(_));
+        if let Some(row) = session.find(Which::Name(&device))? {
+            let is_ours = is_of(&Marks::read(&row.lv_tags), making.job);
+            let is_same = row.lv_size == Some(making.size)
+                && row.is_volume()
+                && row.has_layout("thin") == is_thin;
+            return match is_ours && is_same {
+                true => Ok(()),
+                false => Err(Error::already_exists(format!(
+                    "volume group {} has a logical volume {device} already",
+                    group.name
+                ))),
+            };
+        }
+        let done = match place {
+            Place::Disks { layout, legs } => {
+                let extents = room_for(&state(&mut session)?, *layout, making.size)?;
+                let on = self.legs(&mut session, *layout, legs, extents)?;
+                let wanted = NewVolume {
+                    name: &device,
+                    extents,
+                    tags: &tags,
+                };
+                session.create(&wanted, *layout, &on)
+            }
+            Place::Thin(pool) => {
+                let row = state(&mut session)?;
+                extents(&row, making.size)?;
+                if !row.vg_partial.is_empty() {
+                    return Err(super::lacks_disk(&row.vg_name));
+                }
+                let pool = thin_pool(&mut session, pool)?;
+                session.create_thin(&device, making.size, &tags, &pool)
+            }
+        };
+        // Only these can be told when they are made.
+        let is_told = matches!(
+            place,
+            Place::Disks {
+                layout: Layout::Linear | Layout::Striped { .. },
+                ..
+            }
+        );
+        let mut made = None;
+        verify(done, || {
+            let row = session.find(Which::Name(&device))?;
+            made = row.filter(|row| is_of(&Marks::read(&row.lv_tags), making.job));
+            Ok(made.is_some())
+        })?;
+        match made {
+            Some(row) if !is_told => Ok(session.leave_to_us(&identity(&row)?)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The devices for the legs of a volume, each with the room that its leg needs; none where it
+    /// may lie anywhere.
+    fn legs(
+        &self,
+        session: &mut Session<'_>,
+        layout: Layout,
+        legs: &[DiskId],
+        extents: u64,
+    ) -> Result<Vec<DevicePath>, Error> {
+        let is_anywhere = layout == Layout::Linear && legs.is_empty();
+        if is_anywhere {
+            return Ok(Vec::new());
+        }
+        let mut distinct = legs.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        if distinct.len() != legs.len() || legs.len() != usize::from(layout.legs()) {
+            return Err(Error::invalid(format!(
+                "{} needs {} different disks, {} were named",
+                layout.name(),
+                layout.legs(),
+                distinct.len()
+            )));
+        }
+        let extent = super::extent_size(&state(session)?)?;
+        let leg = layout.consumed(extents) / u64::from(layout.legs()) * extent;
+        let members = self.members(session)?;
+        let rows = rows_of(&members, legs, session.group)?;
+        if let Some(row) = rows.iter().find(|row| row.pv_free < Some(leg)) {
+            return Err(Error::no_space(format!(
+                "disk {} has {} bytes free, a leg of the volume needs {leg}; choose another disk",
+                row.pv_name,
+                row.pv_free.unwrap_or_default()
+            )));
+        }
+        rows.into_iter().map(path).collect()
+    }
+
+    pub(in super::super) fn zero(
+        &self,
+        volume: &Subject,
+        job: &JobId,
+        progress: &dyn Progress,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let (group, name) = self.locate(volume, deadline)?;
+        let mut session = group.enter(deadline)?;
+        let row = owned(&mut session, &name, volume)?;
+        marked(&row, job)?;
+        self.refuse_exported(&row, deadline)?;
+        self.refuse_held(&mut session, &row)?;
+        let device = self.active(&mut session, &identity(&row)?)?;
+        drop(session);
+        let size = row
+            .lv_size
+            .ok_or_else(|| Error::bug("LVM reports a volume without a size"))?;
+        zero_watched(self.places.dev.join(&device.name), size, progress)
+    }
+
+    pub(in super::super) fn mark(
+        &self,
+        subject: &Subject,
+        job: &JobId,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let (group, name) = self.locate(subject, deadline)?;
+        let mut session = group.enter(deadline)?;
+        let row = owned(&mut session, &name, subject)?;
+        if is_of(&Marks::read(&row.lv_tags), job) {
+            return Ok(());
+        }
+        not_busy(&row, None)?;
+        if row.is_thin_pool() {
+            refuse_filled(&mut session, &row)?;
+        } else {
+            self.refuse_exported(&row, deadline)?;
+            self.refuse_held(&mut session, &row)?;
+        }
+        let done = session.retag(&identity(&row)?, &[], &[job_tag(job)]);
+        verify(
+            done,
+            || Ok(has_job(&mut session, &name, job)? == Some(true)),
+        )
+    }
+
+    pub(in super::super) fn unmark(
+        &self,
+        subject: &Subject,
+        job: &JobId,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let (group, name) = self.locate(subject, deadline)?;
+        let mut session = group.enter(deadline)?;
+        let row = owned(&mut session, &name, subject)?;
+        match Marks::read(&row.lv_tags).job {
+            None => return Ok(()),
+            Some(_) => marked(&row, job)?,
+        }
+        let done = session.retag(&identity(&row)?, &[job_tag(job)], &[]);
+        verify(done, || {
+            Ok(has_job(&mut session, &name, job)? == Some(false))
+        })
+    }
+
+    pub(in super::super) fn remove(
+        &self,
+        subject: &Subject,
+        job: &JobId,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let (group, name) = match (self.locate(subject, deadline), subject) {
+            // No managed group has it. That this is no proof while its group is away is for the
+            // one who verifies: it looks at the group.
+            (Err(error), Subject::Known(_) | Subject::Pool(_)) if error.kind == Kind::NotFound => {
+                return Ok(());
+            }
+            (located, _) => located?,
+        };
+        let mut session = group.enter(deadline)?;
+        if session.find(name.which())?.is_none() {
+            return Ok(());
+        }
+        let row = owned(&mut session, &name, subject)?;
+        marked(&row, job)?;
+        if row.is_thin_pool() {
+            refuse_filled(&mut session, &row)?;
+            let uuid = identity(&row)?;
+            let done = session.remove_pool(&uuid);
+            return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
+        }
+        self.refuse_exported(&row, deadline)?;
+        self.remove_row(&mut session, &row)
+    }
+
+    pub(in super::super) fn rename(
+        &self,
+        volume: &VolumeId,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let subject = Subject::Known(volume.clone());
+        let (group, found) = self.locate(&subject, deadline)?;
+        let new = name_tag(name)?;
+        let mut session = group.enter(deadline)?;
+        let row = owned(&mut session, &found, &subject)?;
+        let old: Vec<Tag> = tags::names(&row.lv_tags);
+        if old == [new.clone()] {
+            return Ok(());
+        }
+        let done = session.retag(&identity(&row)?, &old, std::slice::from_ref(&new));
+        verify(done, || {
+            let row = session.find(found.which())?;
+            Ok(row.is_some_and(|row| tags::names(&row.lv_tags) == [new]))
+        })
+    }
+
+    pub(in super::super) fn map(&self, map: &Map, deadline: Deadline) -> Result<(), Error> {
+        if map.lun > MAX_LUN {
+            return Err(Error::invalid(format!(
+                "LUN numbers end at {MAX_LUN}; choose a lower one"
+            )));
+        }
+        let subject = Subject::Known(map.volume.clone());
+        let (group, name) = self.locate(&subject, deadline)?;
+        let mut session = group.enter(deadline)?;
+        // Showing it changes nothing of its group, which may lack a disk: redundancy is for that.
+        let row = found(&mut session, &name, &subject)?;
+        let marks = Marks::read(&row.lv_tags);
+        if marks.job.is_some() {
+            return Err(busy(&row));
+        }
+        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+            self.refuse_held(&mut session, &row)?;
+        }
+        let uuid = identity(&row)?;
+        let device = self.active(&mut session, &uuid)?;
+        drop(session);
+        let serial = marks.serial.unwrap_or_else(|| map.volume.unit_serial());
+        let exported = Exported {
+            device: names::device_link(&group.uuid, &uuid),
+            number: device.number,
+            naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
+            serial,
+            uuid: uuid.to_string(),
+        };
+        self.exports.show(exported, map, deadline)
+    }
+
+    /// Removes a volume that was found to be ours to remove.
+    pub(super) fn remove_row(&self, session: &mut Session<'_>, row: &LvRow) -> Result<(), Error> {
+        if !row.lv_descendants.is_empty() {
+            return Err(Error::in_use(format!(
+                "volume {} has snapshots; remove them first",
+                row.lv_name
+            )));
+        }
+        let uuid = identity(row)?;
+        let mut tries = 0;
+        loop {
+            self.refuse_held(session, row)?;
+            let done = session.remove(&uuid);
+            tries += 1;
+            // udev may have opened it in between.
+            if tries < REMOVALS
+                && matches!(&done, Err(LvmError::Shell(e)) if !e.outcome_is_unknown())
+            {
+                continue;
+            }
+            return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
+        }
+    }
+}
+
+/// The name of a thin pool of that group.
+fn thin_pool(session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
+    let mut rows = session.volumes()?.into_iter();
+    let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
+    device_name(&row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?)
+}
+
+/// Refuses a thin pool that has volumes of anybody.
+fn refuse_filled(session: &mut Session<'_>, pool: &LvRow) -> Result<(), Error> {
+    let mut rows = session.volumes()?.into_iter();
+    match rows.find(|row| row.pool_lv_uuid == pool.lv_uuid) {
+        None => Ok(()),
+        Some(row) => Err(Error::in_use(format!(
+            "thin pool {} holds volume {}; remove its volumes first",
+            pool.lv_name, row.lv_name
+        ))),
+    }
+}
+
+/// Whether a volume still bears a job's mark; `None` when it is gone.
+fn has_job(session: &mut Session<'_>, name: &Name, job: &JobId) -> Result<Option<bool>, LvmError> {
+    let row = session.find(name.which())?;
+    Ok(row.map(|row| Marks::read(&row.lv_tags).job == Some(job.to_string())))
+}
+
+/// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
+/// each slice, so that a wish to stop is heard there and then.
+fn zero_watched(device: PathBuf, size: u64, progress: &dyn Progress) -> Result<(), Error> {
+    enum Word {
+        Done(u64),
+        End(std::io::Result<Zeroed>),
+    }
+    let (sender, words) = sync_channel(1);
+    let (answer, answers) = sync_channel(1);
+    let path = device.clone();
+    thread::spawn(move || {
+        let end = blockdev::zero(&path, size, |done| {
+            // Without an answer nobody is waiting any more.
+            sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
+        });
+        let _ = sender.send(Word::End(end));
+    });
+    loop {
+        let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
+            Ok(Word::Done(done)) => {
+                progress.report(done, size);
+                let _ = answer.send(!progress.is_cancelled());
+                continue;
+            }
+            Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
+            Ok(Word::End(Ok(Zeroed::Stopped))) => {
+                return Err(Error::unavailable("the job was cancelled"));
+            }
+            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
+                Kind::InUse,
+                "is open elsewhere; close it first",
+                Some(error),
+            ),
+            Ok(Word::End(Err(error))) => (
+                Kind::Unavailable,
+                "cannot be zeroed; see the log",
+                Some(error),
+            ),
+            Err(RecvTimeoutError::Timeout) => {
+                (Kind::Timeout, "does not get on with being zeroed", None)
+            }
+            Err(RecvTimeoutError::Disconnected) => (Kind::Bug, "was left while being zeroed", None),
+        };
+        let error = Error::new(kind, format!("{} {message}", device.display()));
+        return Err(match source {
+            Some(source) => error.caused_by(source),
+            None => error,
+        });
+    }
+}
