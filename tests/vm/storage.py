@@ -6,11 +6,11 @@ reads and writes through iSCSI.
 """
 
 import json
-import secrets
+import time
 
 import pywbem
 
-import discovery
+import machine
 import scenario
 from harness import DONE, FAILED, INVALID_PARAMETER, MIB, NOT_SUPPORTED, SIZE_NOT_SUPPORTED, Checks, invoke
 
@@ -41,6 +41,21 @@ LEVELS = {
 }
 
 
+def disks(folder):
+    """The disks' files; the clean ones are full of an earlier tenant's data."""
+    made = []
+    for name, size in DISKS:
+        # No signature of anything, and no zeros.
+        old = b"left by an earlier tenant\n" * (MIB // 26 + 1) if name.startswith("disk") else None
+        path = machine.blank_disk(f"{folder}/{name}", size * MIB)
+        if old:
+            with open(path, "r+b") as disk:
+                for _ in range(size):
+                    disk.write(old[:MIB])
+        made.append(path)
+    return made
+
+
 class Storage(scenario.Story):
     """The array's capacity, from bare disks to volumes on the rest of them."""
 
@@ -52,7 +67,7 @@ class Storage(scenario.Story):
     # --- the guest ------------------------------------------------------------------------------
 
     def prepare(self):
-        """A file system for the gateway's state, its configuration, and disks full of old data."""
+        """A file system for the gateway's state, its configuration, and one for the dirty disk."""
         self.run(f"mkfs.ext4 -q /dev/vda && mkdir -p {scenario.STATE} && mount /dev/vda {scenario.STATE}")
         hashed = self.run(f"echo {self.password} | {self.program} user hash").strip()
         text = scenario.CONFIGURATION.format(
@@ -60,9 +75,6 @@ class Storage(scenario.Story):
         start, end = text.index("[storage]"), text.index("[target]")
         text = text[:start] + STORAGE.strip() + "\n\n" + text[end:]
         self.run(f"cat > {scenario.STATE}/standpipe.toml <<'END'\n{text}\nEND")
-        for disk in CLEAN:
-            self.run(f"yes 'left by an earlier tenant' | dd of={disk} bs=1M count=320 "
-                     "iflag=fullblock status=none")
         self.run(f"mkfs.ext4 -q {DIRTY}")
 
     def report(self, command):
@@ -89,7 +101,7 @@ class Storage(scenario.Story):
     def extents(self):
         """Primordial extents by device."""
         found = self.array.enumerate("CIM_StorageExtent")
-        return {item["Name"]: item for item in found if item["Primordial"]}
+        return {item["ElementName"]: item for item in found if item["Primordial"]}
 
     def goal(self, pool, package, copies, stripes):
         """A setting that asks for a layout."""
@@ -227,7 +239,7 @@ class Storage(scenario.Story):
             based = self.connection.AssociatorNames(
                 volume.path, AssocClass="CIM_BasedOn", ResultClass="CIM_StorageExtent",
                 Role="Dependent")
-            under = {self.fresh(path)["Name"] for path in based}
+            under = {self.fresh(path)["ElementName"] for path in based}
             checks.equal(under, set(d for leg in grown for d in leg), f"{name} is based on these disks")
             self.delete(volume)
             self.connection.DeleteInstance(goal)
@@ -294,7 +306,6 @@ class Storage(scenario.Story):
 
     def until(self, holds, text):
         """Waits until the gateway has seen what changed outside."""
-        import time
         end = time.monotonic() + 60
         while not holds() and time.monotonic() < end:
             time.sleep(0.5)
