@@ -32,7 +32,7 @@ pub struct Demo {
     #[arg(long, value_name = "N", default_value_t = 0)]
     volumes: u32,
     /// Disks that belong to no pool, to make pools from.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     spare_disks: u32,
     /// File or FIFO to read events from while it runs: fail DISK, pull DISK, restore DISK, fill
     /// POOL PERCENT.

@@ -12,10 +12,11 @@ use super::extents::{Content, EXTENT, Space};
 use super::groups::METADATA;
 use super::keep::{Keep, Kept, Row};
 use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
+use super::thin::ThinWish;
 use super::{Core, SimEngine};
 use crate::array::{
-    DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, Layout, Media, Nic, Owner,
-    Port, PortId, Target,
+    DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout, Media, Nic,
+    Owner, Port, PortId, Target, VolumeId,
 };
 
 /// The target of a machine that was not told another one.
@@ -49,6 +50,8 @@ struct Shape {
     disks: u32,
     disk_size: u64,
     metadata: u64,
+    /// Names and bytes of its thin pools.
+    thin: Vec<(String, u64)>,
 }
 
 impl Default for Builder {
@@ -74,7 +77,7 @@ impl Default for Builder {
 
 impl Builder {
     /// Adds a pool of that many disks of that many bytes each. Without any: `fast` with four disks
-    /// of 4 TiB, and `bulk` with six of 8 TiB.
+    /// of 4 TiB, and `bulk` with six of 8 TiB and a thin pool of 1 TiB.
     #[must_use]
     pub fn pool(mut self, name: &str, disks: u32, disk_size: u64) -> Self {
         self.pools.push(Shape {
@@ -82,7 +85,17 @@ impl Builder {
             disks,
             disk_size,
             metadata: METADATA,
+            thin: Vec::new(),
         });
+        self
+    }
+
+    /// Makes a thin pool of that many bytes of data in the pool added last.
+    #[must_use]
+    pub fn thin_pool(mut self, name: &str, bytes: u64) -> Self {
+        if let Some(pool) = self.pools.last_mut() {
+            pool.thin.push((name.to_owned(), bytes));
+        }
         self
     }
 
@@ -238,7 +251,8 @@ impl Builder {
             *self = self
                 .clone()
                 .pool("fast", 4, 4 << 40)
-                .pool("bulk", 6, 8 << 40);
+                .pool("bulk", 6, 8 << 40)
+                .thin_pool("thin", 1 << 40);
         }
         if self.nics.is_empty() {
             self.nics = vec![
@@ -303,7 +317,33 @@ impl Builder {
             size,
             Some("it carries a file system (ext4)"),
         );
-        self.put_volumes(machine)
+        self.put_volumes(machine)?;
+        self.put_thin_pools(machine)
+    }
+
+    fn put_thin_pools(&self, machine: &mut Machine) -> Result<(), Error> {
+        for (place, shape) in self.pools.iter().enumerate() {
+            for (name, bytes) in &shape.thin {
+                let group = machine.groups[place].row.id.clone();
+                let device = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+                let device = format!("standpipe-{}", device.simple());
+                let extents = bytes.div_ceil(EXTENT).max(1);
+                let wish = ThinWish {
+                    device: &device,
+                    name,
+                    size: extents * EXTENT,
+                    // One byte for 1024 of data, as the planner has it.
+                    metadata: extents.div_ceil(1024) * EXTENT,
+                    job: JobId::new(),
+                };
+                let id = VolumeId::from(lvm_uuid(&format!("thin pool {name}")));
+                machine.put_thin_pool(&group, &wish, id.clone())?;
+                if let Some(lv) = machine.volumes.get_mut(&id) {
+                    lv.job = None;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Adds disks behind the others; returns their identities.

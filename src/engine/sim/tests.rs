@@ -70,7 +70,11 @@ fn create(engine: &SimEngine, extents: u64) -> (JobId, Subject) {
 fn the_default_machine_has_what_clients_walk() {
     let engine = started(SimEngine::builder().volumes(5).clock(Clock::instant()));
     let facts = scan(&engine);
-    assert_eq!(facts.pools.len(), 2);
+    let names: Vec<_> = facts.pools.iter().map(|pool| &*pool.name).collect();
+    assert_eq!(names, ["fast", "bulk", "thin"]);
+    let thin = facts.pools[2].thin().expect("it is thin");
+    assert_eq!(thin.group, facts.pools[1].id);
+    assert_eq!(facts.pools[2].size, 1 << 40);
     assert_eq!(facts.disks.len(), 10);
     assert_eq!(facts.volumes.len(), 5);
     assert_eq!(facts.nics.len(), 2);

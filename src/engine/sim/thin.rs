@@ -131,11 +131,23 @@ impl Machine {
                 ))),
             };
         }
+        let id = self.new_volume_id(group_id);
+        self.put_thin_pool(group_id, wish, id)
+    }
+
+    /// Makes a thin pool of that identity.
+    pub(super) fn put_thin_pool(
+        &mut self,
+        group_id: &PoolId,
+        wish: &ThinWish<'_>,
+        id: VolumeId,
+    ) -> Result<(), Error> {
+        let (data, metadata) = (whole_extents(wish.size)?, whole_extents(wish.metadata)?);
         let spare = self.missing_spare(group_id, metadata)?;
-        self.has_room(group, data + metadata + spare)?;
+        self.has_room(self.group(group_id)?, data + metadata + spare)?;
         let [data, metadata, spare] = self.allocate_all(group_id, [data, metadata, spare])?;
         let lv = Lv {
-            id: self.new_volume_id(group_id),
+            id,
             device: wish.device.to_owned(),
             name: Some(wish.name.to_owned()),
             group: group_id.clone(),
