@@ -149,12 +149,15 @@ class Storage(scenario.Story):
 
     def show(self, volume):
         """Shows a volume to the host."""
+        self.hide()
         self.volume = volume.path
         self.mask()
         self.name = volume["Name"]
 
     def hide(self):
-        """Takes the view and its groups away."""
+        """Takes the view and its groups away, if there are any."""
+        if not self.groups:
+            return
         for method, path, words in [
             ("DeleteMaskingView", self.array.masking, {"ProtocolController": self.view}),
             *(("DeleteGroup", self.array.masking, {"MaskingGroup": group, "Force": True})

@@ -2,6 +2,8 @@
 //! they need root, a volume group `vg0` on a disk full of other data, and nobody else. What every
 //! engine promises is in the contract suite; here is what only a real machine can show.
 
+mod pools;
+
 use super::*;
 use crate::array::{InitiatorName, Iqn, JobId, Kind, Place, PortId, Subject, Unwatched, VolumeId};
 use std::io::Read;

@@ -87,7 +87,8 @@ impl LinuxEngine {
             Layout::Linear,
             more.next_multiple_of(extent_size(&vg)?),
         )?;
-        self.active(&mut session, &identity(&row)?)?;
+        // The kernel notices a new size only while the pool is active.
+        session.activate(&identity(&row)?)?;
         if has_metadata < metadata {
             let done = session.extend_metadata(&device, metadata);
             verify(done, || Ok(pool_sizes(&mut session, &name)?.1 >= metadata))?;

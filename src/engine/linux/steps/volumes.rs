@@ -98,6 +98,13 @@ impl LinuxEngine {
         legs: &[DiskId],
         extents: u64,
     ) -> Result<Vec<DevicePath>, Error> {
+        if !is_made(layout) {
+            return Err(Error::invalid(format!(
+                "LVM makes no {} of {} disks; choose more",
+                layout.name(),
+                layout.legs()
+            )));
+        }
         let is_anywhere = layout == Layout::Linear && legs.is_empty();
         if is_anywhere {
             return Ok(Vec::new());
@@ -299,6 +306,16 @@ impl LinuxEngine {
             }
             return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
         }
+    }
+}
+
+/// Whether LVM makes such a layout (lvmraid(7)).
+const fn is_made(layout: Layout) -> bool {
+    match layout {
+        Layout::Linear => true,
+        Layout::Striped { stripes } | Layout::MirroredStripes { stripes } => stripes >= 2,
+        Layout::Mirrored { copies } => copies >= 2,
+        Layout::Parity { stripes, parity } => (parity == 1 || parity == 2) && stripes > parity,
     }
 }
 

@@ -1,0 +1,219 @@
+//! Pools on a real kernel: what others do to them, and what only the kernel knows of them. The
+//! machine has five more disks, `leg0` to `leg4`.
+
+use super::*;
+use crate::array::{Health, Layout, Pool, Thin, Volume};
+
+/// Makes the storage of the machine as it was at the beginning.
+const CLEAN: &str = include_str!("../../../../tests/vm/guest/clean");
+
+fn legs(of: std::ops::Range<u8>) -> String {
+    let paths = of.map(|n| format!("/dev/disk/by-id/virtio-leg{n}"));
+    paths.collect::<Vec<_>>().join(" ")
+}
+
+/// An engine on a machine as at the beginning.
+fn clean_engine() -> LinuxEngine {
+    run(CLEAR_TARGET);
+    run(CLEAN);
+    engine()
+}
+
+fn thin_pool(engine: &LinuxEngine) -> Pool {
+    let pools = engine.scan().expect("a scan").pools;
+    let mut thin = pools.into_iter().filter(|pool| pool.thin().is_some());
+    thin.next().expect("a thin pool")
+}
+
+fn named(volumes: &[Volume], device: &str) -> Volume {
+    let mut found = volumes.iter().filter(|volume| volume.device == device);
+    found.next().expect(device).clone()
+}
+
+/// A thin pool of so many extents with a thin volume twice as large; its device.
+fn thin_volume(engine: &LinuxEngine, extents: u64) -> String {
+    let (group, job) = (pool(engine).id, JobId::new());
+    let (device, volume) = ("standpipe-thin", "standpipe-in-it");
+    let create = Step::CreateThinPool {
+        group: group.clone(),
+        device: device.into(),
+        name: "thin".into(),
+        size: extents * EXTENT,
+        metadata: EXTENT,
+        job,
+    };
+    apply(engine, &create);
+    let thin = thin_pool(engine);
+    let create = Step::Create {
+        group,
+        device: volume.into(),
+        name: "in it".into(),
+        size: 2 * extents * EXTENT,
+        place: Place::Thin(thin.id),
+        job,
+    };
+    apply(engine, &create);
+    format!("/dev/vg0/{volume}")
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_disk_that_somebody_adds_is_seen_without_a_restart() {
+    let engine = clean_engine();
+    let (before, mark) = (pool(&engine), engine.fingerprint().expect("readable"));
+    run(&format!("vgextend -qq -y vg0 {}", legs(0..1)));
+    assert_ne!(engine.fingerprint().expect("readable"), mark);
+    let grown = pool(&engine);
+    assert_eq!((grown.disks.len(), &grown.health), (2, &Health::Ok));
+    assert!(grown.available >= before.available + 70 * EXTENT);
+    // More than the first disk has.
+    let id = volume(&engine, "wide", before.free + EXTENT);
+    delete(&engine, &id);
+    run(&format!(
+        "vgreduce -qq vg0 {0} && pvremove -qq {0}",
+        legs(0..1)
+    ));
+    assert_eq!(pool(&engine), before);
+    engine.fingerprint().expect("what is gone is not asked for");
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
+    let engine = clean_engine();
+    let device = thin_volume(&engine, 25);
+    let fill = |from: u32, count: u32| {
+        format!("dd if=/dev/urandom of={device} bs=64K seek={from} count={count} oflag=direct 2>&1")
+    };
+    let empty = thin_pool(&engine);
+    assert_eq!((empty.free, &empty.health), (25 * EXTENT, &Health::Ok));
+    let mark = engine.fingerprint().expect("readable");
+    run(&fill(0, 1));
+    assert_eq!(engine.fingerprint().expect("readable"), mark);
+    run(&fill(1, 799));
+    assert_ne!(engine.fingerprint().expect("readable"), mark);
+    let half = thin_pool(&engine);
+    assert_eq!(half.free, 25 * EXTENT - 800 * (64 << 10));
+    let volume = named(&volumes(&engine), "standpipe-in-it");
+    assert_eq!(volume.consumed, Some(800 * (64 << 10)));
+    assert_eq!((volume.pool, volume.pieces.len()), (half.id.clone(), 0));
+    let Some(Thin {
+        promised, consumed, ..
+    }) = half.thin().cloned()
+    else {
+        panic!("a thin pool");
+    };
+    assert_eq!((promised, consumed), (50 * EXTENT, 26 * EXTENT));
+    let mark = engine.fingerprint().expect("readable");
+    run(&format!("! {}", fill(800, 900)));
+    assert_ne!(engine.fingerprint().expect("readable"), mark);
+    let full = thin_pool(&engine);
+    assert_eq!((full.free, full.available), (0, 0));
+    assert!(matches!(&full.health, Health::Failed(why) if why.contains("grow")));
+    apply(
+        &engine,
+        &Step::GrowThinPool {
+            pool: full.id,
+            size: 50 * EXTENT,
+            metadata: 2 * EXTENT,
+        },
+    );
+    run(&fill(800, 1));
+    let grown = thin_pool(&engine);
+    assert_eq!((grown.size, &grown.health), (50 * EXTENT, &Health::Ok));
+    assert_eq!(grown.thin().map(|thin| thin.metadata), Some(2 * EXTENT));
+    run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_what_others_made_is_read_with_its_layout_and_all_that_it_takes() {
+    let engine = clean_engine();
+    run(&format!("vgextend -qq -y vg0 {}", legs(0..5)));
+    run("set -e; L='lvcreate -qq -y vg0'
+         $L -l 3 -n plain; $L -l 2 -n gap; lvextend -qq vg0/plain -l 5
+         $L --type striped -i 3 -l 6 -n raid0; $L --type raid1 -m 2 -l 4 -n raid1
+         $L --type raid10 -i 2 -m 1 -l 4 -n raid10; $L --type raid5 -i 3 -l 6 -n raid5
+         $L --type raid6 -i 3 -l 6 -n raid6; lvcreate -qq -y -s -l 1 -n snap vg0/plain
+         $L --type raid1 -m 1 -l 6 -n pool; $L -l 1 -n meta
+         lvconvert -qq -y --type thin-pool --poolmetadata vg0/meta vg0/pool
+         lvcreate -qq -y --type thin -V 40M --thinpool vg0/pool -n thin");
+    let facts = engine.scan().expect("a scan");
+    let parity = |stripes, parity| Layout::Parity { stripes, parity };
+    for (device, layout, pieces) in [
+        ("plain", Layout::Linear, 2),
+        ("raid0", Layout::Striped { stripes: 3 }, 3),
+        ("raid1", Layout::Mirrored { copies: 3 }, 3),
+        ("raid10", Layout::MirroredStripes { stripes: 2 }, 4),
+        ("raid5", parity(3, 1), 4),
+        ("raid6", parity(3, 2), 5),
+    ] {
+        let volume = named(&facts.volumes, device);
+        assert_eq!(volume.layout, layout, "{device}");
+        assert_eq!(volume.pieces.len(), pieces, "{:?}", volume.pieces);
+        assert_eq!(
+            volume.consumed,
+            Some(layout.consumed(volume.size / EXTENT) * EXTENT),
+            "{device}"
+        );
+        let length = volume.pieces.iter().map(|piece| piece.length);
+        let data =
+            length.sum::<u64>() + layout.metadata_per_leg() * u64::from(layout.legs()) * EXTENT;
+        assert_eq!(Some(data), volume.consumed, "{device}");
+    }
+    let thin = thin_pool(&engine);
+    let Some(kind) = thin.thin().cloned() else {
+        panic!("a thin pool");
+    };
+    assert_eq!(kind.layout, Layout::Mirrored { copies: 2 });
+    assert_eq!((kind.consumed, kind.pieces.len()), (15 * EXTENT, 2));
+    let inside = named(&facts.volumes, "thin");
+    assert_eq!((&inside.pool, inside.layout), (&thin.id, kind.layout));
+    // Nothing is counted twice, and nothing is forgotten: but for the spare of the metadata.
+    let group = pool(&engine);
+    let own = facts
+        .volumes
+        .iter()
+        .filter(|volume| volume.pool == group.id);
+    let taken: u64 = own.filter_map(|volume| volume.consumed).sum();
+    assert_eq!(group.size - group.free, taken + kind.consumed + EXTENT);
+    run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_the_boot_activates_nothing_of_ours() {
+    let engine = clean_engine();
+    run(&format!("vgextend -qq -y vg0 {}", legs(0..2)));
+    let disks = pool(&engine).disks;
+    thin_volume(&engine, 5);
+    let (group, job) = (pool(&engine).id, JobId::new());
+    for (device, layout, legs) in [
+        ("standpipe-one", Layout::Linear, Vec::new()),
+        (
+            "standpipe-two",
+            Layout::Mirrored { copies: 2 },
+            disks[1..3].to_vec(),
+        ),
+    ] {
+        let create = Step::Create {
+            group: group.clone(),
+            device: device.into(),
+            name: device.into(),
+            size: 2 * EXTENT,
+            place: Place::Disks { layout, legs },
+            job,
+        };
+        apply(&engine, &create);
+    }
+    run("udevadm settle; vgchange -qq -an vg0; vgchange -qq -aay vg0");
+    assert_eq!(
+        run("lvs --noheadings -S lv_active=active -o lv_name vg0").trim(),
+        ""
+    );
+    engine.converge(&[]).expect("converged");
+    let active = run("lvs --noheadings -S lv_active=active -o lv_name vg0");
+    let active: Vec<&str> = active.split_whitespace().collect();
+    assert_eq!(active, ["standpipe-in-it", "standpipe-thin"]);
+    run(CLEAN);
+}
