@@ -40,7 +40,7 @@ struct Inner {
     published: ArcSwap<Inventory>,
     /// Held while the next picture is put together. When the look began that a pool in the
     /// present picture comes from: an older look that ends later must not replace it.
-    writer: Mutex<HashMap<PoolId, Instant>>,
+    writer: Mutex<Looks>,
     /// Maps that a failed command left behind in an unknown state.
     unsure: Mutex<BTreeSet<Map>>,
     versions: watch::Sender<u64>,
@@ -236,7 +236,7 @@ impl Inner {
     }
 
     /// The same, for one who brings news of pools.
-    fn publish_look(&self, edit: impl FnOnce(&mut Inventory, &mut HashMap<PoolId, Instant>)) {
+    fn publish_look(&self, edit: impl FnOnce(&mut Inventory, &mut Looks)) {
         let mut looks = lock(&self.writer);
         let mut inventory = Inventory::clone(&self.published.load());
         edit(&mut inventory, &mut looks);
@@ -299,8 +299,8 @@ impl Inner {
             let changes = reached.changes.iter();
             changes.for_each(|change| next.take_change(change));
             match reached.look {
-                Some((began, Look::Group(facts))) => take_group(next, looks, began, *facts),
-                Some((began, Look::Machine(facts))) => take_all(next, looks, began, *facts),
+                Some((began, Look::Group(facts))) => looks.take_group(next, began, *facts),
+                Some((began, Look::Machine(facts))) => looks.take_all(next, began, *facts),
                 None => {}
             }
             next.put_job(ended.into());
@@ -379,7 +379,7 @@ impl Inner {
     fn refresh(&self) -> Result<(), Error> {
         let began = Instant::now();
         let facts = self.engine.scan()?;
-        self.publish_look(|next, looks| take_all(next, looks, began, facts));
+        self.publish_look(|next, looks| looks.take_all(next, began, facts));
         Ok(())
     }
 
@@ -409,39 +409,42 @@ impl Inner {
     }
 }
 
-/// Takes over a look at one volume group, unless a newer one is known.
-fn take_group(
-    next: &mut Inventory,
-    looks: &mut HashMap<PoolId, Instant>,
-    began: Instant,
-    facts: GroupFacts,
-) {
-    let id = &facts.group.id;
-    if looks.get(id).is_none_or(|known| *known <= began) {
-        looks.insert(id.clone(), began);
-        next.take_group(facts);
-    }
+/// When the looks began that the present picture comes from.
+#[derive(Debug, Default)]
+struct Looks {
+    /// At one volume group, since the last look at everything.
+    groups: HashMap<PoolId, Instant>,
+    /// At everything.
+    machine: Option<Instant>,
 }
 
-/// Takes over a look at everything. A volume group that a command looked at meanwhile stays as
-/// that command saw it.
-fn take_all(
-    next: &mut Inventory,
-    looks: &mut HashMap<PoolId, Instant>,
-    began: Instant,
-    facts: Facts,
-) {
-    let newer: Vec<GroupFacts> = looks
-        .iter()
-        .filter(|(_, known)| **known > began)
-        .filter_map(|(group, _)| next.group_facts(group))
-        .collect();
-    looks.retain(|_, known| *known > began);
-    for pool in facts.pools.iter().filter(|pool| pool.thin().is_none()) {
-        looks.entry(pool.id.clone()).or_insert(began);
+impl Looks {
+    /// Takes over a look at one volume group, unless a newer one is known.
+    fn take_group(&mut self, next: &mut Inventory, began: Instant, facts: GroupFacts) {
+        let id = &facts.group.id;
+        let known = self.groups.get(id).copied().max(self.machine);
+        if known.is_none_or(|known| known <= began) {
+            self.groups.insert(id.clone(), began);
+            next.take_group(facts);
+        }
     }
-    next.take_facts(facts);
-    newer.into_iter().for_each(|group| next.take_group(group));
+
+    /// Takes over a look at everything, unless a newer one is known: that may have seen a group go.
+    /// A volume group that a command looked at meanwhile stays as that command saw it.
+    fn take_all(&mut self, next: &mut Inventory, began: Instant, facts: Facts) {
+        if self.machine.is_some_and(|known| known > began) {
+            return;
+        }
+        self.machine = Some(began);
+        self.groups.retain(|_, known| *known > began);
+        let newer: Vec<GroupFacts> = self
+            .groups
+            .keys()
+            .filter_map(|group| next.group_facts(group))
+            .collect();
+        next.take_facts(facts);
+        newer.into_iter().for_each(|group| next.take_group(group));
+    }
 }
 
 /// Looks at the world outside now and then, until the array is dropped.

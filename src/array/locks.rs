@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
-use super::ids::{DiskId, PoolId, VolumeId};
+use super::ids::{DiskId, PoolId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
 
@@ -23,6 +23,8 @@ pub(super) enum Key {
     Pool(PoolId),
     /// A pool name that is being given.
     PoolName(String),
+    /// One quality of service.
+    Setting(SettingId),
     /// A disk that joins a pool.
     Disk(DiskId),
 }
@@ -77,8 +79,13 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::RepairVolume { volume } => {
             keys.insert(Key::Volume(volume.clone()));
         }
-        // The last one who writes a record wins.
-        Command::PutSetting { .. } | Command::DeleteSetting { .. } => {}
+        Command::PutSetting { setting } => {
+            keys.insert(Key::Setting(setting.id));
+            keys.extend(setting.pool.clone().map(Key::Pool));
+        }
+        Command::DeleteSetting { setting } => {
+            keys.insert(Key::Setting(*setting));
+        }
         // A volume that joins a group or view must not be deleted meanwhile. One that is in a group
         // already cannot be, so nothing else needs its lock.
         Command::CreateGroup {

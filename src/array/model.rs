@@ -183,6 +183,11 @@ impl Disk {
         }
     }
 
+    /// Whether what lies on it can be used. One that is degraded still can.
+    pub fn works(&self) -> bool {
+        !matches!(self.health, Health::Failed(_))
+    }
+
     /// Bytes in free extents of its pool.
     pub fn free(&self) -> u64 {
         match &self.usage {

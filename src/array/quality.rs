@@ -87,9 +87,9 @@ fn mirror(copies: u16, survives: u16, stripes: u16) -> Result<Layout, Error> {
     }
     if survives >= copies {
         return Err(Error::not_supported(format!(
-            "{copies} copies do not survive {survives} failed disks; ask for a DataRedundancy of \
-             {}",
-            survives + 1
+            "{copies} copies do not survive {survives} failed disks; ask for a PackageRedundancy \
+             of at most {}",
+            copies - 1
         )));
     }
     match (copies, stripes) {

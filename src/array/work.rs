@@ -12,7 +12,7 @@ use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Disk, Health, Map, Pool, Volume};
+use super::model::{Disk, Map, Pool, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
@@ -234,6 +234,10 @@ pub(super) enum Recovered {
 /// Ends work that a crash interrupted, or that could not be taken back when it failed.
 pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
     let plan = &begun.plan;
+    // Records are written with the end of the journal entry: while it is there they are not.
+    if plan.stands_on_records() && plan.steps.is_empty() {
+        return Recovered::RolledBack;
+    }
     // While its group is missing nothing can be said about a volume, least of all that it is gone.
     let facts = match plan.goal.scope() {
         Scope::Group(group) => match engine.scan_group(group) {
@@ -417,7 +421,7 @@ fn shown(plan: &Plan, engine: &dyn Engine) -> Result<Effect, Error> {
 
 fn works(disks: &[Disk], id: &DiskId) -> bool {
     let disk = disks.iter().find(|disk| disk.id == *id);
-    disk.is_some_and(|disk| disk.health == Health::Ok)
+    disk.is_some_and(Disk::works)
 }
 
 fn find_pool<'a>(facts: &'a GroupFacts, id: &PoolId) -> Option<&'a Pool> {

@@ -216,7 +216,8 @@ pub(super) fn grow(
         };
         steps.push(Planned::with_undo(named(name), named(&pool.name)));
     }
-    let mut size = pool.size;
+    // Of a group that is only renamed, or has new disks, the size is not promised.
+    let mut size = 0;
     let mut disks = Vec::new();
     match (by, pool.thin()) {
         (None, _) => {}
@@ -233,7 +234,7 @@ pub(super) fn grow(
         }
         (Some(Growth::To(wanted)), Some(thin)) => {
             own(pool, "grown")?;
-            size = (*wanted).max(size);
+            size = (*wanted).max(pool.size);
             if size > pool.size {
                 let group = self::pool(inventory, &thin.group)?;
                 size = fit(group, Some((pool.size, thin)), size)?;

@@ -24,6 +24,11 @@ pub(super) fn resize(
     let volume = own_volume(inventory, id)?;
     let pool = pool(inventory, &volume.pool)?;
     check_not_held(volume, "resized")?;
+    if size == 0 {
+        return Err(Error::invalid(
+            "a volume has no size of 0; give its new size in bytes",
+        ));
+    }
     let rename = name.filter(|name| *name != volume.name);
     if let Some(name) = rename {
         check_name_is_free(inventory, name)?;
@@ -162,21 +167,23 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
             volume.name
         )));
     }
-    let onto = room::spares(inventory, pool, volume)?;
+    // The group is whole again as soon as nothing lies on the lost disk: nobody waits for the legs.
+    let mut steps = vec![Planned::lasting(Step::DropMissing {
+        group: pool.id.clone(),
+    })];
+    if !room::is_whole(inventory, volume) || !room::lacks_disk(inventory, pool) {
+        let repair = Step::Repair {
+            volume: id.clone(),
+            onto: room::spares(inventory, pool, volume)?,
+        };
+        steps.insert(0, Planned::lasting(repair));
+        steps.push(Planned::lasting(Step::Sync {
+            volume: Subject::Known(id.clone()),
+        }));
+    }
     Ok(Plan {
         title: format!("Repair volume '{}'", volume.name),
-        steps: vec![
-            Planned::lasting(Step::Repair {
-                volume: id.clone(),
-                onto,
-            }),
-            Planned::lasting(Step::Sync {
-                volume: Subject::Known(id.clone()),
-            }),
-            Planned::lasting(Step::DropMissing {
-                group: pool.id.clone(),
-            }),
-        ],
+        steps,
         changes: Vec::new(),
         goal: Goal::Repaired {
             group: pool.id.clone(),

@@ -6,7 +6,7 @@ use crate::array::error::Error;
 use crate::array::ids::DiskId;
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
-use crate::array::model::{Disk, Health, Pool, Volume};
+use crate::array::model::{Disk, Pool, Volume};
 
 /// What is free in a volume group. Taking from it makes it less, so that several wishes can be
 /// planned together.
@@ -26,7 +26,7 @@ impl Room {
             .disks
             .iter()
             .filter_map(|id| inventory.disk(id))
-            .filter(|disk| disk.health == Health::Ok);
+            .filter(|disk| disk.works());
         let mut room = Self {
             disks: working
                 .map(|disk| (disk.id.clone(), disk.free() / extent))
@@ -133,13 +133,12 @@ fn leg_disks<'a>(inventory: &'a Inventory, volume: &Volume) -> Result<Vec<&'a Di
     }
     let known = disks.into_iter().map(|id| {
         let disk = inventory.disk(id).map(|disk| &**disk);
-        disk.filter(|disk| disk.health == Health::Ok)
-            .ok_or_else(|| {
-                Error::unavailable(format!(
-                    "a disk of volume '{}' is missing or has failed; repair the volume first",
-                    volume.name
-                ))
-            })
+        disk.filter(|disk| disk.works()).ok_or_else(|| {
+            Error::unavailable(format!(
+                "a disk of volume '{}' is missing or has failed; repair the volume first",
+                volume.name
+            ))
+        })
     });
     known.collect()
 }
@@ -194,16 +193,29 @@ impl Growing {
     }
 }
 
+/// Whether a disk is there and can be used.
+fn works(inventory: &Inventory, id: &DiskId) -> bool {
+    inventory.disk(id).is_some_and(|disk| disk.works())
+}
+
+/// Whether a group has a disk that is missing or has failed.
+pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
+    !group.disks.iter().all(|id| works(inventory, id))
+}
+
+/// Whether all of a volume lies on working disks.
+pub(super) fn is_whole(inventory: &Inventory, volume: &Volume) -> bool {
+    let mut pieces = volume.pieces.iter();
+    pieces.all(|piece| works(inventory, &piece.disk))
+}
+
 /// The disks that take the place of those that a volume has lost.
 pub(super) fn spares(
     inventory: &Inventory,
     group: &Pool,
     volume: &Volume,
 ) -> Result<Vec<DiskId>, Error> {
-    let works = |id: &DiskId| {
-        let disk = inventory.disk(id);
-        disk.is_some_and(|disk| disk.health == Health::Ok)
-    };
+    let works = |id: &DiskId| works(inventory, id);
     let lost: Vec<u16> = (0..volume.layout.legs())
         .filter(|leg| {
             let mut on = volume.pieces.iter().filter(|piece| piece.leg == *leg);
@@ -237,7 +249,8 @@ pub(super) fn spares(
     spares.truncate(lost.len());
     if spares.len() < lost.len() {
         return Err(Error::no_space(format!(
-            "pool {} has too few other disks with {} free to repair volume '{}'; add a disk to it",
+            "pool {} has too few other disks with {} free to repair volume '{}'; connect the lost \
+             disk again",
             group.name,
             human(needed),
             volume.name

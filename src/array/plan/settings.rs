@@ -6,7 +6,7 @@ use crate::array::command::Effect;
 use crate::array::error::Error;
 use crate::array::ids::{PoolId, SettingId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{Health, Pool};
+use crate::array::model::Pool;
 use crate::array::quality::{Abilities, Setting};
 
 /// How many are kept.
@@ -16,7 +16,7 @@ const MAX_SETTINGS: usize = 1000;
 pub fn abilities(inventory: &Inventory, pool: Option<&Pool>) -> Abilities {
     let working = |pool: &Pool| {
         let disks = pool.disks.iter().filter_map(|id| inventory.disk(id));
-        disks.filter(|disk| disk.health == Health::Ok).count()
+        disks.filter(|disk| disk.works()).count()
     };
     match pool {
         Some(pool) => match pool.thin() {

@@ -117,7 +117,7 @@ fn wishes_about_volumes_that_are_refused() {
             "control characters",
         ),
         (grow("v1", EXTENT), Kind::NotSupported, "not shrunk"),
-        (grow("v1", 0), Kind::NotSupported, "not shrunk"),
+        (grow("v1", EXTENT), Kind::NotSupported, "not shrunk"),
         (
             grow("v1", 13 * EXTENT),
             Kind::SizeNotSupported,

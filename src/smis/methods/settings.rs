@@ -127,7 +127,11 @@ fn parity_layouts(able: &Abilities) -> Outcome {
     };
     let outputs = Outputs::new(Layouts);
     match least.layout() {
-        Ok(layout) if layout.legs() <= able.stripe_length.max => {
+        Ok(layout)
+            if layout.legs() <= able.stripe_length.max
+                && able.survives.max > 0
+                && able.copies.min == 1 =>
+        {
             outputs.set(Layouts::ParityLayout, [3u16]).returns(DONE)
         }
         _ => outputs.returns(NO_CHOICE),

@@ -491,6 +491,7 @@ fn a_volume_is_shrunk_only_where_that_is_wanted_and_nobody_sees_it() {
     let mut facts = storage();
     facts.volumes[2].pool = "thin".into();
     let mut world = World::under(policy, facts);
+    world.refuses(&shrink("v1", 0), Kind::InvalidArgument, "size of 0");
     let plan = world.plan(&shrink("v1", 1)).expect("it is wanted");
     assert_eq!(steps(&plan), ["shrink 1"]);
     assert_eq!(plan.after_crash, AfterCrash::Forward);
@@ -522,7 +523,10 @@ fn a_repair_takes_other_disks_with_room() {
     };
     let repair = |id: &str| Command::RepairVolume { volume: id.into() };
     let plan = mirrored("d2", 10).plan(&repair("v1")).expect("d3 has room");
-    assert_eq!(steps(&plan), ["repair onto d3", "sync", "drop missing"]);
+    assert_eq!(steps(&plan), ["repair onto d3", "drop missing", "sync"]);
+    // Nothing of it lies on the lost disk: only the group lets go of it.
+    let plan = mirrored("d5", 10).plan(&repair("v1"));
+    assert_eq!(steps(&plan.expect("the group")), ["drop missing"]);
     mirrored("d2", 2).refuses(
         &repair("v1"),
         Kind::NoSpace,
