@@ -5,9 +5,9 @@
 
 use rustix::fs::{FallocateFlags, fallocate};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes zeroed between two looks at whether to go on.
@@ -45,14 +45,23 @@ pub enum Zeroed {
 
 /// Overwrites the first `size` bytes of a device with zeros. `go_on` hears the bytes done so far
 /// before each slice and at the end. The device is claimed meanwhile: one that is mounted or
-/// otherwise claimed is refused with `EBUSY`.
-pub fn zero(device: &Path, size: u64, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Zeroed> {
+/// otherwise claimed is refused with `EBUSY`. The name may have gone to another device before it was
+/// opened: `is_it` looks at what is open, and nothing is written where it says no.
+pub fn zero(
+    device: &Path,
+    is_it: impl FnOnce(&File) -> bool,
+    size: u64,
+    mut go_on: impl FnMut(u64) -> bool,
+) -> io::Result<Zeroed> {
     let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(exclusive)
         .open(device)?;
+    if !is_it(&file) {
+        return Err(io::Error::other("it is another device now"));
+    }
     let mut done = 0;
     while done < size {
         if !go_on(done) {
@@ -102,6 +111,19 @@ impl Places {
             }
         }
         Ok(devices)
+    }
+
+    /// Whether an open file is the device-mapper device of that UUID.
+    pub fn is_dm_device(&self, file: &File, uuid: &str) -> bool {
+        let Ok(metadata) = file.metadata() else {
+            return false;
+        };
+        let (major, minor) = (
+            rustix::fs::major(metadata.rdev()),
+            rustix::fs::minor(metadata.rdev()),
+        );
+        let device = self.sys.join(format!("dev/block/{major}:{minor}/dm/uuid"));
+        fs::read_to_string(device).is_ok_and(|found| found.trim() == uuid)
     }
 
     /// Who uses devices of this machine: mounts, swap and devices stacked upon others.

@@ -41,6 +41,16 @@ pub enum Pool {
     Failed,
 }
 
+impl Pool {
+    /// Whether something can still be written to its volumes that was not written before.
+    pub fn takes_writes(&self) -> bool {
+        match self {
+            Self::Live { chunks, mode, .. } => *mode == Mode::Writable && chunks.0 < chunks.1,
+            Self::Failed => false,
+        }
+    }
+}
+
 /// What can be done with a thin pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -84,9 +94,20 @@ pub fn name(group: &str, volume: &str) -> String {
     format!("{}-{}", plain(group), plain(volume))
 }
 
-/// The device-mapper name of the device below a thin pool with volumes that has its state.
-pub fn pool_name(group: &str, pool: &str) -> String {
-    format!("{}-tpool", name(group, pool))
+/// The state of a thin pool among these: it has a device of its own below the one of its name, but
+/// for as long as it has no volumes.
+pub fn pool<'a>(
+    statuses: &'a BTreeMap<String, Status>,
+    group: &str,
+    pool: &str,
+) -> Option<&'a Pool> {
+    let name = name(group, pool);
+    let names = [format!("{name}-tpool"), name];
+    let mut found = names.iter().filter_map(|name| statuses.get(name));
+    found.find_map(|status| match status {
+        Status::Pool(pool) => Some(pool),
+        _ => None,
+    })
 }
 
 /// Reads a line: name, first sector, sectors, target, and what the target says.
@@ -97,8 +118,8 @@ fn read(line: &str) -> Option<(String, Status)> {
     let words: Vec<&str> = words.collect();
     let status = match target {
         "thin" => Status::Thin(number(&words, 0).map(|sectors| sectors * SECTOR)),
-        "thin-pool" => Status::Pool(pool(&words)?),
-        "raid" => Status::Raid(raid(&words)?),
+        "thin-pool" => Status::Pool(read_pool(&words)?),
+        "raid" => Status::Raid(read_raid(&words)?),
         _ => return None,
     };
     Some((name.to_owned(), status))
@@ -113,7 +134,7 @@ fn ratio(words: &[&str], place: usize) -> Option<(u64, u64)> {
     Some((part.parse().ok()?, whole.parse().ok()?))
 }
 
-fn pool(words: &[&str]) -> Option<Pool> {
+fn read_pool(words: &[&str]) -> Option<Pool> {
     if matches!(words.first(), Some(&("Fail" | "Error"))) {
         return Some(Pool::Failed);
     }
@@ -130,7 +151,7 @@ fn pool(words: &[&str]) -> Option<Pool> {
     })
 }
 
-fn raid(words: &[&str]) -> Option<Raid> {
+fn read_raid(words: &[&str]) -> Option<Raid> {
     Some(Raid {
         // `A` and `a` are legs that work, in step and not; `D` is one that failed, `-` none at all.
         works: words.get(2)?.chars().map(|c| "Aa".contains(c)).collect(),
@@ -170,7 +191,7 @@ mod tests {
             let line = format!("vg0-p-tpool: 0 163840 thin-pool {text}");
             assert_eq!(
                 read(&line),
-                Some((pool_name("vg0", "p"), Status::Pool(expected)))
+                Some(("vg0-p-tpool".to_owned(), Status::Pool(expected)))
             );
         }
     }
@@ -206,6 +227,19 @@ mod tests {
         ] {
             assert_eq!(read(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_pool_is_found_by_either_name_of_its_device() {
+        let line = |name: &str, target: &str| format!("{name}: 0 81920 {target}");
+        let state = "thin-pool 0 111/1024 0/640 - rw discard_passdown error_if_no_space - 256";
+        let statuses = |lines: &[String]| lines.iter().filter_map(|line| read(line)).collect();
+        let empty: BTreeMap<_, _> = statuses(&[line("a-p", state)]);
+        let used = statuses(&[line("a-p", "linear "), line("a-p-tpool", state)]);
+        let found = pool(&empty, "a", "p").expect("one without volumes");
+        assert!(found.takes_writes());
+        assert_eq!(pool(&used, "a", "p"), Some(found));
+        assert_eq!(pool(&used, "a", "q"), None);
     }
 
     #[test]

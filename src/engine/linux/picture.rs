@@ -155,15 +155,7 @@ impl<'a> Picture<'a> {
 
     fn thin_pool(&self, group: &VgRow, row: &LvRow, shape: Shape, promised: u64) -> Pool {
         let marks = Marks::read(&row.lv_tags);
-        // As long as it has no volumes its only device bears its own name.
-        let names = [dm::pool_name, dm::name].map(|name| name(&row.vg_name, &row.lv_name));
-        let mut statuses = names
-            .iter()
-            .filter_map(|name| self.kernel.statuses.get(name));
-        let status = statuses.find_map(|status| match status {
-            Status::Pool(status) => Some(status),
-            _ => None,
-        });
+        let status = dm::pool(&self.kernel.statuses, &row.vg_name, &row.lv_name);
         let size = row.lv_size.unwrap_or_default();
         let (used, metadata_used) = match status {
             Some(dm::Pool::Live {

@@ -43,6 +43,8 @@ fn thin_volume(engine: &LinuxEngine, extents: u64) -> String {
         job,
     };
     apply(engine, &create);
+    let made = Subject::Made(group.clone(), device.into());
+    apply(engine, &Step::Unmark { volume: made, job });
     let thin = thin_pool(engine);
     let create = Step::Create {
         group,

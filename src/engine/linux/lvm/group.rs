@@ -224,10 +224,13 @@ impl Session<'_> {
             .map(drop)
     }
 
-    /// Makes a thin pool that gives out zeros, with so many bytes of metadata.
+    /// Makes a thin pool that gives out zeros, with so many bytes of metadata. It refuses writes as
+    /// soon as it is full; else they would wait for a minute, and hosts with them.
     pub fn create_pool(&mut self, wanted: &NewVolume<'_>, metadata: u64) -> Result<(), LvmError> {
         let line = Line::new("lvcreate")
             .with("-y --type thin-pool -Zy --chunksize 64k --poolmetadataspare y")
+            // There is no option for it when a pool is made.
+            .with("--config activation/error_when_full=1")
             .option("-l", &wanted.extents)
             .option("--poolmetadatasize", &Bytes(metadata));
         self.run(&named(line, wanted.name, wanted.tags).word(&self.group.name))
@@ -238,13 +241,6 @@ impl Session<'_> {
     /// made.
     pub fn leave_to_us(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
         self.change(Line::new("lvchange").with("--setautoactivation n"), volume)
-    }
-
-    /// The same for an owned thin pool, which from then on refuses writes as soon as it is full;
-    /// else they would wait for a minute, and hosts with them.
-    pub fn set_up_pool(&mut self, pool: &LvmUuid) -> Result<(), LvmError> {
-        let line = Line::new("lvchange").with("-y --errorwhenfull y --setautoactivation n");
-        self.change(line, pool)
     }
 
     /// Adds and takes off tags of an owned volume in one metadata commit.
@@ -279,16 +275,20 @@ impl Session<'_> {
         self.run(&line.word(&self.group.name)).map(drop)
     }
 
-    /// Extends a volume to so many extents, each leg onto exactly those of these that are on its
-    /// own disk.
+    /// Extends a volume to so many extents, onto exactly these: each leg onto those on its own disk,
+    /// or one that `spreads` wherever they are.
     pub fn extend(
         &mut self,
         name: &LvName,
+        spreads: bool,
         extents: u64,
         onto: &[Extents],
     ) -> Result<(), LvmError> {
         let line = Line::new("lvextend")
-            .with("-y --alloc cling")
+            .with(match spreads {
+                true => "-y --alloc normal",
+                false => "-y --alloc cling",
+            })
             .option("-l", &extents)
             .word(&Qualified(&self.group.name, name));
         self.run(&line.words(onto)).map(drop)

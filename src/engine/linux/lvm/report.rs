@@ -17,7 +17,7 @@ pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_
 /// The columns of an [`LvRow`] that say what a volume is. Metadata only: asking for any kernel
 /// state costs an ioctl for each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial";
+    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial,zero";
 /// The columns that say where it lies. With them a volume has a row for each of its segments.
 pub const SEGMENT_COLUMNS: &str =
     "lv_parent,segtype,stripes,seg_start_pe,seg_pe_ranges,lv_metadata_size,chunk_size";
@@ -158,6 +158,8 @@ pub struct LvRow {
     pub lv_tags: String,
     #[serde(default)]
     pub lv_layout: String,
+    #[serde(default)]
+    pub zero: String,
     #[serde(default)]
     pub lv_role: String,
     #[serde(default)]

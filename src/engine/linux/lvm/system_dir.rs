@@ -20,6 +20,16 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("global", "use_aio", "0"),
     ("global", "units", "\"b\""),
     ("global", "suffix", "0"),
+    // What was zeroed stays zeroed when its extents change hands.
+    ("devices", "issue_discards", "0"),
+    // A flag that is not set is an empty column, a list has commas, a hidden volume has brackets.
+    ("report", "binary_values_as_numeric", "0"),
+    ("report", "list_item_separator", "\",\""),
+    ("report", "mark_hidden_devices", "1"),
+    // No volume with a hole; legs stay on their disks; nobody repairs behind our back.
+    ("activation", "activation_mode", "\"degraded\""),
+    ("activation", "raid_fault_policy", "\"warn\""),
+    ("allocation", "cling_tag_list", "[]"),
     // A busy volume answers at once instead of holding the group's lock for five seconds.
     ("activation", "retry_deactivation", "0"),
     ("log", "report_command_log", "1"),

@@ -46,6 +46,11 @@ impl Marks {
     }
 }
 
+/// The mark of a volume while its lost legs are replaced.
+pub fn repairing() -> Tag {
+    Tag::new("standpipe.repairing").expect("the constant is a valid tag")
+}
+
 /// The owner mark.
 pub fn owner() -> Tag {
     Tag::new(OWNER).expect("the constant is a valid tag")

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{identity, is_of, job_tag, lacks_disk, name_tag, owned, path, state, verify};
+use super::{identity, is_of, job_tag, lacks_disk, name_tag, path, verify};
 use crate::array::{DiskId, Error, JobId, PoolId, Subject, VolumeGroup};
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::lvm::group::{Group, LvmError, Session};
@@ -122,7 +122,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let group = self.group(pool)?;
         let mut session = group.enter(deadline)?;
-        let row = own_group(&mut session)?;
+        let row = self.own_group(&mut session)?;
         match Marks::read(&row.vg_tags).job {
             Some(other) if other != job.to_string() => Err(busy(&row)),
             Some(_) => Ok(()),
@@ -141,12 +141,17 @@ impl LinuxEngine {
             VolumeGroup::Made(name) => Error::not_found(format!("this array has no pool {name}")),
         })?;
         let mut session = group.enter(deadline)?;
-        let row = own_group(&mut session)?;
+        let row = self.own_group(&mut session)?;
         match Marks::read(&row.vg_tags).job {
             None => Ok(()),
             Some(other) if other != job.to_string() => Err(busy(&row)),
             Some(_) => self.retag_group(&mut session, &[job_tag(job)], &[]),
         }
+    }
+
+    /// The group as it is now, if it is whole and bears the owner's mark.
+    fn own_group(&self, session: &mut Session<'_>) -> Result<VgRow, Error> {
+        own_row(self.state(session)?)
     }
 
     /// The managed group that a step names; `None` where it is gone.
@@ -200,7 +205,7 @@ impl LinuxEngine {
             return Ok(());
         };
         let mut session = group.enter(deadline)?;
-        let Some(row) = session.state()? else {
+        if session.state()?.is_none() {
             let machine = self.lvm.find(deadline)?;
             let is_there = machine
                 .groups
@@ -213,8 +218,8 @@ impl LinuxEngine {
                 ))),
                 false => Ok(()),
             };
-        };
-        let row = own_row(row)?;
+        }
+        let row = self.own_group(&mut session)?;
         if !is_of(&Marks::read(&row.vg_tags), job) {
             if let VolumeGroup::Made(_) = asked {
                 // Another job made it: that of this one is gone, or never was.
@@ -266,7 +271,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let group = self.group(pool)?;
         let mut session = group.enter(deadline)?;
-        whole(state(&mut session)?)?;
+        whole(self.state(&mut session)?)?;
         let members = self.members(&mut session)?;
         let new: Vec<DiskId> = disks
             .iter()
@@ -303,7 +308,7 @@ impl LinuxEngine {
         self.lvm.find(deadline)?;
         let group = self.group(pool)?;
         let mut session = group.enter(deadline)?;
-        whole(state(&mut session)?)?;
+        whole(self.state(&mut session)?)?;
         let members: BTreeMap<DiskId, PvRow> = self.members(&mut session)?;
         let rows: Vec<&PvRow> = disks.iter().filter_map(|id| members.get(id)).collect();
         if rows.is_empty() {
@@ -343,7 +348,7 @@ impl LinuxEngine {
         let new = name_tag(name)?;
         if let Some(group) = self.lvm.group(pool.as_str()) {
             let mut session = group.enter(deadline)?;
-            let row = own_group(&mut session)?;
+            let row = self.own_group(&mut session)?;
             let old = tags::names(&row.vg_tags);
             return match old == [new.clone()] {
                 true => Ok(()),
@@ -353,7 +358,7 @@ impl LinuxEngine {
         let subject = Subject::Pool(pool.clone());
         let (group, found) = self.locate(&subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &found, &subject)?;
+        let row = self.owned(&mut session, &found, &subject)?;
         let old = tags::names(&row.lv_tags);
         if old == [new.clone()] {
             return Ok(());
@@ -394,12 +399,6 @@ fn vg_name(name: &str) -> Result<VgName, Error> {
 fn named<'a>(machine: &'a Machine, name: &VgName) -> Option<&'a VgRow> {
     let mut groups = machine.groups.iter();
     groups.find(|row| row.vg_name == name.as_str())
-}
-
-/// The group as it is now, if it is whole and bears the owner's mark.
-fn own_group(session: &mut Session<'_>) -> Result<VgRow, Error> {
-    let row = state(session)?;
-    own_row(row)
 }
 
 fn own_row(row: VgRow) -> Result<VgRow, Error> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Name, device_name, extent_size, extents, identity, locate_in, marked, not_busy, not_ours,
-    owned, state, verify,
+    verify,
 };
 use crate::array::{Error, JobId, Layout, Subject, VolumeId};
 use crate::engine::linux::LinuxEngine;
@@ -30,7 +30,7 @@ impl LinuxEngine {
         let (group, name) = self.locate(&subject, deadline)?;
         let reserve = locate_in(&group, reserve)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, &subject)?;
+        let row = self.owned(&mut session, &name, &subject)?;
         not_busy(&row, Some(job))?;
         let old = row.lv_size.unwrap_or_default();
         let Some(spare) = session.find(reserve.which())? else {
@@ -70,7 +70,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let volume = identity(row)?;
         let device = device_name(row)?;
-        let extent = extent_size(&state(session)?)?;
+        let extent = extent_size(&self.state(session)?)?;
         let extents = session.extents(&identity(spare)?)?;
         let extents = extents.ok_or_else(|| Error::bug("the extents set aside are not plain"))?;
         if extents.len() > MAX_PIECES {
@@ -84,7 +84,7 @@ impl LinuxEngine {
             .find(Which::Uuid(&volume))?
             .and_then(|row| row.vg_seqno);
         self.remove_row(session, spare)?;
-        let done = session.extend(&device, size / extent, &extents);
+        let done = session.extend(&device, row.has_layout("linear"), size / extent, &extents);
         let Some(now) = session.find(Which::Uuid(&volume))? else {
             return Err(Error::not_found(format!("volume {volume} is gone")));
         };
@@ -114,7 +114,7 @@ impl LinuxEngine {
         let subject = Subject::Known(volume.clone());
         let (group, name) = self.locate(&subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, &subject)?;
+        let row = self.owned(&mut session, &name, &subject)?;
         not_busy(&row, None)?;
         if !row.has_layout("thin") {
             return Err(Error::invalid(format!(
@@ -131,7 +131,7 @@ impl LinuxEngine {
                 row.lv_name
             )));
         }
-        let extents = extents(&state(&mut session)?, size)?;
+        let extents = extents(&self.state(&mut session)?, size)?;
         if !self.exports.is_exported(&row.lv_uuid, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
@@ -148,14 +148,14 @@ impl LinuxEngine {
         let subject = Subject::Known(volume.clone());
         let (group, name) = self.locate(&subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, &subject)?;
+        let row = self.owned(&mut session, &name, &subject)?;
         not_busy(&row, None)?;
         if row.lv_size == Some(size) {
             return Ok(());
         }
         if row.has_layout("thin") {
-            return Err(Error::not_supported(format!(
-                "volume {} is thin and is not shrunk",
+            return Err(Error::invalid(format!(
+                "volume {} is thin and is not shrunk; it takes no more than is written",
                 row.lv_name
             )));
         }
@@ -171,7 +171,7 @@ impl LinuxEngine {
                 row.lv_name
             )));
         }
-        let extents = extents(&state(&mut session)?, size)?;
+        let extents = extents(&self.state(&mut session)?, size)?;
         let rows = session.segments()?;
         let legs = Shapes::new(&rows, [], [])
             .of(&row.lv_name)

@@ -148,6 +148,37 @@ impl LinuxEngine {
         }
     }
 
+    /// The group as it is now. One that seems to lack a disk is looked for on the whole machine: the
+    /// disk may be there again, under another name, or be new.
+    fn state(&self, session: &mut Session<'_>) -> Result<VgRow, Error> {
+        let name = &session.group.name;
+        let gone =
+            || Error::not_found(format!("volume group {name} is gone or is another one now"));
+        let row = session.state()?.ok_or_else(gone)?;
+        if row.vg_partial.is_empty() {
+            return Ok(row);
+        }
+        self.lvm.find(session.deadline)?;
+        session.state()?.ok_or_else(gone)
+    }
+
+    /// The volume or thin pool, if it is there, bears the owner's mark and may be changed.
+    fn owned(
+        &self,
+        session: &mut Session<'_>,
+        name: &Name,
+        asked: &Subject,
+    ) -> Result<LvRow, Error> {
+        let row = found(session, name, asked)?;
+        if row.vg_partial.is_empty() {
+            return Ok(row);
+        }
+        match self.state(session)?.vg_partial.is_empty() {
+            true => found(session, name, asked),
+            false => Err(lacks_disk(&row.vg_name)),
+        }
+    }
+
     /// The disks of a group that are there, with what LVM says of each.
     fn members(&self, session: &mut Session<'_>) -> Result<BTreeMap<DiskId, PvRow>, Error> {
         let own = session.devices()?;
@@ -215,12 +246,6 @@ fn verify(
     }
 }
 
-fn state(session: &mut Session<'_>) -> Result<VgRow, Error> {
-    let name = &session.group.name;
-    let gone = Error::not_found(format!("volume group {name} is gone or is another one now"));
-    session.state()?.ok_or(gone)
-}
-
 /// The volume or thin pool, if it is there, is what it is taken for, and bears the owner's mark.
 fn found(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRow, Error> {
     let row = session.find(name.which())?;
@@ -233,15 +258,6 @@ fn found(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRo
     match Marks::read(&row.lv_tags).owned {
         true => Ok(row),
         false => Err(not_ours(&row)),
-    }
-}
-
-/// The same, and only if it may be changed.
-fn owned(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRow, Error> {
-    let row = found(session, name, asked)?;
-    match row.vg_partial.is_empty() {
-        true => Ok(row),
-        false => Err(lacks_disk(&row.vg_name)),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The steps that make, mark, show and remove volumes; thin pools are marked and removed alike.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 
 use super::{
     Making, Name, STANDSTILL, busy, device_name, extents, found, identity, is_of, job_tag, marked,
-    name_tag, not_busy, nothing, owned, path, room_for, rows_of, state, verify,
+    name_tag, not_busy, nothing, path, room_for, rows_of, verify,
 };
 use crate::array::{
     DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
@@ -14,6 +15,7 @@ use crate::array::{
 };
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::{self, Zeroed};
+use crate::engine::linux::dm;
 use crate::engine::linux::lio::export::Exported;
 use crate::engine::linux::lvm::group::{LvmError, NewVolume, Session, Which};
 use crate::engine::linux::lvm::names::{self, DevicePath, LvName, Tag};
@@ -50,7 +52,7 @@ impl LinuxEngine {
         }
         let done = match place {
             Place::Disks { layout, legs } => {
-                let extents = room_for(&state(&mut session)?, *layout, making.size)?;
+                let extents = room_for(&self.state(&mut session)?, *layout, making.size)?;
                 let on = self.legs(&mut session, *layout, legs, extents)?;
                 let wanted = NewVolume {
                     name: &device,
@@ -60,12 +62,12 @@ impl LinuxEngine {
                 session.create(&wanted, *layout, &on)
             }
             Place::Thin(pool) => {
-                let row = state(&mut session)?;
+                let row = self.state(&mut session)?;
                 extents(&row, making.size)?;
                 if !row.vg_partial.is_empty() {
                     return Err(super::lacks_disk(&row.vg_name));
                 }
-                let pool = thin_pool(&mut session, pool)?;
+                let pool = self.thin_pool(&mut session, pool)?;
                 session.create_thin(&device, making.size, &tags, &pool)
             }
         };
@@ -87,6 +89,31 @@ impl LinuxEngine {
             Some(row) if !is_told => Ok(session.leave_to_us(&identity(&row)?)?),
             _ => Ok(()),
         }
+    }
+
+    /// The name of a thin pool of that group that takes volumes.
+    fn thin_pool(&self, session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
+        let mut rows = session.volumes()?.into_iter();
+        let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
+        let row = row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?;
+        not_busy(&row, None)?;
+        if row.zero != "zero" {
+            return Err(Error::not_supported(format!(
+                "thin pool {} does not overwrite what its blocks held before; let it do so with \
+                 lvchange -Zy",
+                row.lv_name
+            )));
+        }
+        let statuses = dm::statuses(&self.dmsetup, session.deadline)?;
+        let status = dm::pool(&statuses, &row.vg_name, &row.lv_name);
+        if status.is_some_and(|status| !status.takes_writes()) {
+            return Err(Error::no_space(format!(
+                "thin pool {} takes no more writes; grow it, or look at its status",
+                row.lv_name
+            ))
+            .with_largest(0));
+        }
+        device_name(&row)
     }
 
     /// The devices for the legs of a volume, each with the room that its leg needs; none where it
@@ -120,7 +147,7 @@ impl LinuxEngine {
                 distinct.len()
             )));
         }
-        let extent = super::extent_size(&state(session)?)?;
+        let extent = super::extent_size(&self.state(session)?)?;
         let leg = layout.consumed(extents) / u64::from(layout.legs()) * extent;
         let members = self.members(session)?;
         let rows = rows_of(&members, legs, session.group)?;
@@ -143,7 +170,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(volume, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, volume)?;
+        let row = self.owned(&mut session, &name, volume)?;
         marked(&row, job)?;
         self.refuse_exported(&row, deadline)?;
         self.refuse_held(&mut session, &row)?;
@@ -152,7 +179,11 @@ impl LinuxEngine {
         let size = row
             .lv_size
             .ok_or_else(|| Error::bug("LVM reports a volume without a size"))?;
-        zero_watched(self.places.dev.join(&device.name), size, progress)
+        let which = names::dm_uuid(&group.uuid, &identity(&row)?);
+        let place = self.places.clone();
+        let path = self.places.dev.join(&device.name);
+        let is_it = move |file: &File| place.is_dm_device(file, &which);
+        zero_watched(path, is_it, size, progress)
     }
 
     pub(in super::super) fn mark(
@@ -163,14 +194,13 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, subject)?;
+        let row = self.owned(&mut session, &name, subject)?;
         if is_of(&Marks::read(&row.lv_tags), job) {
             return Ok(());
         }
         not_busy(&row, None)?;
-        if row.is_thin_pool() {
-            refuse_filled(&mut session, &row)?;
-        } else {
+        // A thin pool is held by its volumes.
+        if !row.is_thin_pool() {
             self.refuse_exported(&row, deadline)?;
             self.refuse_held(&mut session, &row)?;
         }
@@ -189,7 +219,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &name, subject)?;
+        let row = self.owned(&mut session, &name, subject)?;
         match Marks::read(&row.lv_tags).job {
             None => return Ok(()),
             Some(_) => marked(&row, job)?,
@@ -218,7 +248,7 @@ impl LinuxEngine {
         if session.find(name.which())?.is_none() {
             return Ok(());
         }
-        let row = owned(&mut session, &name, subject)?;
+        let row = self.owned(&mut session, &name, subject)?;
         marked(&row, job)?;
         if row.is_thin_pool() {
             refuse_filled(&mut session, &row)?;
@@ -240,7 +270,7 @@ impl LinuxEngine {
         let (group, found) = self.locate(&subject, deadline)?;
         let new = name_tag(name)?;
         let mut session = group.enter(deadline)?;
-        let row = owned(&mut session, &found, &subject)?;
+        let row = self.owned(&mut session, &found, &subject)?;
         let old: Vec<Tag> = tags::names(&row.lv_tags);
         if old == [new.clone()] {
             return Ok(());
@@ -286,16 +316,23 @@ impl LinuxEngine {
 
     /// Removes a volume that was found to be ours to remove.
     pub(super) fn remove_row(&self, session: &mut Session<'_>, row: &LvRow) -> Result<(), Error> {
-        if !row.lv_descendants.is_empty() {
-            return Err(Error::in_use(format!(
-                "volume {} has snapshots; remove them first",
-                row.lv_name
-            )));
-        }
         let uuid = identity(row)?;
         let mut tries = 0;
         loop {
             self.refuse_held(session, row)?;
+            // That took its time: a snapshot that somebody made meanwhile would go with it, and a
+            // disk that went would be noted as missing.
+            let now = session.find(Which::Uuid(&uuid))?;
+            let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
+            if !now.lv_descendants.is_empty() {
+                return Err(Error::in_use(format!(
+                    "volume {} has snapshots; remove them first",
+                    now.lv_name
+                )));
+            }
+            if !now.vg_partial.is_empty() {
+                return Err(super::lacks_disk(&now.vg_name));
+            }
             let done = session.remove(&uuid);
             tries += 1;
             // udev may have opened it in between.
@@ -319,13 +356,6 @@ const fn is_made(layout: Layout) -> bool {
     }
 }
 
-/// The name of a thin pool of that group.
-fn thin_pool(session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
-    let mut rows = session.volumes()?.into_iter();
-    let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
-    device_name(&row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?)
-}
-
 /// Refuses a thin pool that has volumes of anybody.
 fn refuse_filled(session: &mut Session<'_>, pool: &LvRow) -> Result<(), Error> {
     let mut rows = session.volumes()?.into_iter();
@@ -346,7 +376,12 @@ fn has_job(session: &mut Session<'_>, name: &Name, job: &JobId) -> Result<Option
 
 /// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
 /// each slice, so that a wish to stop is heard there and then.
-fn zero_watched(device: PathBuf, size: u64, progress: &dyn Progress) -> Result<(), Error> {
+fn zero_watched(
+    device: PathBuf,
+    is_it: impl FnOnce(&File) -> bool + Send + 'static,
+    size: u64,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
     enum Word {
         Done(u64),
         End(std::io::Result<Zeroed>),
@@ -355,7 +390,7 @@ fn zero_watched(device: PathBuf, size: u64, progress: &dyn Progress) -> Result<(
     let (answer, answers) = sync_channel(1);
     let path = device.clone();
     thread::spawn(move || {
-        let end = blockdev::zero(&path, size, |done| {
+        let end = blockdev::zero(&path, is_it, size, |done| {
             // Without an answer nobody is waiting any more.
             sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
         });
