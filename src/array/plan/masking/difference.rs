@@ -12,6 +12,9 @@ use crate::array::inventory;
 use crate::array::model::{FIRST_LUN, MAX_LUN, Map, Members, View};
 use crate::array::plan::Planned;
 
+/// The most paths that one view shows: its initiators times its ports times its devices.
+const MAX_PATHS: usize = 65_536;
+
 /// From the draft to steps and changes.
 impl Draft<'_> {
     /// Settles the numbers of every touched view and compares before with after.
@@ -72,6 +75,7 @@ impl Draft<'_> {
             Some(Members::Volumes(list)) => list,
             _ => Vec::new(),
         };
+        check_extent(&view, [initiators.len(), ports.len(), volumes.len()])?;
         view.luns.retain(|volume, _| volumes.contains(volume));
         let foreign: BTreeSet<u16> = self
             .now
@@ -176,4 +180,17 @@ fn lowest_free(taken: &BTreeSet<u16>) -> Option<u16> {
     (FIRST_LUN..=MAX_LUN)
         .chain(0..FIRST_LUN)
         .find(|lun| !taken.contains(lun))
+}
+
+/// Refuses a view that shows so much that making it would take all memory, and hours.
+fn check_extent(view: &View, factors: [usize; 3]) -> Result<(), Error> {
+    let paths = factors.into_iter().fold(1, usize::saturating_mul);
+    match paths <= MAX_PATHS {
+        true => Ok(()),
+        false => Err(Error::not_supported(format!(
+            "masking view '{}' would show {paths} paths, and a view has {MAX_PATHS} at most; make \
+             several views",
+            view.name
+        ))),
+    }
 }

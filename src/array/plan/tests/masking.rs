@@ -449,3 +449,22 @@ fn take(shown: &mut BTreeSet<Map>, step: &Step) -> bool {
         _ => false,
     }
 }
+
+#[test]
+fn a_view_that_would_show_too_much_is_refused() {
+    let ids: Vec<String> = (0..110).map(|n| format!("v{n}")).collect();
+    let names: Vec<String> = (0..300).map(|n| format!("h{n}")).collect();
+    let mut world = World::with(facts(ids.iter().map(|id| volume(id)).collect(), 0));
+    for name in &names {
+        world.does(&Command::CreateInitiator { name: host(name) });
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (ports, devices) = (world.ports(&[1, 2]), world.devices(&ids));
+    let hosts = world.hosts(&names);
+    world.refuses(
+        &new_view(&[hosts, ports, devices], &[]),
+        Kind::NotSupported,
+        "would show 66000 paths, and a view has 65536 at most",
+    );
+}
