@@ -17,10 +17,10 @@ pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_
 /// The columns of an [`LvRow`] that say what a volume is. Metadata only: asking for any kernel
 /// state costs an ioctl for each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial,zero";
+    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial";
 /// The columns that say where it lies. With them a volume has a row for each of its segments.
-pub const SEGMENT_COLUMNS: &str =
-    "lv_parent,segtype,stripes,seg_start_pe,seg_pe_ranges,lv_metadata_size,chunk_size";
+pub const SEGMENT_COLUMNS: &str = "lv_parent,segtype,stripes,seg_start_pe,seg_pe_ranges,lv_metadata_size,chunk_size,\
+    zero";
 /// The columns of a [`PvRow`].
 pub const PV_COLUMNS: &str =
     "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pe_start,pv_missing,pv_allocatable";

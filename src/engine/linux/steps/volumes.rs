@@ -93,7 +93,7 @@ impl LinuxEngine {
 
     /// The name of a thin pool of that group that takes volumes.
     fn thin_pool(&self, session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
-        let mut rows = session.volumes()?.into_iter();
+        let mut rows = session.segments()?.into_iter();
         let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
         let row = row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?;
         not_busy(&row, None)?;
