@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::LinuxEngine;
 use super::blockdev::{DmDevice, Users};
@@ -22,6 +23,9 @@ use crate::array::{
 
 /// How often the lists are read again when the groups changed in between.
 const TRIES: usize = 3;
+
+/// How long the whole machine may be searched for what a pool lacks.
+const SEARCH: Duration = Duration::from_secs(8);
 
 /// What LVM lists, all of one moment.
 pub(super) struct Listed {
@@ -107,7 +111,10 @@ impl LinuxEngine {
         let listed = loop {
             let groups = self.lvm.list_groups(deadline)?;
             if !has_searched && self.lvm.lacks(&groups) {
-                self.lvm.find(deadline)?;
+                // A disk of somebody else's that hangs does not hide what is known without it.
+                if let Err(error) = self.lvm.find(Deadline::after(SEARCH)) {
+                    tracing::warn!(%error, "the machine cannot be searched for what a pool lacks");
+                }
                 has_searched = true;
                 continue;
             }
