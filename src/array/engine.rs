@@ -208,6 +208,9 @@ pub enum Step {
     RemoveGroup {
         /// Which.
         group: VolumeGroup,
+        /// The disks that a known one lay on: an earlier attempt may have ended before they were
+        /// free. None where nobody knows whose label they would bear.
+        disks: Vec<DiskId>,
         /// Whose work this is.
         job: JobId,
     },

@@ -110,8 +110,11 @@ fn set_back(
     engine: &dyn Engine,
     error: Error,
 ) -> Result<Reached, Box<Setback>> {
-    // A step can fail after it did all of its work, and the last one cannot be taken back then.
-    if let Ok(reached) = verify(plan, engine) {
+    // A step can fail after it did all of its work, and the last one cannot be taken back then. One
+    // that cannot answer for what it did is not believed.
+    if error.kind != Kind::Bug
+        && let Ok(reached) = verify(plan, engine)
+    {
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
         return Ok(reached);
     }

@@ -69,6 +69,26 @@ fn a_removal_refused_after_the_mark_unmarks() {
 }
 
 #[test]
+fn a_step_that_cannot_answer_for_its_work_is_no_success() {
+    let rig = Rig::new();
+    let id = rig.create("grows", 1);
+    let grow = Command::ResizeVolume {
+        volume: id.clone(),
+        size: 2 * EXTENT,
+        name: None,
+    };
+    // It has grown, and somebody else may have used the extents in between.
+    rig.sim.fail_step(3, Kind::Bug, Moment::After);
+    let (error, job) = rig.fails(grow);
+    assert_eq!(error.kind, Kind::Bug);
+    let job = job.expect("it had begun");
+    assert_eq!(
+        rig.now().job(&job).map(|job| job.state),
+        Some(JobState::Failed)
+    );
+}
+
+#[test]
 fn a_name_given_since_is_not_taken_back() {
     let rig = Rig::new();
     let id = rig.create("first", 2);

@@ -192,7 +192,11 @@ fn clear_away(rig: &dyn Rig, group: &Pool, volume: &Volume) {
             group: group.id.clone(),
             job,
         },
-        Step::RemoveGroup { group: known, job },
+        Step::RemoveGroup {
+            group: known,
+            job,
+            disks: Vec::new(),
+        },
     ] {
         apply(rig, &step);
     }

@@ -128,7 +128,11 @@ pub fn a_group_that_is_taken_back_leaves_nothing(rig: &mut dyn Rig) {
             rig.engine().manage(&[made_group(job)]).expect("listed");
         }
         let group = made_group(job);
-        let remove = Step::RemoveGroup { group, job };
+        let remove = Step::RemoveGroup {
+            group,
+            job,
+            disks: Vec::new(),
+        };
         apply(rig, &remove);
         assert_eq!((scan(rig), rig.vgs()), before, "after a reboot: {reboots}");
         idle(rig, &remove);
@@ -144,10 +148,24 @@ pub fn undoing_a_group_that_was_not_made_leaves_others_alone(rig: &mut dyn Rig) 
     let job = JobId::new();
     let others = pool(rig).device;
     let group = VolumeGroup::Made(others);
-    idle(rig, &Step::RemoveGroup { group, job });
+    idle(
+        rig,
+        &Step::RemoveGroup {
+            group,
+            job,
+            disks: Vec::new(),
+        },
+    );
     let finished = finished_group(rig, "finished", &rig.spare_disks()[..1]);
     let group = VolumeGroup::Made(finished.device);
-    idle(rig, &Step::RemoveGroup { group, job });
+    idle(
+        rig,
+        &Step::RemoveGroup {
+            group,
+            job,
+            disks: Vec::new(),
+        },
+    );
 }
 
 pub fn only_a_marked_empty_group_is_removed(rig: &mut dyn Rig) {
@@ -158,6 +176,7 @@ pub fn only_a_marked_empty_group_is_removed(rig: &mut dyn Rig) {
     let remove = Step::RemoveGroup {
         group: known(),
         job,
+        disks: Vec::new(),
     };
     refused(rig, &remove, Kind::InUse);
     let mark = |job| Step::MarkGroup {
@@ -176,6 +195,7 @@ pub fn only_a_marked_empty_group_is_removed(rig: &mut dyn Rig) {
         Step::RemoveGroup {
             group: known(),
             job: other,
+            disks: Vec::new(),
         },
     ] {
         refused(rig, &step, Kind::InUse);
@@ -202,7 +222,15 @@ pub fn only_a_marked_empty_group_is_removed(rig: &mut dyn Rig) {
         },
     );
     let group = VolumeGroup::Known(made.id);
-    refused(rig, &Step::RemoveGroup { group, job }, Kind::InUse);
+    refused(
+        rig,
+        &Step::RemoveGroup {
+            group,
+            job,
+            disks: Vec::new(),
+        },
+        Kind::InUse,
+    );
 }
 
 pub fn a_group_of_somebody_else_is_not_renamed_or_removed(rig: &mut dyn Rig) {
@@ -222,6 +250,7 @@ pub fn a_group_of_somebody_else_is_not_renamed_or_removed(rig: &mut dyn Rig) {
         Step::RemoveGroup {
             group: known(),
             job,
+            disks: Vec::new(),
         },
         Step::RenamePool {
             pool: theirs.id.clone(),
@@ -269,6 +298,7 @@ pub fn a_group_grows_and_shrinks_by_disks(rig: &mut dyn Rig) {
         &Step::RemoveGroup {
             group: group_of,
             job,
+            disks: Vec::new(),
         },
     );
 
@@ -354,7 +384,14 @@ pub fn a_group_that_is_gone_is_not_found(rig: &mut dyn Rig) {
         refused(rig, &step, Kind::NotFound);
     }
     for group in [VolumeGroup::Known(gone), made_group(job)] {
-        idle(rig, &Step::RemoveGroup { group, job });
+        idle(
+            rig,
+            &Step::RemoveGroup {
+                group,
+                job,
+                disks: Vec::new(),
+            },
+        );
     }
 }
 

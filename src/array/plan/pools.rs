@@ -113,6 +113,7 @@ pub(super) fn create(
     };
     let undo = Step::RemoveGroup {
         group: group.clone(),
+        disks: Vec::new(),
         job,
     };
     Ok(Plan {
@@ -342,7 +343,11 @@ pub(super) fn delete(inventory: &Inventory, id: &PoolId, job: JobId) -> Result<P
             group: known.clone(),
             job,
         };
-        let remove = Step::RemoveGroup { group: known, job };
+        let remove = Step::RemoveGroup {
+            group: known,
+            disks: pool.disks.clone(),
+            job,
+        };
         vec![Planned::with_undo(mark, unmark), Planned::lasting(remove)]
     } else {
         let (mark, remove) = removing(Subject::Pool(id.clone()), job);

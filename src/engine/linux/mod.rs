@@ -156,7 +156,9 @@ impl Engine for LinuxEngine {
             } => self.create_group(device, name, disks, job, deadline),
             Step::MarkGroup { group, job } => self.mark_group(group, job, deadline),
             Step::UnmarkGroup { group, job } => self.unmark_group(group, job, deadline),
-            Step::RemoveGroup { group, job } => self.remove_group(group, job, deadline),
+            Step::RemoveGroup { group, disks, job } => {
+                self.remove_group(group, disks, job, deadline)
+            }
             Step::ExtendGroup { group, disks } => self.extend_group(group, disks, deadline),
             Step::ReduceGroup { group, disks } => self.reduce_group(group, disks, deadline),
             Step::DropMissing { group } => self.drop_missing(group, deadline),

@@ -258,7 +258,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         } => machine.create_group(device, name, disks, *job),
         Step::MarkGroup { group, job } => machine.mark_group(group, *job),
         Step::UnmarkGroup { group, job } => machine.unmark_group(group, *job),
-        Step::RemoveGroup { group, job } => machine.remove_group(group, *job),
+        Step::RemoveGroup { group, job, .. } => machine.remove_group(group, *job),
         Step::ExtendGroup { group, disks } => machine.extend_group(group, disks),
         Step::ReduceGroup { group, disks } => machine.reduce_group(group, disks),
         Step::DropMissing { group } => machine.drop_missing(group),

@@ -206,7 +206,7 @@ impl Disks {
             })?
             .map_err(|refusal| refusal.about(&path))?;
         let limit = deadline.left().min(PATIENCE);
-        let looked = signature::look(&self.blkid, &place, &path, limit);
+        let looked = signature::look((&self.blkid, &self.watch), &place, &path, limit);
         // Held until here, so that nobody else began to use it meanwhile.
         drop(claimed);
         looked.map_err(|refusal| refusal.about(&path))?;
@@ -295,7 +295,8 @@ impl Disks {
             known.unwrap_or_else(|| {
                 let place = self.places.dev.join(node.file());
                 let limit = deadline.left().min(PATIENCE);
-                let looked = signature::look(&self.blkid, &place, &node.path(), limit);
+                let looked =
+                    signature::look((&self.blkid, &self.watch), &place, &node.path(), limit);
                 let state = state.unwrap_or_default();
                 self.remembered().note(node, state, looked.clone());
                 looked

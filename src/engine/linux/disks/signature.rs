@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::free::Refusal;
 use crate::array::Kind;
+use crate::engine::linux::watch::{Deadline, Watch};
 
 /// Longest output that is read, in bytes; it is a few lines.
 const OUTPUT: u64 = 64 << 10;
@@ -24,10 +25,22 @@ const NOTHING: i32 = 2;
 const AMBIVALENT: i32 = 8;
 
 /// Makes sure that there is no signature of anything on a device. `place` is where it can be
-/// opened, `path` is what it is called.
-pub(super) fn look(blkid: &Path, place: &Path, path: &str, limit: Duration) -> Result<(), Refusal> {
+/// opened, `path` is what it is called. A disk that hangs takes no longer than `limit`, twice.
+pub(super) fn look(
+    (blkid, watch): (&Path, &Watch),
+    place: &Path,
+    path: &str,
+    limit: Duration,
+) -> Result<(), Refusal> {
+    let device = place.to_owned();
+    let read = watch.run(
+        &format!("reading {path}"),
+        Deadline::after(limit),
+        move || read_ends(&device),
+    );
     // `blkid` finds nothing on what it cannot read, too.
-    let asked = read_ends(place).and_then(|()| ask(blkid, place, limit));
+    let read = read.map_err(io::Error::other).flatten();
+    let asked = read.and_then(|()| ask(blkid, place, limit));
     let (code, text) = asked.map_err(|error| {
         let why = format!("what lies on it could not be found out: {error}");
         Refusal::new(Kind::Unavailable, why)
@@ -225,7 +238,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         file.as_file().set_len(1 << 20).expect("its length");
         let ask = |program: &str, place: &Path, limit| {
-            look(Path::new(program), place, "/dev/x", limit).expect_err(program)
+            let programs = (Path::new(program), &Watch::default());
+            look(programs, place, "/dev/x", limit).expect_err(program)
         };
         let long = Duration::from_secs(30);
         for (program, kind) in [
@@ -236,8 +250,16 @@ mod tests {
         ] {
             assert_eq!(ask(program, file.path(), long).kind, kind, "{program}");
         }
-        let hangs = ask("/usr/bin/yes", file.path(), Duration::ZERO);
-        assert!(hangs.why.contains("does not end"), "{hangs:?}");
+        // Opening a pipe that nobody writes to hangs, as a disk may.
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+        let hangs = ask("/bin/true", &pipe, Duration::from_millis(50));
+        assert!(hangs.why.contains("did not end in time"), "{hangs:?}");
+        let hangs = super::ask(Path::new("/usr/bin/yes"), file.path(), Duration::ZERO);
+        let hangs = hangs.expect_err("it has no time").to_string();
+        assert!(hangs.contains("does not end"), "{hangs}");
         for place in ["/nonexistent/device", "/dev/null"] {
             let refused = ask("/usr/sbin/blkid", Path::new(place), long);
             assert_eq!(refused.kind, Kind::Unavailable, "{place}");

@@ -2,7 +2,7 @@
 //! machine has five more disks, `leg0` to `leg4`.
 
 use super::*;
-use crate::array::{Health, Layout, Pool, Thin, Volume};
+use crate::array::{DiskUsage, Health, Layout, Pool, Thin, Volume, VolumeGroup};
 
 /// Makes the storage of the machine as it was at the beginning.
 const CLEAN: &str = include_str!("../../../../tests/vm/guest/clean");
@@ -218,4 +218,48 @@ fn vm_the_boot_activates_nothing_of_ours() {
     let active: Vec<&str> = active.split_whitespace().collect();
     assert_eq!(active, ["standpipe-in-it", "standpipe-thin"]);
     run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_removal_that_was_cut_off_frees_its_disks_and_no_others() {
+    clean_engine();
+    let target = TargetSettings {
+        iqn: Iqn::from(IQN),
+        portals: vec!["127.0.0.1:3260".parse().expect("an address")],
+    };
+    let settings = Settings {
+        disks: vec!["/dev/disk/by-id/virtio-leg*".into()],
+        ..Settings::new(vec!["vg0".into()], vec![target])
+    };
+    let engine = LinuxEngine::open(settings).expect("the engine opens");
+    let free = |engine: &LinuxEngine| -> Vec<_> {
+        let disks = engine.scan().expect("a scan").disks.into_iter();
+        let free = disks.filter(|disk| disk.usage == DiskUsage::Free);
+        free.map(|disk| disk.id).collect()
+    };
+    let before = free(&engine);
+    let (made, job) = (before[..2].to_vec(), JobId::new());
+    let create = Step::CreateGroup {
+        device: "cut".into(),
+        name: "cut".into(),
+        disks: made.clone(),
+        job,
+    };
+    apply(&engine, &create);
+    let pools = engine.scan().expect("a scan").pools;
+    let group = pools.into_iter().find(|pool| pool.device == "cut");
+    // What the removal does first; and a physical volume that somebody else is about to use.
+    run("vgremove -qq cut");
+    run(&format!("pvcreate -qq {}", legs(4..5)));
+    assert_eq!(free(&engine).len(), 2);
+    let remove = Step::RemoveGroup {
+        group: VolumeGroup::Known(group.expect("the group").id),
+        disks: made,
+        job,
+    };
+    apply(&engine, &remove);
+    let left = free(&engine);
+    assert_eq!(left, before[..4], "all but the one of somebody else");
+    run(&format!("pvremove -qq {}", legs(4..5)));
 }

@@ -198,11 +198,12 @@ impl LinuxEngine {
     pub(in super::super) fn remove_group(
         &self,
         asked: &VolumeGroup,
+        disks: &[DiskId],
         job: &JobId,
         deadline: Deadline,
     ) -> Result<(), Error> {
         let Some(group) = self.resolve(asked, deadline)? else {
-            return Ok(());
+            return self.free_rest(disks, deadline);
         };
         let mut session = group.enter(deadline)?;
         if session.state()?.is_none() {
@@ -216,7 +217,7 @@ impl LinuxEngine {
                     "volume group {} was renamed just now; try again",
                     group.name
                 ))),
-                false => Ok(()),
+                false => self.free_rest(disks, deadline),
             };
         }
         let row = self.own_group(&mut session)?;
@@ -247,6 +248,24 @@ impl LinuxEngine {
         let wiped = self.unlabel(&paths, deadline);
         self.lvm.find(deadline)?;
         wiped
+    }
+
+    /// Takes the labels off disks whose group is gone already, where an earlier attempt ended
+    /// before it came to that.
+    fn free_rest(&self, disks: &[DiskId], deadline: Deadline) -> Result<(), Error> {
+        let allowed = self.disks.allowed().devices;
+        let machine = self.lvm.find(deadline)?;
+        let is_orphan = |path: &DevicePath| {
+            let mut rows = machine.devices.iter();
+            allowed.contains(path.as_str())
+                && rows.any(|row| row.pv_name == path.as_str() && row.vg_uuid.is_empty())
+        };
+        let paths = disks.iter().filter_map(|id| self.disks.device_of(id));
+        let orphans: Vec<DevicePath> = paths.filter(is_orphan).collect();
+        match orphans.is_empty() {
+            true => Ok(()),
+            false => self.unlabel(&orphans, deadline),
+        }
     }
 
     /// Makes disks that belonged to a group free. LVM refuses those that belong to one.

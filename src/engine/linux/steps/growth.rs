@@ -85,24 +85,36 @@ impl LinuxEngine {
             .and_then(|row| row.vg_seqno);
         self.remove_row(session, spare)?;
         let done = session.extend(&device, row.has_layout("linear"), size / extent, &extents);
-        let Some(now) = session.find(Which::Uuid(&volume))? else {
-            return Err(Error::not_found(format!("volume {volume} is gone")));
-        };
-        if now.lv_size != Some(size) {
-            return Err(done.err().map_or_else(
-                || Error::unavailable("LVM did not extend the volume; try again"),
-                Error::from,
-            ));
-        }
-        if before.map(|seqno| seqno + 2) == now.vg_seqno {
-            return Ok(());
-        }
+        let now = session.find(Which::Uuid(&volume));
         let old = row.lv_size.unwrap_or_default();
-        session.reduce(&device, old / extent)?;
-        Err(Error::unavailable(format!(
-            "another program changed volume group {} at the same time; try again",
-            session.group.name
-        )))
+        match &now {
+            Ok(Some(now)) if now.lv_size == Some(old) => {
+                return Err(done.err().map_or_else(
+                    || Error::unavailable("LVM did not extend the volume; try again"),
+                    Error::from,
+                ));
+            }
+            Ok(Some(now)) if now.lv_size == Some(size) => {
+                if before.map(|seqno| seqno + 2) == now.vg_seqno {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        // Nobody can say that the new extents hold zeros still.
+        match session.reduce(&device, old / extent) {
+            Ok(()) => Err(Error::unavailable(format!(
+                "another program changed volume group {} at the same time; try again",
+                session.group.name
+            ))),
+            // A bug in what was promised: it is not taken for done, whatever its size says.
+            Err(error) => Err(Error::bug(format!(
+                "volume {} may have grown onto extents that another program used meanwhile; \
+                 compare its size, and do not use what lies behind {old} bytes",
+                row.lv_name
+            ))
+            .caused_by(error)),
+        }
     }
 
     pub(in super::super) fn grow_thin(
