@@ -18,12 +18,10 @@ use crate::smis::element::Element;
 use crate::smis::view::View;
 use crate::smis::volumes;
 
-/// ExposePaths: Target/initiator combination already exposed.
-const ALREADY_EXPOSED: u32 = 4101;
-/// ExposePaths: Requested logical unit number in use.
-const NUMBER_IN_USE: u32 = 4102;
+/// ExposePaths: Target/initiator combination already exposed, Requested logical unit number in use.
+const EXPOSING: [(Kind, u32); 2] = [(Kind::AlreadyShown, 4101), (Kind::NumberTaken, 4102)];
 /// HidePaths: Target/initiator combination not exposed.
-const NOT_EXPOSED: u32 = 4100;
+const HIDING: [(Kind, u32); 1] = [(Kind::NotShown, 4100)];
 /// `DeviceAccess` Read Write.
 const READ_WRITE: u16 = 2;
 /// `Protocol` SCSI.
@@ -43,7 +41,7 @@ impl Gateway {
                     .set(M::Job, self.job_path(job))
                     .set(M::ProtocolControllers, vec![self.made(effect)?])
                     .returns(DONE)),
-                Err(error) => Ok(outputs.returns(code(error)?)),
+                Err(error) => Ok(outputs.returns(code(error, &EXPOSING)?)),
             };
         }
         if let Some(arguments) = call.of(HidePaths) {
@@ -54,7 +52,7 @@ impl Gateway {
                     .set(M::Job, self.job_path(job))
                     .set(M::ProtocolControllers, vec![self.made(effect)?])
                     .returns(DONE)),
-                Err(error) => Ok(outputs.returns(code(error)?)),
+                Err(error) => Ok(outputs.returns(code(error, &HIDING)?)),
             };
         }
         if let Some(arguments) = call.of(CreateProtocolControllerWithPorts) {
@@ -90,15 +88,12 @@ pub(super) const fn removal(view: ViewId) -> Command {
 }
 
 /// The return code of a refusal, where the schema has one; the sentence goes to the log.
-fn code(error: Error) -> Result<u32, CimError> {
-    let code = match error.kind {
-        Kind::AlreadyShown => ALREADY_EXPOSED,
-        Kind::NumberTaken => NUMBER_IN_USE,
-        Kind::NotShown => NOT_EXPOSED,
-        _ => return Err(error.into()),
+fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError> {
+    let Some((_, code)) = codes.iter().find(|(kind, _)| *kind == error.kind) else {
+        return Err(error.into());
     };
     tracing::info!(%error, code, "a masking method was refused");
-    Ok(code)
+    Ok(*code)
 }
 
 /// What ExposePaths asks for: a new view, or more in one that is there.

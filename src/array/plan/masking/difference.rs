@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::Draft;
 use super::paths::already_seen;
 use crate::array::change::Change;
-use crate::array::engine::Step;
+use crate::array::engine::{ForeignMap, Step};
 use crate::array::error::Error;
-use crate::array::ids::{GroupId, InitiatorName, PortId};
+use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId};
 use crate::array::inventory;
 use crate::array::model::{FIRST_LUN, MAX_LUN, Map, Members, View};
 use crate::array::plan::Planned;
@@ -56,6 +56,24 @@ impl Draft<'_> {
         Ok((initiators, ports))
     }
 
+    /// The initiators and ports that a view has before the edit.
+    fn paths_now(&self, view: ViewId) -> (BTreeSet<InitiatorName>, BTreeSet<PortId>) {
+        let mut paths = <(BTreeSet<_>, BTreeSet<_>)>::default();
+        let groups = self
+            .now
+            .view(&view)
+            .into_iter()
+            .flat_map(|view| view.groups());
+        for group in groups.filter_map(|id| self.now.group(&id)) {
+            match &group.members {
+                Members::Initiators(set) => paths.0.clone_from(set),
+                Members::Ports(set) => paths.1.clone_from(set),
+                Members::Volumes(_) => {}
+            }
+        }
+        paths
+    }
+
     fn maps_of(&self, view: &View) -> Result<Vec<Map>, Error> {
         let (initiators, ports) = self.paths(view)?;
         Ok(inventory::maps(&initiators, &ports, view))
@@ -77,14 +95,16 @@ impl Draft<'_> {
         };
         check_extent(&view, [initiators.len(), ports.len(), volumes.len()])?;
         view.luns.retain(|volume, _| volumes.contains(volume));
-        let foreign: BTreeSet<u16> = self
-            .now
-            .foreign_maps()
-            .iter()
-            .filter(|m| ports.contains(&m.port) && initiators.contains(&m.initiator))
-            .map(|m| m.lun)
-            .collect();
-        self.check_kept_numbers(&view, &foreign)?;
+        let foreign = self.now.foreign_maps().iter();
+        let foreign =
+            foreign.filter(|m| ports.contains(&m.port) && initiators.contains(&m.initiator));
+        // Who is in the view already has his trouble, and must not be kept from leaving it.
+        let before = self.paths_now(view.id);
+        let joins =
+            |m: &&ForeignMap| !before.0.contains(&m.initiator) || !before.1.contains(&m.port);
+        let joining = foreign.clone().filter(joins).map(|m| m.lun).collect();
+        self.check_kept_numbers(&view, &joining)?;
+        let foreign = foreign.map(|m| m.lun);
         let mut taken: BTreeSet<u16> = view.luns.values().copied().chain(foreign).collect();
         let fresh: Vec<_> = volumes
             .iter()

@@ -468,3 +468,26 @@ fn a_view_that_would_show_too_much_is_refused() {
         "would show 66000 paths, and a view has 65536 at most",
     );
 }
+
+#[test]
+fn a_number_that_somebody_else_took_since_keeps_nobody_in_a_view() {
+    let mut world = World::new();
+    let groups = [
+        world.hosts(&["a"]),
+        world.ports(&[1]),
+        world.devices(&["v1", "v2"]),
+    ];
+    world.view(&groups);
+    let mut later = facts(["v1", "v2", "v3"].map(volume).to_vec(), 0);
+    later.foreign_maps = vec![ForeignMap {
+        port: port(1),
+        initiator: host("a"),
+        lun: 1,
+    }];
+    world.0.take_facts(later);
+    let plan = world.plan(&remove(groups[2], devices(&["v2"])));
+    assert_eq!(
+        steps(&plan.expect("hiding is safe")),
+        ["unmap v2 2 / map v2 2"]
+    );
+}
