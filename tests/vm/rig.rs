@@ -181,12 +181,12 @@ fn link(serial: &str) -> String {
 
 /// The disk of that serial number.
 fn disk(serial: &str) -> DiskId {
-    DiskId::from(format!("serial..{serial}"))
+    DiskId::from(format!("serial.{serial}"))
 }
 
 /// The path of a disk.
 fn link_of(id: &DiskId) -> String {
-    link(id.as_str().strip_prefix("serial..").expect("one of ours"))
+    link(id.as_str().strip_prefix("serial.").expect("one of ours"))
 }
 
 /// A machine without volumes and without a target.

@@ -94,10 +94,10 @@ impl LinuxEngine {
                     Error::from,
                 ));
             }
-            Ok(Some(now)) if now.lv_size == Some(size) => {
-                if before.map(|seqno| seqno + 2) == now.vg_seqno {
-                    return Ok(());
-                }
+            Ok(Some(now))
+                if now.lv_size == Some(size) && before.map(|seqno| seqno + 2) == now.vg_seqno =>
+            {
+                return Ok(());
             }
             _ => {}
         }
