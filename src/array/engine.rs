@@ -25,7 +25,8 @@ pub struct Facts {
     pub nics: Vec<Nic>,
     /// What this array shows to initiators.
     pub maps: Vec<Map>,
-    /// The numbers that somebody else's maps take on ports of ours.
+    /// What other managers show to initiators: the numbers that they take on ports of ours, and
+    /// volumes that lie in the pools, through whichever port.
     pub foreign_maps: Vec<ForeignMap>,
 }
 
@@ -42,15 +43,17 @@ pub struct GroupFacts {
     pub disks: Vec<Disk>,
 }
 
-/// A LUN number on one of our ports that another manager uses for an initiator.
+/// A LUN number that another manager uses for an initiator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForeignMap {
-    /// The port.
+    /// The port, which may belong to a target that this array does not know.
     pub port: super::ids::PortId,
     /// The initiator.
     pub initiator: super::ids::InitiatorName,
     /// The number.
     pub lun: u16,
+    /// What it shows, where that is a volume in one of the pools.
+    pub volume: Option<VolumeId>,
 }
 
 /// A volume or thin pool as a step names it: by identity, or by the unique name that its job gave

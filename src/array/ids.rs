@@ -99,6 +99,23 @@ made_id! {
     JobId,
 }
 
+macro_rules! found_id {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The identity of what was not made here but found, and is known by that text.
+            pub(super) fn found(text: &str) -> Self {
+                Self(Uuid::new_v5(&FOUND, text.as_bytes()))
+            }
+        }
+    )*};
+}
+
+found_id!(GroupId, ViewId);
+
+/// The namespace in which identities are derived for what was found. Clients know it by what comes
+/// out.
+const FOUND: Uuid = Uuid::from_u128(0x1d0c_83b6_7f25_5a4e_9c61_02e8_b47d_93fa);
+
 /// A port: one target portal group of a target. Hosts and clients know it as
 /// `<iqn>,t,0x<tag in 4 hex digits>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! step from one element to its neighbours costs what it returns.
 
 mod compose;
+mod foreign;
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use super::ids::{
 };
 use super::job::{Element, Job};
 use super::model::{
-    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Piece, Pool, Port, Target, View,
-    Volume,
+    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Owner, Piece, Pool, Port, Target,
+    View, Volume,
 };
 use super::quality::Setting;
 
@@ -338,7 +339,7 @@ impl Inventory {
         })
     }
 
-    /// The numbers that somebody else's maps take.
+    /// What other managers show to initiators.
     pub fn foreign_maps(&self) -> &[ForeignMap] {
         &self.foreign_maps
     }
@@ -358,9 +359,10 @@ impl Inventory {
         maps(initiators, ports, view)
     }
 
-    /// Everything that all views show.
+    /// Everything that all views of this array show.
     pub fn all_maps(&self) -> Vec<Map> {
-        self.views().flat_map(|view| self.maps_of(view)).collect()
+        let ours = self.views().filter(|view| view.owner == Owner::Array);
+        ours.flat_map(|view| self.maps_of(view)).collect()
     }
 }
 

@@ -101,10 +101,11 @@ impl Pool {
     }
 }
 
-/// Whose volume or pool it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whose it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// Made or adopted by this array.
+    #[default]
     Array,
     /// Somebody else's: shown, never changed.
     Foreign,
@@ -328,11 +329,14 @@ pub struct Nic {
     pub addresses: Vec<(IpAddr, u8)>,
 }
 
-/// An initiator that clients have introduced.
+/// An initiator that clients have introduced, or to whom another manager shows something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Initiator {
     /// Its name.
     pub name: InitiatorName,
+    /// Foreign until somebody introduces it. What is stored is the array's.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// What a masking group holds; the kind of the group with it.
@@ -413,6 +417,9 @@ pub struct Group {
     pub delete_on_empty: bool,
     /// It goes when its last view goes.
     pub delete_when_unassociated: bool,
+    /// Whose it is. What is stored is the array's.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// A masking view: who sees what under which number through which ports.
@@ -432,6 +439,9 @@ pub struct View {
     pub volumes: Option<GroupId>,
     /// The number of each volume: the same for all initiators and ports of the view.
     pub luns: BTreeMap<VolumeId, u16>,
+    /// Whose it is. What is stored is the array's.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 impl View {

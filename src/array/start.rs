@@ -13,7 +13,7 @@ use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::Job;
-use super::model::{Group, Initiator, Map, Members, View};
+use super::model::{Group, Initiator, Map, Members, Owner, View};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
@@ -307,6 +307,7 @@ fn adopt(maps: &[Map]) -> Vec<Change> {
                 members,
                 delete_on_empty: false,
                 delete_when_unassociated: true,
+                owner: Owner::Array,
             }));
             id
         };
@@ -324,6 +325,7 @@ fn adopt(maps: &[Map]) -> Vec<Change> {
         );
         changes.push(Change::PutInitiator(Initiator {
             name: initiator.clone(),
+            owner: Owner::Array,
         }));
         changes.push(Change::PutView(View {
             id: ViewId::new(),
@@ -332,6 +334,7 @@ fn adopt(maps: &[Map]) -> Vec<Change> {
             ports: Some(ports),
             volumes: Some(volumes),
             luns,
+            owner: Owner::Array,
         }));
     }
     changes

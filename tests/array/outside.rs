@@ -3,6 +3,8 @@
 use standpipe::array::{Ailing, Command, Effect, Health, Inventory, Kind, Map, Owner};
 use standpipe::engine::sim::EXTENT;
 
+use std::slice;
+
 use super::rig::{NOTHING, Rig, host};
 
 #[test]
@@ -78,6 +80,71 @@ fn a_number_that_somebody_else_took_is_not_given() {
     assert_eq!(rig.luns("a"), [1, 3]);
     let rig = rig.restart(false);
     assert_eq!(rig.luns("a"), [1, 3], "a start leaves it alone");
+}
+
+#[test]
+fn what_another_manager_shows_is_a_view_of_his_that_nobody_changes_here() {
+    let rig = Rig::new();
+    let theirs = rig.sim.lvcreate(&rig.pool(), "theirs", EXTENT);
+    let map = Map {
+        port: rig.port(),
+        initiator: host("a"),
+        lun: 9,
+        volume: theirs.expect("there is room"),
+    };
+    rig.sim.foreign_map(&map).expect("the number is free");
+    assert!(rig.wait_until(|now| now.views().count() == 1));
+    let now = rig.now();
+    let view = now.views().next().expect("one");
+    assert_eq!(view.owner, Owner::Foreign);
+    assert_eq!(view.luns, [(map.volume.clone(), 9)].into());
+    assert_eq!(
+        now.maps_of(view),
+        slice::from_ref(&map),
+        "who sees it, through which port"
+    );
+    assert_eq!(now.all_maps(), [], "none of it is this array's to show");
+
+    let group = view.volumes.expect("its devices");
+    let removal = Command::DeleteGroup { group, force: true };
+    assert_eq!(rig.fails(removal).0.kind, Kind::AccessDenied);
+    let removal = Command::DeleteView {
+        view: view.id,
+        delete_unassociated: true,
+    };
+    assert_eq!(rig.fails(removal).0.kind, Kind::AccessDenied);
+    let removal = Command::DeleteInitiator { name: host("a") };
+    assert_eq!(rig.fails(removal.clone()).0.kind, Kind::NotFound);
+    assert_eq!(rig.luns("a"), [9]);
+
+    // The initiator can be this array's, too, and then again only his.
+    let (_, groups, ours) = rig.show_one();
+    assert_eq!(rig.luns("a"), [1, 9]);
+    assert_eq!(rig.now().groups_with_initiator(&host("a")).count(), 2);
+    rig.done(Command::DeleteView {
+        view: ours,
+        delete_unassociated: false,
+    });
+    for group in groups {
+        rig.done(Command::DeleteGroup {
+            group,
+            force: false,
+        });
+    }
+    rig.done(removal);
+    let known = rig.now().initiator(&host("a")).map(|known| known.owner);
+    assert_eq!(known, Some(Owner::Foreign));
+
+    let rig = rig.restart(false);
+    assert_eq!(
+        rig.now().view(&view.id),
+        Some(view),
+        "known by the same identity"
+    );
+    assert!(rig.sim.lose_map(&host("a"), &map.port, 9));
+    assert!(rig.wait_until(|now| now.views().count() == 0));
+    assert!(rig.now().initiator(&host("a")).is_none());
+    assert_eq!(rig.now().groups().count(), 0);
 }
 
 #[test]

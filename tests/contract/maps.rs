@@ -148,6 +148,14 @@ pub fn a_foreign_map_is_reported_and_kept(rig: &mut dyn Rig) {
     };
     assert_eq!((&reported.initiator, reported.lun), (&host("a"), 4));
     assert_eq!(reported.port, rig.port());
+    assert_eq!(reported.volume.as_ref(), Some(&theirs));
+    let seen = facts.volumes.iter().find(|volume| volume.id == theirs);
+    let seen = seen.expect("it is listed").naa;
+    assert_eq!(
+        rig.luns(&host("a")),
+        Some([(4, seen)].into()),
+        "what hosts see of it"
+    );
 
     let ours = finished(rig, "ours", 1);
     refused(

@@ -9,7 +9,7 @@ use crate::array::change::Change;
 use crate::array::engine::{Facts, GroupFacts};
 use crate::array::ids::{DiskId, GroupId, JobId, PoolId, SettingId, ViewId, VolumeId};
 use crate::array::job::Job;
-use crate::array::model::{Disk, Group, Health, Members, Pool, Volume};
+use crate::array::model::{Disk, Group, Health, Members, Owner, Pool, View, Volume};
 
 impl Inventory {
     /// An empty array of that name.
@@ -43,11 +43,13 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
-        self.foreign_maps = facts.foreign_maps.into();
         let gone = self.pools.keys().cloned().collect();
         self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
+        if *self.foreign_maps != *facts.foreign_maps {
+            self.replace_foreign(facts.foreign_maps);
+        }
     }
 
     /// Takes over what an engine saw of one volume group.
@@ -189,25 +191,10 @@ impl Inventory {
                 self.initiators
                     .insert(initiator.name.clone(), Arc::new(initiator.clone()));
             }
-            Change::RemoveInitiator(name) => {
-                self.initiators.remove(name);
-            }
-            Change::PutGroup(group) => {
-                self.remove_group(group.id);
-                self.relate_members(group, true);
-                self.name_groups
-                    .link((group.members.kind(), group.name.clone()), group.id);
-                self.groups.insert(group.id, Arc::new(group.clone()));
-            }
+            Change::RemoveInitiator(name) => self.remove_initiator(name),
+            Change::PutGroup(group) => self.put_group(group.clone()),
             Change::RemoveGroup(id) => self.remove_group(*id),
-            Change::PutView(view) => {
-                self.remove_view(view.id);
-                for group in view.groups() {
-                    self.group_views.link(group, view.id);
-                }
-                self.name_views.link(view.name.clone(), view.id);
-                self.views.insert(view.id, Arc::new(view.clone()));
-            }
+            Change::PutView(view) => self.put_view(view.clone()),
             Change::RemoveView(id) => self.remove_view(*id),
             Change::PutSetting(setting) => {
                 self.remove_setting(setting.id);
@@ -220,7 +207,29 @@ impl Inventory {
         }
     }
 
-    fn remove_group(&mut self, id: GroupId) {
+    /// Names are found only among the array's own: what others call theirs takes no name from it.
+    pub(super) fn put_group(&mut self, group: Group) {
+        self.remove_group(group.id);
+        self.relate_members(&group, true);
+        if group.owner == Owner::Array {
+            self.name_groups
+                .link((group.members.kind(), group.name.clone()), group.id);
+        }
+        self.groups.insert(group.id, Arc::new(group));
+    }
+
+    pub(super) fn put_view(&mut self, view: View) {
+        self.remove_view(view.id);
+        for group in view.groups() {
+            self.group_views.link(group, view.id);
+        }
+        if view.owner == Owner::Array {
+            self.name_views.link(view.name.clone(), view.id);
+        }
+        self.views.insert(view.id, Arc::new(view));
+    }
+
+    pub(super) fn remove_group(&mut self, id: GroupId) {
         if let Some(group) = self.groups.remove(&id) {
             self.name_groups
                 .unlink(&(group.members.kind(), group.name.clone()), &id);
@@ -250,7 +259,7 @@ impl Inventory {
         }
     }
 
-    fn remove_view(&mut self, id: ViewId) {
+    pub(super) fn remove_view(&mut self, id: ViewId) {
         if let Some(view) = self.views.remove(&id) {
             self.name_views.unlink(&view.name, &id);
             for group in view.groups() {

@@ -15,7 +15,7 @@ use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{Group, GroupKind, Initiator, MAX_LUN, Members, View};
+use crate::array::model::{Group, GroupKind, Initiator, MAX_LUN, Members, Owner, View};
 
 /// Plans a masking command.
 pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Error> {
@@ -62,24 +62,39 @@ impl<'a> Draft<'a> {
 
     fn group(&self, id: GroupId) -> Result<Group, Error> {
         let drafted = self.groups.get(&id).cloned();
-        drafted
-            .unwrap_or_else(|| self.now.group(&id).map(|g| (**g).clone()))
-            .ok_or_else(|| {
-                Error::not_found(format!(
-                    "there is no masking group {id}; it may have been deleted"
-                ))
-            })
+        let group = drafted.unwrap_or_else(|| self.now.group(&id).map(|g| (**g).clone()));
+        match group {
+            Some(group) if group.owner == Owner::Foreign => Err(foreign("group", &group.name)),
+            Some(group) => Ok(group),
+            None => Err(Error::not_found(format!(
+                "there is no masking group {id}; it may have been deleted"
+            ))),
+        }
     }
 
     fn view(&self, id: ViewId) -> Result<View, Error> {
         let drafted = self.views.get(&id).cloned();
-        drafted
-            .unwrap_or_else(|| self.now.view(&id).map(|v| (**v).clone()))
-            .ok_or_else(|| {
-                Error::not_found(format!(
-                    "there is no masking view {id}; it may have been deleted"
-                ))
-            })
+        let view = drafted.unwrap_or_else(|| self.now.view(&id).map(|v| (**v).clone()));
+        match view {
+            Some(view) if view.owner == Owner::Foreign => Err(foreign("view", &view.name)),
+            Some(view) => Ok(view),
+            None => Err(Error::not_found(format!(
+                "there is no masking view {id}; it may have been deleted"
+            ))),
+        }
+    }
+
+    /// An initiator that somebody has introduced to this array.
+    fn known(&self, name: &InitiatorName) -> Option<&Initiator> {
+        let known = self.now.initiator(name).map(|known| &**known);
+        known.filter(|known| known.owner == Owner::Array)
+    }
+
+    /// The group of this array that an initiator belongs to.
+    fn group_with(&self, name: &InitiatorName) -> Option<&Group> {
+        let mut groups = self.now.groups_with_initiator(name);
+        let own = groups.find(|group| group.owner == Owner::Array);
+        own.map(|group| &**group)
     }
 
     /// The views that use a group, as they will be.
@@ -166,11 +181,10 @@ impl<'a> Draft<'a> {
 
     fn create_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
         // The spelling that was given first stays: clients compare it byte for byte.
-        let known = self.now.initiator(name).map(|i| i.name.clone());
+        let known = self.known(name).map(|known| known.name.clone());
         let name = known.clone().unwrap_or_else(|| name.clone());
         if known.is_none() {
-            self.initiators
-                .insert(name.clone(), Some(Initiator { name: name.clone() }));
+            self.introduce(&name);
         }
         Ok((
             format!("Introduce initiator {name}"),
@@ -179,10 +193,10 @@ impl<'a> Draft<'a> {
     }
 
     fn delete_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
-        if self.now.initiator(name).is_none() {
+        if self.known(name).is_none() {
             return Err(Error::not_found(format!("initiator {name} is not known")));
         }
-        if let Some(group) = self.now.groups_with_initiator(name).next() {
+        if let Some(group) = self.group_with(name) {
             return Err(Error::in_use(format!(
                 "initiator {name} is a member of group '{}'; remove it from the group first",
                 group.name
@@ -190,6 +204,15 @@ impl<'a> Draft<'a> {
         }
         self.initiators.insert(name.clone(), None);
         Ok((format!("Forget initiator {name}"), Effect::Gone))
+    }
+
+    /// Makes an initiator known to this array.
+    fn introduce(&mut self, name: &InitiatorName) {
+        let initiator = Initiator {
+            name: name.clone(),
+            owner: Owner::Array,
+        };
+        self.initiators.insert(name.clone(), Some(initiator));
     }
 
     fn create_group(
@@ -209,6 +232,7 @@ impl<'a> Draft<'a> {
             members: Members::none(kind),
             delete_on_empty,
             delete_when_unassociated,
+            owner: Owner::Array,
         };
         self.join(&mut group, members)?;
         let title = format!("Create {} group '{}'", kind.noun(), group.name);
@@ -292,16 +316,12 @@ impl<'a> Draft<'a> {
         group: GroupId,
     ) -> Result<InitiatorName, Error> {
         let introduced = self.initiators.get(name).and_then(Option::as_ref);
-        let Some(known) = introduced.or_else(|| self.now.initiator(name).map(|i| &**i)) else {
+        let Some(known) = introduced.or_else(|| self.known(name)) else {
             return Err(Error::not_found(format!(
                 "initiator {name} is not known; introduce it first"
             )));
         };
-        match self
-            .now
-            .groups_with_initiator(name)
-            .find(|other| other.id != group)
-        {
+        match self.group_with(name).filter(|other| other.id != group) {
             None => Ok(known.name.clone()),
             Some(other) => Err(Error::already_exists(format!(
                 "initiator {name} is already a member of group '{}'; an initiator belongs to one \
@@ -465,6 +485,7 @@ impl<'a> Draft<'a> {
             ports: None,
             volumes: None,
             luns: BTreeMap::new(),
+            owner: Owner::Array,
         })
     }
 
@@ -561,6 +582,13 @@ impl<'a> Draft<'a> {
             self.views.entry(view.id).or_insert(Some(view));
         }
     }
+}
+
+/// The refusal to change what another manager made.
+fn foreign(what: &str, name: &str) -> Error {
+    Error::access_denied(format!(
+        "masking {what} '{name}' belongs to another manager of this machine and is only shown here"
+    ))
 }
 
 fn leave(group: &mut Group, going: &Members) -> Result<(), Error> {

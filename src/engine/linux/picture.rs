@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blockdev::DmDevice;
 use super::disks::Listing;
 use super::dm::{self, Status};
 use super::health::{self, Lost};
 use super::lio::backstore::NAME_PREFIX;
+use super::lio::read::{Backstore, Mapped, Target};
 use super::lvm::names::{self, LvmUuid};
 use super::lvm::report::{LvRow, VgRow};
 use super::lvm::shape::{Shape, Shapes};
@@ -54,6 +56,8 @@ pub(super) struct Picture<'a> {
     starts: BTreeMap<&'a str, u64>,
     /// The UUIDs that more than one volume bears.
     twice: BTreeSet<&'a str>,
+    /// The active volumes by the number of their device.
+    active: BTreeMap<(u32, u32), &'a str>,
 }
 
 impl<'a> Picture<'a> {
@@ -67,7 +71,12 @@ impl<'a> Picture<'a> {
             }
         }
         let starts = listed.devices.iter();
+        let active = listed.volumes.iter().filter_map(|row| {
+            let device = device(row, kernel)?;
+            Some((device.number, row.lv_uuid.as_str()))
+        });
         Self {
+            active: active.collect(),
             listed,
             kernel,
             disks,
@@ -77,6 +86,14 @@ impl<'a> Picture<'a> {
                 .collect(),
             twice,
         }
+    }
+
+    /// The volume that a row of an initiator's table shows, if it is one of these.
+    pub(super) fn shown_in(&self, target: &Target, mapped: &Mapped) -> Option<VolumeId> {
+        let unit = target.units.get(&mapped.unit?)?;
+        let backstore = self.kernel.state.backstores.get(unit.backstore.as_ref()?)?;
+        let uuid = self.active.get(&backstore.device?)?;
+        Some(VolumeId::from(*uuid))
     }
 
     /// A group with what lies in it.
@@ -259,7 +276,9 @@ impl<'a> Picture<'a> {
             (None, None) => Health::Unknown("LVM does not tell the size".into()),
             (None, Some(_)) => by_disks,
         };
-        let serial = marks.serial.clone().unwrap_or_else(|| id.unit_serial());
+        let shown = foreign_export(row, self.kernel).and_then(|(_, shown)| shown.serial.clone());
+        let serial = shown.or_else(|| marks.serial.clone());
+        let serial = serial.unwrap_or_else(|| id.unit_serial());
         Volume {
             name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),
             device: row.lv_name.clone(),
@@ -318,15 +337,26 @@ fn job(marks: &Marks) -> Option<JobId> {
 
 /// Who holds the volume's device, other than our own exports.
 fn held_by(row: &LvRow, kernel: &Kernel) -> Option<String> {
+    let device = device(row, kernel)?;
+    let user = kernel.users.as_ref().and_then(|users| users.of(device));
+    user.or_else(|| {
+        let (place, _) = foreign_export(row, kernel)?;
+        Some(format!("exported by another manager as {place}"))
+    })
+}
+
+/// The backstore of another manager that holds a volume, with its place.
+fn foreign_export<'a>(row: &LvRow, kernel: &'a Kernel) -> Option<(&'a str, &'a Backstore)> {
+    let (place, backstore) = kernel.state.by_device(device(row, kernel)?.number)?;
+    let ours = place.split_once('/')?.1 == format!("{NAME_PREFIX}{}", row.lv_uuid);
+    (!ours).then_some((place, backstore))
+}
+
+/// The device of a volume that is active.
+fn device<'a>(row: &LvRow, kernel: &'a Kernel) -> Option<&'a DmDevice> {
     let vg = LvmUuid::new(row.vg_uuid.as_str()).ok()?;
     let lv = LvmUuid::new(row.lv_uuid.as_str()).ok()?;
-    let device = kernel.devices.get(&names::dm_uuid(&vg, &lv))?;
-    if let Some(user) = kernel.users.as_ref().and_then(|users| users.of(device)) {
-        return Some(user);
-    }
-    let (place, _) = kernel.state.by_device(device.number)?;
-    let ours = place.split_once('/')?.1 == format!("{NAME_PREFIX}{}", row.lv_uuid);
-    (!ours).then(|| format!("exported by another manager as {place}"))
+    kernel.devices.get(&names::dm_uuid(&vg, &lv))
 }
 
 #[cfg(test)]

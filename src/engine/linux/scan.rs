@@ -67,7 +67,7 @@ impl LinuxEngine {
             pools.extend(group.thin_pools);
             volumes.extend(group.volumes);
         }
-        let (maps, foreign_maps) = self.maps(&kernel.state);
+        let (maps, foreign_maps) = self.maps(&kernel.state, &picture);
         Ok(Facts {
             pools,
             volumes,
@@ -211,15 +211,14 @@ impl LinuxEngine {
             .collect()
     }
 
-    /// The maps on our ports: ours, and the numbers that others take.
-    fn maps(&self, state: &State) -> (Vec<Map>, Vec<ForeignMap>) {
+    /// The maps in the kernel: ours on our ports, and what other managers show.
+    fn maps(&self, state: &State, picture: &Picture<'_>) -> (Vec<Map>, Vec<ForeignMap>) {
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
-        for wanted in self.exports.targets() {
-            let Some(target) = state.targets.get(wanted.iqn.as_str()) else {
-                continue;
-            };
+        for (iqn, target) in &state.targets {
+            let targets = self.exports.targets();
+            let is_ours = targets.iter().any(|known| known.iqn.as_str() == iqn);
             let port = PortId {
-                iqn: wanted.iqn.clone(),
+                iqn: iqn.as_str().into(),
                 tag: target::TPGT,
             };
             for (initiator, rows) in &target.acls {
@@ -231,22 +230,30 @@ impl LinuxEngine {
                     let Ok(lun) = u16::try_from(number) else {
                         continue;
                     };
+                    let (port, initiator) = (port.clone(), initiator.clone());
                     match export::volume_of(&mapped.alias) {
-                        Some(uuid) if mapped.unit.is_some() => ours.push(Map {
-                            port: port.clone(),
-                            initiator: initiator.clone(),
+                        Some(uuid) if is_ours && mapped.unit.is_some() => ours.push(Map {
+                            port,
+                            initiator,
                             lun,
                             volume: VolumeId::from(uuid),
                         }),
                         _ => foreign.push(ForeignMap {
-                            port: port.clone(),
-                            initiator: initiator.clone(),
+                            port,
+                            initiator,
                             lun,
+                            volume: picture.shown_in(target, mapped),
                         }),
                     }
                 }
             }
         }
+        // Elsewhere a number alone concerns nobody.
+        let concerns = |map: &ForeignMap| {
+            let mut targets = self.exports.targets().iter();
+            map.volume.is_some() || targets.any(|known| known.iqn == map.port.iqn)
+        };
+        foreign.retain(concerns);
         (ours, foreign)
     }
 }

@@ -13,6 +13,9 @@ use crate::array::{
 };
 use std::sync::{Arc, Mutex};
 
+/// The unit serial of what another manager exports.
+const FOREIGN_SERIAL: &str = "0badcafe";
+
 impl SimEngine {
     /// Somebody makes a logical volume of his own. Its extents keep what they held.
     ///
@@ -118,6 +121,8 @@ impl SimEngine {
             ));
         }
         lv.held_by = Some("exported by another manager".to_owned());
+        // That manager's tools make up a serial number, and hosts see what comes of it.
+        lv.serial = Some(FOREIGN_SERIAL.to_owned());
         machine.replace(lv)?;
         let lun = Lun {
             volume: map.volume.clone(),

@@ -208,10 +208,11 @@ impl Machine {
     fn report_foreign_maps(&self) -> Vec<array::ForeignMap> {
         let foreign = self.luns.iter().filter(|(_, lun)| !lun.ours);
         foreign
-            .map(|((port, initiator, number), _)| array::ForeignMap {
+            .map(|((port, initiator, number), lun)| array::ForeignMap {
                 port: port.clone(),
                 initiator: initiator.clone(),
                 lun: *number,
+                volume: Some(lun.volume.clone()),
             })
             .collect()
     }

@@ -9,7 +9,7 @@ use super::{Draft, leave};
 use crate::array::command::Effect;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
-use crate::array::model::{Group, GroupKind, Initiator, Members, View};
+use crate::array::model::{Group, GroupKind, Members, Owner, View};
 
 /// Bytes of a view's name that the names of its own groups begin with.
 const NAME_PART: usize = 200;
@@ -48,11 +48,9 @@ impl Draft<'_> {
         initiators: &BTreeSet<InitiatorName>,
         ports: &BTreeSet<PortId>,
     ) -> Result<GroupId, Error> {
-        self.introduce(initiators);
+        self.introduce_all(initiators);
         let all = Members::Initiators(initiators.clone());
-        let mut groups = initiators
-            .iter()
-            .flat_map(|name| self.now.groups_with_initiator(name));
+        let mut groups = initiators.iter().filter_map(|name| self.group_with(name));
         match groups.next() {
             None => self.own_group(view, &all),
             Some(group) if group.members == all => Ok(group.id),
@@ -90,7 +88,7 @@ impl Draft<'_> {
             )));
         }
         if let Members::Initiators(more) = members {
-            self.introduce(more);
+            self.introduce_all(more);
             self.check_unseen(more, &ports, view.initiators)?;
         }
         self.change_own(&mut view, members.kind(), |draft, group| {
@@ -123,11 +121,11 @@ impl Draft<'_> {
     }
 
     /// Makes initiators known that nobody has introduced yet.
-    fn introduce(&mut self, names: &BTreeSet<InitiatorName>) {
-        for name in names.iter().filter(|n| self.now.initiator(n).is_none()) {
-            let name = name.clone();
-            self.initiators
-                .insert(name.clone(), Some(Initiator { name }));
+    fn introduce_all(&mut self, names: &BTreeSet<InitiatorName>) {
+        for name in names {
+            if self.known(name).is_none() {
+                self.introduce(name);
+            }
         }
     }
 
@@ -139,8 +137,8 @@ impl Draft<'_> {
         group: Option<GroupId>,
     ) -> Result<(), Error> {
         for name in names {
-            let groups = self.now.groups_with_initiator(name);
-            for other in groups.filter(|other| Some(other.id) != group) {
+            let other = self.group_with(name);
+            if let Some(other) = other.filter(|other| Some(other.id) != group) {
                 for view in self.now.views_with(other.id) {
                     let (_, theirs) = self.paths(view)?;
                     if let Some(port) = theirs.intersection(ports).next() {
@@ -165,6 +163,7 @@ impl Draft<'_> {
             members: Members::none(kind),
             delete_on_empty: false,
             delete_when_unassociated: true,
+            owner: Owner::Array,
         })
     }
 

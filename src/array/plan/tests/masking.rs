@@ -53,6 +53,7 @@ fn numbers_that_others_take_and_a_full_view() {
             port: port(tag),
             initiator: host(name),
             lun,
+            volume: None,
         })
         .to_vec();
     let mut world = World::with(facts);
@@ -483,6 +484,7 @@ fn a_number_that_somebody_else_took_since_keeps_nobody_in_a_view() {
         port: port(1),
         initiator: host("a"),
         lun: 1,
+        volume: None,
     }];
     world.0.take_facts(later);
     let plan = world.plan(&remove(groups[2], devices(&["v2"])));
