@@ -209,6 +209,8 @@ impl Inventory {
                 self.views.insert(view.id, Arc::new(view.clone()));
             }
             Change::RemoveView(id) => self.remove_view(*id),
+            Change::Retire(retired) => self.retired.put(retired),
+            Change::Release(nexus) => self.retired.remove(nexus),
             Change::PutSetting(setting) => {
                 self.remove_setting(setting.id);
                 self.pool_settings.link(setting.pool.clone(), setting.id);
