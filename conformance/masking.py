@@ -21,6 +21,8 @@ U16, U64 = pywbem.Uint16, pywbem.Uint64
 
 # Return codes of ExposePaths and HidePaths; 4100 means something else in each.
 ALREADY_EXPOSED, NUMBER_IN_USE, NOT_EXPOSED = 4101, 4102, 4100
+# "In Use" in the methods of groups.
+IN_USE = 6
 
 CAPABILITIES = {
     "ValidHardwareIdTypes": [5], "PortsPerView": 3, "ClientSelectableDeviceNumbers": True,
@@ -215,6 +217,27 @@ class Masking:
         code, _ = self.call("RemoveMembers", MaskingGroup=devices, Members=self.volumes[:1])
         checks.equal(code, DONE, "and leaves it")
 
+    def numbers(self):
+        """A number that a host lost is not chosen for another volume, and comes back with its own."""
+        view, names = self.view, self.names
+        self.hide("a volume is hidden", view, LUNames=[names[2]])
+        self.expose("another one comes", view, LUNames=[names[0]])
+        self.shows("view without the number of the first", view, "b", {0: "0002", 1: "001F"})
+        self.expose("the first comes back", view, LUNames=[names[2]])
+        self.shows("view with it", view, "b", {0: "0002", 1: "001F", 2: "0001"})
+        self.hide("both are hidden", view, LUNames=[names[0], names[2]])
+        self.expose("a client that chooses gets a number that was another volume's", view,
+                    LUNames=[names[0]], DeviceNumbers=["1"])
+        self.shows("view as it was chosen", view, "b", {0: "0001", 1: "001F"})
+        self.expose("the other one is kept from it", view, LUNames=[names[2]])
+        self.shows("view with another number", view, "b", {0: "0001", 1: "001F", 2: "0003"})
+        devices = self.group(view, "Device")
+        for method, parameters in (
+                ("RemoveMembers", {}), ("AddMembers", {"DeviceNumbers": ["1"]})):
+            code, _ = self.call(method, MaskingGroup=devices, Members=self.volumes[:1], **parameters)
+            self.checks.equal(code, DONE, f"the same with groups: {method}")
+        self.hide("a volume is hidden", view, LUNames=[names[0]])
+
     def make_group(self, kind, members):
         """A group made by its own method."""
         code, outputs = self.call("CreateGroup", GroupName=f"paths-{self.tag}-{uuid.uuid4().hex}",
@@ -244,6 +267,13 @@ class Masking:
         self.expose("a volume is added to one of two views", first, LUNames=[self.names[1]],
                     DeviceNumbers=["7"])
         self.shows("that view", first, "c", {0: "0001", 1: "0007"})
+        code, _ = self.call("AddMembers", MaskingGroup=devices, Members=[self.volumes[2]],
+                            DeviceNumbers=["1"])
+        checks.equal(code, IN_USE, "AddMembers with a number that is in use")
+        code, _ = self.call("CreateMaskingView", TargetMaskingGroup=ports,
+                            DeviceMaskingGroup=self.group(first, "Device"),
+                            DeviceNumbers=["5", "5"])
+        checks.equal(code, IN_USE, "CreateMaskingView with one number for two devices")
         self.shows("the other view", second, "d", {0: "0001"})
         checks.that(same(self.group(second, "Device"), devices)
                     and not same(self.group(first, "Device"), devices),
@@ -393,8 +423,8 @@ class Masking:
         """All of it, in order."""
         namespaces = ["interop", self.array.namespace]
         before = everything(self.connection, namespaces)
-        for part in (self.service, self.make_volumes, self.paths, self.as_groups, self.sharing,
-                     self.without_paths, self.refused_without_trace, self.undo):
+        for part in (self.service, self.make_volumes, self.paths, self.as_groups, self.numbers,
+                     self.sharing, self.without_paths, self.refused_without_trace, self.undo):
             self.checks.step(part)
         left = differences(before, everything(self.connection, namespaces))
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))

@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
@@ -29,6 +30,8 @@ pub struct Config {
     pub storage: Storage,
     /// The iSCSI target that exports it.
     pub target: Target,
+    /// Under which numbers hosts see volumes.
+    pub masking: Masking,
     /// Bounds on what clients may cost.
     pub limits: Limits,
 }
@@ -87,6 +90,16 @@ pub struct Target {
     pub iqn: Iqn,
     /// Where initiators reach it; at least one.
     pub portals: Vec<SocketAddr>,
+}
+
+/// The `[masking]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masking {
+    /// For how long a device number that was hidden from an initiator is not chosen for another
+    /// volume there; zero for not at all.
+    pub lun_quarantine: Duration,
+    /// The greatest device number.
+    pub max_lun: u16,
 }
 
 /// An iSCSI qualified name (RFC 3720 §3.2.6.3.1), in lower case.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Batch, Table};
 
 use super::ids::{GroupId, InitiatorName, PoolId, SettingId, ViewId};
-use super::model::{Group, Initiator, View};
+use super::model::{Group, Initiator, Nexus, Retired, View};
 use super::quality::Setting;
 
 /// One record added, replaced or removed.
@@ -19,6 +19,10 @@ pub(super) enum Change {
     RemoveGroup(GroupId),
     PutView(View),
     RemoveView(ViewId),
+    /// A number is kept from other volumes from then on.
+    Retire(Retired),
+    /// It is kept no longer.
+    Release(Nexus),
     PutSetting(Setting),
     RemoveSetting(SettingId),
     /// A volume group that this array made.
@@ -27,6 +31,11 @@ pub(super) enum Change {
 }
 
 impl Change {
+    /// What becomes of a number: it is retired, or no longer.
+    pub(super) fn of_number((nexus, record): (Nexus, Option<Retired>)) -> Self {
+        record.map_or(Self::Release(nexus), Self::Retire)
+    }
+
     /// Adds the change of the stored record to a batch.
     pub(super) fn write_to(&self, batch: &mut Batch) {
         match self {
@@ -36,10 +45,17 @@ impl Change {
             Self::RemoveGroup(id) => batch.remove(Table::Groups, id.to_string()),
             Self::PutView(view) => batch.put(Table::Views, view.id.to_string(), view),
             Self::RemoveView(id) => batch.remove(Table::Views, id.to_string()),
+            Self::Retire(r) => batch.put(Table::Retired, key(&r.map.nexus()), r),
+            Self::Release(nexus) => batch.remove(Table::Retired, key(nexus)),
             Self::PutSetting(s) => batch.put(Table::Settings, s.id.to_string(), s),
             Self::RemoveSetting(id) => batch.remove(Table::Settings, id.to_string()),
             Self::PutPool(id) => batch.put(Table::Pools, id.as_str(), id),
             Self::RemovePool(id) => batch.remove(Table::Pools, id.as_str()),
         }
     }
+}
+
+/// The key of a retired number; none of its parts holds a blank.
+fn key((initiator, port, lun): &Nexus) -> String {
+    format!("{} {port} {lun}", initiator.folded())
 }

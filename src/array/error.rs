@@ -18,6 +18,8 @@ pub enum Kind {
     NotShown,
     /// The device number means another device there.
     NumberTaken,
+    /// The view has no device number left.
+    ViewFull,
     /// The pool has too little room for it.
     NoSpace,
     /// No size of that order is possible here.
@@ -112,6 +114,8 @@ shorthand! {
     not_shown => NotShown,
     /// The device number means another device there.
     number_taken => NumberTaken,
+    /// The view has no device number left.
+    view_full => ViewFull,
     /// The pool has too little room for it.
     no_space => NoSpace,
     /// No size of that order is possible here.

@@ -257,7 +257,7 @@ impl Inner {
                 "another command is changing the same thing; try again when it has ended",
             )));
         };
-        let plan = plan(command, &self.published.load(), id).map_err(refused)?;
+        let plan = plan(command, &self.published.load(), id, now_micros()).map_err(refused)?;
         let begun = Begun::new(id, plan);
         let job = Arc::new(Job::start(
             id,

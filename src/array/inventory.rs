@@ -5,9 +5,11 @@
 
 mod compose;
 mod foreign;
+mod numbers;
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
@@ -21,6 +23,7 @@ use super::model::{
     View, Volume,
 };
 use super::quality::Setting;
+use numbers::Retirement;
 
 /// The disks that these pieces lie on, each once or more.
 fn disks_of(pieces: &[Piece]) -> impl Iterator<Item = &DiskId> {
@@ -84,7 +87,7 @@ pub struct SystemName {
     pub label: String,
 }
 
-/// What the administrator has decided about storage; fixed at start-up.
+/// What the administrator has decided; fixed at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How much the volumes of a thin pool may have together, in percent of the pool's data size.
@@ -93,6 +96,11 @@ pub struct Policy {
     pub low_space: u16,
     /// Whether a volume that no host sees may be made smaller.
     pub shrink: bool,
+    /// For how long a device number that was hidden from an initiator is not chosen for another
+    /// volume there; zero where that does not matter.
+    pub lun_quarantine: Duration,
+    /// The greatest device number that is given; at most [`MAX_LUN`](super::MAX_LUN).
+    pub max_lun: u16,
 }
 
 impl Default for Policy {
@@ -101,6 +109,9 @@ impl Default for Policy {
             overcommit: 1000,
             low_space: 80,
             shrink: false,
+            lun_quarantine: Duration::from_secs(600),
+            // What every kind of initiator can address.
+            max_lun: 255,
         }
     }
 }
@@ -133,7 +144,7 @@ impl Policy {
 pub struct Inventory {
     /// What the array is called.
     pub system: Arc<SystemName>,
-    /// What the administrator has decided about storage.
+    /// What the administrator has decided.
     pub policy: Arc<Policy>,
     /// Counts the published pictures.
     pub version: u64,
@@ -148,6 +159,7 @@ pub struct Inventory {
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
     views: OrdMap<ViewId, Arc<View>>,
+    retired: Retirement,
     settings: OrdMap<SettingId, Arc<Setting>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,

@@ -484,7 +484,28 @@ pub struct Map {
     pub volume: VolumeId,
 }
 
-/// The greatest LUN number that every kind of initiator can address.
-pub const MAX_LUN: u16 = 255;
+impl Map {
+    /// Where it is: nothing else can be there at the same time.
+    pub fn nexus(&self) -> Nexus {
+        (self.initiator.clone(), self.port.clone(), self.lun)
+    }
+}
+
+/// A number of an initiator's on a port.
+pub type Nexus = (InitiatorName, PortId, u16);
+
+/// A map that was taken away. The initiator may hold a path to it for a while, which would lead to
+/// another disk if the number were given to another volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// What was shown.
+    pub map: Map,
+    /// Since when it is not: microseconds since 1970.
+    pub since: u64,
+}
+
+/// The greatest LUN number of flat addressing (SAM-5 §4.7.7.3); above it there are longer forms that
+/// few initiators know.
+pub const MAX_LUN: u16 = 16_383;
 /// The number that is tried first: some initiators treat number 0 as special.
 pub const FIRST_LUN: u16 = 1;

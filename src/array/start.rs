@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Batch, Store, Table};
+use crate::store::{Batch, Store, StoreError, Table};
 
 use super::change::Change;
 use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::Job;
-use super::model::{Group, Initiator, Map, Members, Owner, View};
+use super::job::{Job, now_micros};
+use super::model::{Group, Initiator, Map, Members, Owner, Retired, View};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
@@ -54,6 +54,9 @@ pub(super) fn start(
     for (_, view) in load::<View>(store, Table::Views)? {
         inventory.take_change(&Change::PutView(view));
     }
+    for (_, retired) in load::<Retired>(store, Table::Retired)? {
+        inventory.take_change(&Change::Retire(retired));
+    }
     let mut jobs: BTreeMap<_, _> = load::<Job>(store, Table::Jobs)?
         .into_iter()
         .map(|(_, job)| (job.id, job))
@@ -68,6 +71,7 @@ pub(super) fn start(
         unfinished.insert(ended.id);
         jobs.insert(ended.id, ended);
     }
+    age_numbers(store, &mut inventory)?;
     jobs.into_values()
         .for_each(|job| inventory.put_job(job.into()));
     let facts = engine.scan()?;
@@ -146,11 +150,25 @@ fn lasting_settings(store: &Store) -> Result<Vec<Setting>, Error> {
         let mut batch = Batch::new();
         let gone = passing.into_iter().map(|setting| setting.id);
         gone.for_each(|id| Change::RemoveSetting(id).write_to(&mut batch));
-        store
-            .write(&batch)
-            .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+        store.write(&batch).map_err(unwritable)?;
     }
     Ok(lasting)
+}
+
+/// Forgets the retired numbers whose time is up, and judges the others by the clock as it is now.
+fn age_numbers(store: &Store, inventory: &mut Inventory) -> Result<(), Error> {
+    let aged = inventory.aged_numbers(now_micros()).into_iter();
+    let changes: Vec<Change> = aged.map(Change::of_number).collect();
+    let mut batch = Batch::new();
+    for change in &changes {
+        change.write_to(&mut batch);
+        inventory.take_change(change);
+    }
+    store.write(&batch).map_err(unwritable)
+}
+
+fn unwritable(error: StoreError) -> Error {
+    Error::unavailable("the store cannot be written").caused_by(error)
 }
 
 fn load<T: DeserializeOwned>(store: &Store, table: Table) -> Result<Vec<(String, T)>, Error> {
@@ -234,7 +252,7 @@ fn end_begun(
         .for_each(|change| inventory.take_change(change));
     store
         .write(&closing(begun, &ended, &changes, left))
-        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+        .map_err(unwritable)?;
     Ok(ended)
 }
 
@@ -274,9 +292,7 @@ fn begin(
     changes
         .iter()
         .for_each(|change| change.write_to(&mut batch));
-    store
-        .write(&batch)
-        .map_err(|e| Error::unavailable("the store cannot be written").caused_by(e))?;
+    store.write(&batch).map_err(unwritable)?;
     changes
         .iter()
         .for_each(|change| inventory.take_change(change));

@@ -76,6 +76,8 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         overcommit: storage.thin_overcommit_percent,
         low_space: storage.low_space_percent,
         shrink: storage.allow_shrink,
+        lun_quarantine: config.masking.lun_quarantine,
+        max_lun: config.masking.max_lun,
     };
     let directory = &config.server.state_dir;
     std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;

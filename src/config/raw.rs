@@ -3,16 +3,18 @@
 //! Values that can be wrong are `Spanned`, so that the message can point at them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::array::{MAX_LUN, Policy};
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
-use super::{Config, Iqn, Server, Storage, Target, TlsFiles, Wrong};
+use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
 
 type Checked<T> = Result<T, Wrong>;
 
@@ -27,6 +29,8 @@ struct RawConfig {
     user: Vec<RawUser>,
     storage: Spanned<RawStorage>,
     target: RawTarget,
+    #[serde(default)]
+    masking: RawMasking,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -75,6 +79,13 @@ struct RawTarget {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawMasking {
+    lun_quarantine_seconds: Option<Spanned<u64>>,
+    max_lun: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLimits {
     connections: Option<Spanned<u64>>,
     connections_per_peer: Option<Spanned<u64>>,
@@ -101,6 +112,7 @@ pub(super) fn read(text: &str) -> Checked<Config> {
         users: users(raw.user, server_at.end)?,
         storage: storage(raw.storage)?,
         target: raw.target.check()?,
+        masking: raw.masking.check()?,
         limits: raw.limits.check()?,
     })
 }
@@ -239,16 +251,13 @@ fn storage(raw: Spanned<RawStorage>) -> Checked<Storage> {
                     .into(),
         });
     }
-    let percent = |name, value: Option<Spanned<u64>>, range, default| {
-        value.map_or(Ok(default), |value| within(name, &value, range))
-    };
-    let overcommit = percent(
+    let overcommit = or(
         "storage.thin_overcommit_percent",
         raw.thin_overcommit_percent,
         100..=100_000,
         1000,
     )?;
-    let low_space = percent(
+    let low_space = or(
         "storage.low_space_percent",
         raw.low_space_percent,
         1..=100,
@@ -383,6 +392,32 @@ fn portal(text: &str) -> Option<SocketAddr> {
     (portal.port() != 0).then_some(portal)
 }
 
+impl RawMasking {
+    fn check(self) -> Checked<Masking> {
+        let Policy {
+            lun_quarantine,
+            max_lun,
+            ..
+        } = Policy::default();
+        let quarantine = or(
+            "masking.lun_quarantine_seconds",
+            self.lun_quarantine_seconds,
+            0..=30 * 24 * 3600,
+            lun_quarantine.as_secs(),
+        )?;
+        let most = or(
+            "masking.max_lun",
+            self.max_lun,
+            1..=MAX_LUN.into(),
+            max_lun.into(),
+        )?;
+        Ok(Masking {
+            lun_quarantine: Duration::from_secs(quarantine),
+            max_lun: u16::try_from(most).unwrap_or(MAX_LUN),
+        })
+    }
+}
+
 impl RawLimits {
     fn check(self) -> Checked<Limits> {
         let mut limits = Limits::default();
@@ -457,7 +492,17 @@ impl RawLimits {
     }
 }
 
-fn within(name: &str, value: &Spanned<u64>, range: std::ops::RangeInclusive<u64>) -> Checked<u64> {
+/// A number in that range, or the default where none is given.
+fn or(
+    name: &str,
+    value: Option<Spanned<u64>>,
+    range: RangeInclusive<u64>,
+    default: u64,
+) -> Checked<u64> {
+    value.map_or(Ok(default), |value| within(name, &value, range))
+}
+
+fn within(name: &str, value: &Spanned<u64>, range: RangeInclusive<u64>) -> Checked<u64> {
     if range.contains(value.get_ref()) {
         return Ok(*value.get_ref());
     }

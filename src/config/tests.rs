@@ -51,6 +51,11 @@ fn a_right_file_is_read_with_defaults() {
     assert_eq!(config.storage.thin_overcommit_percent, 1000);
     assert_eq!(config.storage.low_space_percent, 80);
     assert!(!config.storage.allow_shrink);
+    let masking = Masking {
+        lun_quarantine: Duration::from_secs(600),
+        max_lun: 255,
+    };
+    assert_eq!(config.masking, masking);
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
     assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
     assert_eq!(config.users[0].name, "admin");
@@ -80,6 +85,22 @@ fn disks_can_take_the_place_of_volume_groups() {
     assert_eq!(storage.thin_overcommit_percent, 200);
     assert_eq!(storage.low_space_percent, 90);
     assert!(storage.allow_shrink);
+}
+
+#[test]
+fn the_numbers_of_devices_can_be_bounded_and_kept_for_a_month_or_not_at_all() {
+    for (seconds, most) in [(0, 1), (30 * 24 * 3600, 16_383)] {
+        let text = format!(
+            "{}[masking]\nlun_quarantine_seconds = {seconds}\nmax_lun = {most}\n",
+            text()
+        );
+        let config = Config::parse(Path::new("c.toml"), &text).expect("right");
+        let wanted = Masking {
+            lun_quarantine: Duration::from_secs(seconds),
+            max_lun: most,
+        };
+        assert_eq!(config.masking, wanted);
+    }
 }
 
 #[test]
@@ -175,6 +196,30 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
         ("\"vg0\"]", "\"vg0\"]\nblkid = \"blkid\"", 14, "absolute"),
         ("iqn.2026-01.", "iqn.2026-13.", 16, "YYYY-MM"),
         ("192.0.2.10:3260", "192.0.2.10:0", 17, "192.0.2.10:3260"),
+        (
+            "[limits]",
+            "[masking]\nmax_lun = 16384\n[limits]",
+            20,
+            "masking.max_lun: write a number from 1 to 16383",
+        ),
+        (
+            "[limits]",
+            "[masking]\nmax_lun = 0\n[limits]",
+            20,
+            "masking.max_lun: write a number from 1 to 16383",
+        ),
+        (
+            "[limits]",
+            "[masking]\nlun_quarantine_seconds = 2592001\n[limits]",
+            20,
+            "masking.lun_quarantine_seconds: write a number from 0 to 2592000",
+        ),
+        (
+            "[limits]",
+            "[masking]\nmin_lun = 1\n[limits]",
+            20,
+            "min_lun",
+        ),
         (
             "connections = 7",
             "connections = 0",

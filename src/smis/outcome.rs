@@ -15,6 +15,7 @@ pub(super) fn status(kind: Kind) -> Status {
         | Kind::AlreadyShown
         | Kind::NotShown
         | Kind::NumberTaken
+        | Kind::ViewFull
         | Kind::NoSpace
         | Kind::Timeout
         | Kind::Unavailable

@@ -26,6 +26,8 @@ pub enum Table {
     Groups,
     /// Masking views.
     Views,
+    /// Device numbers that were hidden from initiators a while ago.
+    Retired,
     /// Jobs that are visible.
     Jobs,
     /// Work that began and has not ended.
@@ -33,13 +35,14 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::System,
         Self::Initiators,
         Self::Pools,
         Self::Settings,
         Self::Groups,
         Self::Views,
+        Self::Retired,
         Self::Jobs,
         Self::Journal,
     ];
@@ -52,6 +55,7 @@ impl Table {
             Self::Settings => "settings",
             Self::Groups => "groups",
             Self::Views => "views",
+            Self::Retired => "retired",
             Self::Jobs => "jobs",
             Self::Journal => "journal",
         })

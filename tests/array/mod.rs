@@ -6,6 +6,7 @@ mod equipped;
 mod kills;
 mod life;
 mod mortal;
+mod numbers;
 mod outside;
 mod rig;
 mod setbacks;

@@ -115,6 +115,8 @@ pub struct Picture {
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
+    /// Initiator, number, and the volume that it was.
+    retired: BTreeSet<(String, u16, String)>,
 }
 
 /// A machine with one pool of two disks of 64 extents each.
@@ -359,6 +361,10 @@ impl Rig {
                     (v.name.clone(), (groups, luns))
                 })
                 .collect(),
+            retired: now
+                .all_retired()
+                .map(|r| (r.map.initiator.folded(), r.map.lun, called(&r.map.volume)))
+                .collect(),
         }
     }
 
@@ -389,6 +395,8 @@ impl Rig {
         let wanted: BTreeSet<Map> = now.all_maps().into_iter().collect();
         assert_eq!(shown, wanted, "{when}: hosts see what views say");
         for map in &shown {
+            let retired = now.retired(&map.nexus());
+            assert_eq!(retired, None, "{when}: a number is in use");
             let read = self.sim.read_as(&map.initiator, &map.port, map.lun);
             let read = read.expect("a shown volume can be read");
             assert_ne!(read, Content::Old, "{when}: a host reads old data");

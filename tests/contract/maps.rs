@@ -26,6 +26,31 @@ pub fn a_mapped_volume_answers_with_its_identifier(rig: &mut dyn Rig) {
     assert_eq!(scan(rig).foreign_maps, []);
 }
 
+pub fn every_number_of_flat_addressing_leads_to_its_volume(rig: &mut dyn Rig) {
+    let numbers = [0, 255, 256, 16_128, MAX_LUN];
+    let volumes = numbers.map(|lun| finished(rig, &format!("number {lun}"), 1));
+    for (volume, lun) in volumes.iter().zip(numbers) {
+        apply(rig, &Step::Map(map(rig, &volume.id, &host("a"), lun)));
+    }
+    let wanted = numbers.into_iter().zip(volumes.iter().map(|v| v.naa));
+    assert_eq!(rig.luns(&host("a")), Some(wanted.collect()));
+    // What is written to one is read from no other.
+    assert!(rig.writes(&host("a"), MAX_LUN, 0..volumes[0].size, 0x5a));
+    for lun in numbers {
+        let byte = if lun == MAX_LUN { 0x5a } else { 0 };
+        assert!(
+            rig.reads(&host("a"), lun, 0..volumes[0].size, byte),
+            "{lun}"
+        );
+    }
+    apply(rig, &Step::Unmap(map(rig, &volumes[2].id, &host("a"), 256)));
+    let left = rig.luns(&host("a")).expect("it can log in");
+    assert_eq!(
+        left.into_keys().collect::<Vec<_>>(),
+        [0, 255, 16_128, MAX_LUN]
+    );
+}
+
 pub fn no_host_reads_old_data(rig: &mut dyn Rig) {
     let extent = extent(rig);
     // What the disks held before.

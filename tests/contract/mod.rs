@@ -10,7 +10,7 @@
 //! | a pool, volume or port that is not there | `NotFound` |
 //! | the device name of another volume | `AlreadyExists` |
 //! | more than is free | `NoSpace`, with the largest size |
-//! | a size of 0 or of broken extents, a bad name, a LUN number above 255 | `InvalidArgument` |
+//! | a size of 0 or of broken extents, a bad name, a LUN number above 16383 | `InvalidArgument` |
 //! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
 //! | a foreign volume or pool | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
@@ -86,6 +86,7 @@ cases! {
         a_lost_reserve_is_an_error;
     maps:
         a_mapped_volume_answers_with_its_identifier
+        every_number_of_flat_addressing_leads_to_its_volume
         no_host_reads_old_data
         another_initiator_sees_nothing
         capitals_in_a_name_make_no_difference

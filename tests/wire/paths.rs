@@ -111,6 +111,15 @@ fn views_are_made_changed_and_deleted_by_paths() {
     assert_eq!(returned(&client.call(&hide).body), Some("0"));
     assert_eq!(client.call(&hide).error(), Some(6), "it is hidden already");
     assert_eq!(numbers(&mut client), "000B");
+    // It comes back under the number that the host knows it by.
+    let again = [
+        list("LUNames", "string", &[volumes[0]]),
+        list("DeviceAccesses", "uint16", &["2"]),
+        referring_to_all("ProtocolControllers", &[view]),
+    ];
+    let again = client.call(&method("ExposePaths", service, &again));
+    assert_eq!(returned(&again.body), Some("0"), "{}", again.body);
+    assert_eq!(numbers(&mut client), "000A 000B");
 
     let delete = referring("ProtocolController", view);
     let delete = method("DeleteProtocolController", service, &[delete]);
@@ -123,4 +132,47 @@ fn views_are_made_changed_and_deleted_by_paths() {
         known.contains(&folded),
         "the initiator stays known: {known}"
     );
+}
+
+#[test]
+fn a_view_has_as_many_numbers_as_every_host_can_address() {
+    let demo = Demo::with_volumes(257);
+    let mut client = demo.connect();
+    let service = names(&mut client, "Standpipe_GroupMaskingMappingService");
+    let service = &instance_of("Standpipe_GroupMaskingMappingService", &service);
+    let volumes = [("ClassName", class("CIM_StorageVolume"))];
+    let volumes = client
+        .call(&operation("EnumerateInstances", ARRAY, &volumes))
+        .body;
+    let volumes = property("Name", &volumes);
+    assert_eq!(volumes.len(), 257);
+    let expose = |count: usize, numbers: &[&str]| {
+        let mut parameters = vec![
+            list("LUNames", "string", &volumes[..count]),
+            list("DeviceAccesses", "uint16", &vec!["2"; count]),
+            list("InitiatorPortIDs", "string", &[INITIATOR]),
+        ];
+        if !numbers.is_empty() {
+            parameters.push(list("DeviceNumbers", "string", numbers));
+        }
+        method("ExposePaths", service, &parameters)
+    };
+    for number in ["100", "4000", "10000", "1000000000000000000000"] {
+        let refused = client.call(&expose(1, &[number]));
+        assert_eq!(refused.error(), Some(4), "{}", refused.body);
+        let sentence = "is too large; the largest is FF in hexadecimal";
+        assert!(refused.body.contains(sentence), "{}", refused.body);
+    }
+    for number in ["", "0x", "+1", "0x0x1", "1h"] {
+        let refused = client.call(&expose(1, &[number]));
+        assert_eq!(refused.error(), Some(4), "{}", refused.body);
+        assert!(refused.body.contains("is not a hexadecimal number"));
+    }
+    // Maximum Map Count Exceeded; and nothing has changed.
+    let before = names(&mut client, "Standpipe_MaskingView");
+    let full = client.call(&expose(257, &[]));
+    assert_eq!(returned(&full.body), Some("4103"), "{}", full.body);
+    assert_eq!(names(&mut client, "Standpipe_MaskingView"), before);
+    let fits = client.call(&expose(256, &[]));
+    assert_eq!(returned(&fits.body), Some("0"), "{}", fits.body);
 }

@@ -196,6 +196,8 @@ impl Inventory {
             Change::RemoveGroup(id) => self.remove_group(*id),
             Change::PutView(view) => self.put_view(view.clone()),
             Change::RemoveView(id) => self.remove_view(*id),
+            Change::Retire(retired) => self.retired.put(retired),
+            Change::Release(nexus) => self.retired.remove(nexus),
             Change::PutSetting(setting) => {
                 self.remove_setting(setting.id);
                 self.pool_settings.link(setting.pool.clone(), setting.id);

@@ -4,6 +4,7 @@
 //! views showed with what they will show, checks the rules, and makes the steps.
 
 mod difference;
+mod numbers;
 mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +16,11 @@ use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{Group, GroupKind, Initiator, MAX_LUN, Members, Owner, View};
+use crate::array::model::{Group, GroupKind, Initiator, Members, Nexus, Owner, Retired, View};
 
-/// Plans a masking command.
-pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Error> {
-    let mut draft = Draft::new(inventory);
+/// Plans a masking command at a time.
+pub(super) fn plan(command: &Command, inventory: &Inventory, at: u64) -> Result<Plan, Error> {
+    let mut draft = Draft::new(inventory, at);
     let (title, effect) = draft.edit(command)?;
     let steps = draft.steps()?;
     // What is shown only at the end of a crash would surprise; what is hidden stays hidden.
@@ -42,21 +43,27 @@ pub(super) fn plan(command: &Command, inventory: &Inventory) -> Result<Plan, Err
 /// The records as they will be, over the picture as it is.
 struct Draft<'a> {
     now: &'a Inventory,
+    /// When that is: microseconds since 1970.
+    at: u64,
     initiators: BTreeMap<InitiatorName, Option<Initiator>>,
     groups: BTreeMap<GroupId, Option<Group>>,
     views: BTreeMap<ViewId, Option<View>>,
     /// Numbers that the client chose.
     wanted: BTreeMap<VolumeId, u16>,
+    /// Numbers that retire, or do so no longer.
+    retired: BTreeMap<Nexus, Option<Retired>>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(now: &'a Inventory) -> Self {
+    fn new(now: &'a Inventory, at: u64) -> Self {
         Self {
             now,
+            at,
             initiators: BTreeMap::new(),
             groups: BTreeMap::new(),
             views: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            retired: BTreeMap::new(),
         }
     }
 
@@ -375,40 +382,6 @@ impl<'a> Draft<'a> {
         Ok((title, Effect::Group(id, kind)))
     }
 
-    /// Takes the client's numbers for members that are to be added.
-    fn want_for(&mut self, members: &Members, luns: &[u16]) -> Result<(), Error> {
-        match members {
-            Members::Volumes(volumes) => self.want(volumes, luns),
-            _ if luns.is_empty() => Ok(()),
-            _ => Err(Error::invalid(
-                "device numbers belong to devices, not to other members",
-            )),
-        }
-    }
-
-    /// Takes the client's numbers for these volumes.
-    fn want(&mut self, volumes: &[VolumeId], luns: &[u16]) -> Result<(), Error> {
-        if luns.is_empty() {
-            return Ok(());
-        }
-        if luns.len() != volumes.len() {
-            return Err(Error::invalid(format!(
-                "{} device numbers for {} devices; give one for each, or none",
-                luns.len(),
-                volumes.len()
-            )));
-        }
-        for (volume, &lun) in volumes.iter().zip(luns) {
-            if lun > MAX_LUN {
-                return Err(Error::invalid(format!(
-                    "device number {lun} is too large; the largest is {MAX_LUN}"
-                )));
-            }
-            self.wanted.insert(volume.clone(), lun);
-        }
-        Ok(())
-    }
-
     fn remove_members(
         &mut self,
         id: GroupId,
@@ -507,17 +480,6 @@ impl<'a> Draft<'a> {
             self.want(volumes, luns)?;
         }
         Ok(())
-    }
-
-    /// Refuses numbers that no device group was there to take.
-    fn all_wanted(&self, view: &View, luns: &[u16]) -> Result<(), Error> {
-        if luns.is_empty() || !self.wanted.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "device numbers for masking view '{}' came without a device group; give both at once",
-            view.name
-        )))
     }
 
     fn add_group(

@@ -157,8 +157,13 @@ impl Planned {
     }
 }
 
-/// Plans a command.
-pub(super) fn plan(command: &Command, inventory: &Inventory, job: JobId) -> Result<Plan, Error> {
+/// Plans a command at a time, in microseconds since 1970.
+pub(super) fn plan(
+    command: &Command,
+    inventory: &Inventory,
+    job: JobId,
+    at: u64,
+) -> Result<Plan, Error> {
     match command {
         Command::CreatePool { name, disks } => {
             pools::create(inventory, name.as_deref(), disks, job)
@@ -194,7 +199,7 @@ pub(super) fn plan(command: &Command, inventory: &Inventory, job: JobId) -> Resu
         Command::RepairVolume { volume } => resize::repair(inventory, volume),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
-        other => masking::plan(other, inventory),
+        other => masking::plan(other, inventory, at),
     }
 }
 

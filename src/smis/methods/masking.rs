@@ -1,7 +1,9 @@
 //! The methods of the group masking service and of the initiator service.
 
 use super::Gateway;
-use crate::array::{Command, Effect, GroupId, GroupKind, InitiatorName, JobId, Members, ViewId};
+use crate::array::{
+    Command, Effect, Error, GroupId, GroupKind, InitiatorName, JobId, Kind, Members, ViewId,
+};
 use crate::broker::Invocation;
 use crate::cim::{CimError, ObjectPath, Text};
 use crate::identity::Identity;
@@ -18,6 +20,8 @@ use crate::smis::element::Element;
 use crate::smis::view::View;
 
 pub(super) const DONE: u32 = 0;
+/// AddMembers, CreateMaskingView, ModifyMaskingView: In Use, of a device number.
+const NUMBERING: [(Kind, u32); 1] = [(Kind::NumberTaken, 6)];
 /// `IDType` of an iSCSI name.
 const ISCSI_NAME: u16 = 5;
 
@@ -45,12 +49,16 @@ impl Gateway {
                 .returns(DONE));
         }
         if let Some(arguments) = call.of(AddMembers) {
-            let (effect, job) = self.finish(who, addition(call, &arguments)?).await?;
-            // Clients read the group back although the schema once had it as input alone.
-            return Ok(Outputs::new(AddMembers)
-                .set(AddMembers::Job, self.job_path(job))
-                .set(AddMembers::MaskingGroup, self.made(effect)?)
-                .returns(DONE));
+            use AddMembers as M;
+            let outputs = Outputs::new(M);
+            return match self.complete(who, addition(call, &arguments)?).await {
+                // Clients read the group back although the schema once had it as input alone.
+                Ok((effect, job)) => Ok(outputs
+                    .set(M::Job, self.job_path(job))
+                    .set(M::MaskingGroup, self.made(effect)?)
+                    .returns(DONE)),
+                Err(error) => Ok(outputs.returns(code(error, &NUMBERING)?)),
+            };
         }
         if let Some(arguments) = call.of(RemoveMembers) {
             let (kind, group) = need_group(call, &arguments, RemoveMembers::MaskingGroup)?;
@@ -75,11 +83,15 @@ impl Gateway {
         call: &Invocation<View>,
     ) -> Result<Outcome, CimError> {
         if let Some(arguments) = call.of(CreateMaskingView) {
-            let (effect, job) = self.finish(who, view_creation(call, &arguments)?).await?;
-            return Ok(Outputs::new(CreateMaskingView)
-                .set(CreateMaskingView::Job, self.job_path(job))
-                .set(CreateMaskingView::ProtocolController, self.made(effect)?)
-                .returns(DONE));
+            use CreateMaskingView as M;
+            let outputs = Outputs::new(M);
+            return match self.complete(who, view_creation(call, &arguments)?).await {
+                Ok((effect, job)) => Ok(outputs
+                    .set(M::Job, self.job_path(job))
+                    .set(M::ProtocolController, self.made(effect)?)
+                    .returns(DONE)),
+                Err(error) => Ok(outputs.returns(code(error, &NUMBERING)?)),
+            };
         }
         if let Some(arguments) = call.of(DeleteMaskingView) {
             use DeleteMaskingView as M;
@@ -98,10 +110,11 @@ impl Gateway {
         }
         if let Some(arguments) = call.of(ModifyMaskingView) {
             use ModifyMaskingView as M;
-            let (_, job) = self.finish(who, view_change(call, &arguments)?).await?;
-            return Ok(Outputs::new(M)
-                .set(M::Job, self.job_path(job))
-                .returns(DONE));
+            let outputs = Outputs::new(M);
+            return match self.complete(who, view_change(call, &arguments)?).await {
+                Ok((_, job)) => Ok(outputs.set(M::Job, self.job_path(job)).returns(DONE)),
+                Err(error) => Ok(outputs.returns(code(error, &NUMBERING)?)),
+            };
         }
         self.invoke_paths(who, call).await
     }
@@ -148,6 +161,15 @@ impl Gateway {
         self.effect_path(effect)
             .ok_or_else(|| CimError::failed("what was made or changed is gone already"))
     }
+}
+
+/// The return code of a refusal, where the schema has one; the sentence goes to the log.
+pub(super) fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError> {
+    let Some((_, code)) = codes.iter().find(|(kind, _)| *kind == error.kind) else {
+        return Err(error.into());
+    };
+    tracing::info!(%error, code, "a masking method was refused");
+    Ok(*code)
 }
 
 /// The initiator name of a call; only iSCSI names are told apart here.
@@ -206,7 +228,7 @@ fn addition(
             "Members is needed; name what is to be added",
         ));
     }
-    let luns = luns(arguments.of(AddMembers::DeviceNumbers))?;
+    let luns = luns(&call.snapshot, arguments.of(AddMembers::DeviceNumbers))?;
     Ok(Command::AddMembers {
         group,
         members,
@@ -246,7 +268,7 @@ fn view_creation(
     Ok(Command::CreateView {
         name: arguments.of(M::ElementName).map(|name| name.to_string()),
         groups,
-        luns: luns(arguments.of(M::DeviceNumbers))?,
+        luns: luns(&call.snapshot, arguments.of(M::DeviceNumbers))?,
     })
 }
 
@@ -259,7 +281,7 @@ fn view_change(
     let (_, group) = need_group(call, arguments, M::MaskingGroup)?;
     match arguments.need(M::Operation)? {
         2 => {
-            let luns = luns(arguments.of(M::DeviceNumbers))?;
+            let luns = luns(&call.snapshot, arguments.of(M::DeviceNumbers))?;
             Ok(Command::AddGroup { view, group, luns })
         }
         3 => Ok(Command::RemoveGroup { view, group }),
@@ -327,13 +349,21 @@ fn members<M: TypedMethod, D: Receives>(
 }
 
 /// Device numbers as clients write them: hexadecimal, `0x` or not.
-pub(super) fn luns(texts: Option<Vec<Text>>) -> Result<Vec<u16>, CimError> {
+pub(super) fn luns(view: &View, texts: Option<Vec<Text>>) -> Result<Vec<u16>, CimError> {
+    let most = view.inventory.policy.max_lun;
     let number = |text: &Text| {
-        let digits = text.trim_start_matches("0x");
-        u16::from_str_radix(digits, 16).map_err(|_| {
-            let shown: String = text.chars().take(20).collect();
-            CimError::invalid_parameter(format!(
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let shown: String = text.chars().take(20).collect();
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(CimError::invalid_parameter(format!(
                 "device number '{shown}' is not a hexadecimal number"
+            )));
+        }
+        let fits = u16::from_str_radix(digits, 16).ok().filter(|n| *n <= most);
+        fits.ok_or_else(|| {
+            CimError::invalid_parameter(format!(
+                "device number '{shown}' is too large; the largest is {most:X} in hexadecimal, {most} \
+                 in decimal digits"
             ))
         })
     };

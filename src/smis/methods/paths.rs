@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::Gateway;
-use super::masking::{DONE, luns, need_view};
-use crate::array::{Command, Error, InitiatorName, Kind, Members, Naa, PortId, ViewId, VolumeId};
+use super::masking::{DONE, code, luns, need_view};
+use crate::array::{Command, InitiatorName, Kind, Members, Naa, PortId, ViewId, VolumeId};
 use crate::broker::{Invocation, Snapshot};
 use crate::cim::{CimError, ObjectPath, Text};
 use crate::identity::Identity;
@@ -18,8 +18,13 @@ use crate::smis::element::Element;
 use crate::smis::view::View;
 use crate::smis::volumes;
 
-/// ExposePaths: Target/initiator combination already exposed, Requested logical unit number in use.
-const EXPOSING: [(Kind, u32); 2] = [(Kind::AlreadyShown, 4101), (Kind::NumberTaken, 4102)];
+/// ExposePaths: Target/initiator combination already exposed, Requested logical unit number in use,
+/// Maximum Map Count Exceeded.
+const EXPOSING: [(Kind, u32); 3] = [
+    (Kind::AlreadyShown, 4101),
+    (Kind::NumberTaken, 4102),
+    (Kind::ViewFull, 4103),
+];
 /// HidePaths: Target/initiator combination not exposed.
 const HIDING: [(Kind, u32); 1] = [(Kind::NotShown, 4100)];
 /// `DeviceAccess` Read Write.
@@ -87,15 +92,6 @@ pub(super) const fn removal(view: ViewId) -> Command {
     }
 }
 
-/// The return code of a refusal, where the schema has one; the sentence goes to the log.
-fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError> {
-    let Some((_, code)) = codes.iter().find(|(kind, _)| *kind == error.kind) else {
-        return Err(error.into());
-    };
-    tracing::info!(%error, code, "a masking method was refused");
-    Ok(*code)
-}
-
 /// What ExposePaths asks for: a new view, or more in one that is there.
 fn exposure(
     call: &Invocation<View>,
@@ -105,7 +101,7 @@ fn exposure(
     let volumes = volumes(&call.snapshot, arguments.of(M::LUNames))?;
     let initiators = initiators(arguments.of(M::InitiatorPortIDs))?;
     let ports = ports(&call.snapshot, arguments.of(M::TargetPortIDs))?;
-    let luns = luns(arguments.of(M::DeviceNumbers))?;
+    let luns = luns(&call.snapshot, arguments.of(M::DeviceNumbers))?;
     let accesses = arguments.of(M::DeviceAccesses);
     check_accesses(&accesses.unwrap_or_default(), volumes.len())?;
     Ok(match view(call, arguments, M::ProtocolControllers)? {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::Draft;
 use super::paths::already_seen;
 use crate::array::change::Change;
-use crate::array::engine::{ForeignMap, Step};
+use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId};
 use crate::array::inventory;
-use crate::array::model::{FIRST_LUN, MAX_LUN, Map, Members, View};
+use crate::array::model::{Map, Members, View};
 use crate::array::plan::Planned;
 
 /// The most paths that one view shows: its initiators times its ports times its devices.
@@ -31,8 +31,10 @@ impl Draft<'_> {
                 self.views.insert(id, Some(view));
             }
         }
-        let hide = before.difference(&after).cloned();
-        let show = after.difference(&before).cloned();
+        let hide: Vec<Map> = before.difference(&after).cloned().collect();
+        let show: Vec<Map> = after.difference(&before).cloned().collect();
+        self.retire(&hide, &show);
+        let (hide, show) = (hide.into_iter(), show.into_iter());
         let hide = hide.map(|m| Planned::with_undo(Step::Unmap(m.clone()), Step::Map(m)));
         let show = show.map(|m| Planned::with_undo(Step::Map(m.clone()), Step::Unmap(m)));
         Ok(hide.chain(show).collect())
@@ -57,7 +59,7 @@ impl Draft<'_> {
     }
 
     /// The initiators and ports that a view has before the edit.
-    fn paths_now(&self, view: ViewId) -> (BTreeSet<InitiatorName>, BTreeSet<PortId>) {
+    pub(super) fn paths_now(&self, view: ViewId) -> (BTreeSet<InitiatorName>, BTreeSet<PortId>) {
         let mut paths = <(BTreeSet<_>, BTreeSet<_>)>::default();
         let groups = self
             .now
@@ -79,8 +81,7 @@ impl Draft<'_> {
         Ok(inventory::maps(&initiators, &ports, view))
     }
 
-    /// Gives every device of a view its number: the one it has, the one the client wants, or the
-    /// lowest that no initiator of the view sees something else under.
+    /// Checks a view against the rules, and gives every device of it its number.
     fn settle(&self, mut view: View) -> Result<View, Error> {
         let (initiators, ports) = self.paths(&view)?;
         self.check_paths(&view, &initiators, &ports)?;
@@ -95,59 +96,8 @@ impl Draft<'_> {
         };
         check_extent(&view, [initiators.len(), ports.len(), volumes.len()])?;
         view.luns.retain(|volume, _| volumes.contains(volume));
-        let foreign = self.now.foreign_maps().iter();
-        let foreign =
-            foreign.filter(|m| ports.contains(&m.port) && initiators.contains(&m.initiator));
-        // Who is in the view already has his trouble, and must not be kept from leaving it.
-        let before = self.paths_now(view.id);
-        let joins =
-            |m: &&ForeignMap| !before.0.contains(&m.initiator) || !before.1.contains(&m.port);
-        let joining = foreign.clone().filter(joins).map(|m| m.lun).collect();
-        self.check_kept_numbers(&view, &joining)?;
-        let foreign = foreign.map(|m| m.lun);
-        let mut taken: BTreeSet<u16> = view.luns.values().copied().chain(foreign).collect();
-        let fresh: Vec<_> = volumes
-            .iter()
-            .filter(|v| !view.luns.contains_key(*v))
-            .collect();
-        // Wishes first, so that no number that the array chooses stands in their way.
-        let (wished, free): (Vec<_>, Vec<_>) = fresh
-            .into_iter()
-            .partition(|v| self.wanted.contains_key(*v));
-        for volume in wished {
-            let lun = self.wanted[volume];
-            if !taken.insert(lun) {
-                return Err(Error::number_taken(format!(
-                    "device number {lun} is taken in masking view '{}'; choose another one",
-                    view.name
-                )));
-            }
-            view.luns.insert(volume.clone(), lun);
-        }
-        for volume in free {
-            let lun = lowest_free(&taken).ok_or_else(|| {
-                Error::no_space(format!(
-                    "masking view '{}' has no device number left; it holds {} devices at most",
-                    view.name,
-                    MAX_LUN + 1
-                ))
-            })?;
-            taken.insert(lun);
-            view.luns.insert(volume.clone(), lun);
-        }
+        self.number(&mut view, &initiators, &ports, &volumes)?;
         Ok(view)
-    }
-
-    /// An initiator that joins must not see something else under a number that the view uses.
-    fn check_kept_numbers(&self, view: &View, foreign: &BTreeSet<u16>) -> Result<(), Error> {
-        match view.luns.values().find(|lun| foreign.contains(lun)) {
-            None => Ok(()),
-            Some(lun) => Err(Error::number_taken(format!(
-                "device number {lun} of masking view '{}' is used for one of these initiators by \
-                 another manager",
-                view.name
-            ))),
-        }
     }
 
     /// An initiator sees each port through one view at most.
@@ -191,15 +141,13 @@ impl Draft<'_> {
             Some(view) => Change::PutView(view),
             None => Change::RemoveView(id),
         });
-        initiators.chain(groups).chain(views).collect()
+        let numbers = self.retired.into_iter().map(Change::of_number);
+        initiators
+            .chain(groups)
+            .chain(views)
+            .chain(numbers)
+            .collect()
     }
-}
-
-/// The lowest number that is not taken; 0 comes last.
-fn lowest_free(taken: &BTreeSet<u16>) -> Option<u16> {
-    (FIRST_LUN..=MAX_LUN)
-        .chain(0..FIRST_LUN)
-        .find(|lun| !taken.contains(lun))
 }
 
 /// Refuses a view that shows so much that making it would take all memory, and hours.

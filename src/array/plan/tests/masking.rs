@@ -79,8 +79,8 @@ fn numbers_that_others_take_and_a_full_view() {
     assert_eq!((numbers.len(), numbers.contains(&0)), (254, true));
     world.refuses(
         &add(group, devices(&["w255"]), &[]),
-        Kind::NoSpace,
-        "no device number left",
+        Kind::ViewFull,
+        "no device number left, 255 is the largest",
     );
 }
 
@@ -409,6 +409,15 @@ proptest! {
                 prop_assert_eq!(others(&was), others(&world.0), "another view has changed");
             }
             let after: BTreeSet<Map> = all.iter().cloned().collect();
+            // What was lost in this moment is retired, and nothing that is shown.
+            for lost in before.difference(&after) {
+                let retired = world.0.retired(&lost.nexus()).map(|r| (&r.map, r.since));
+                let is_reused = after.iter().any(|map| map.nexus() == lost.nexus());
+                prop_assert!(is_reused || retired == Some((lost, world.1)), "{:?}", lost);
+            }
+            for map in &after {
+                prop_assert!(world.0.retired(&map.nexus()).is_none(), "{:?}", map);
+            }
             if let Command::MakeView { initiators, volumes, .. } = &command {
                 let mut fresh = after.difference(&before);
                 let wished = |m: &Map| initiators.contains(&m.initiator) && volumes.contains(&m.volume);

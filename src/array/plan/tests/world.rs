@@ -12,7 +12,9 @@ use crate::array::quality::Quality;
 pub(super) const EXTENT: u64 = 4 << 20;
 
 /// An array that does what its plans say.
-pub(super) struct World(pub(super) Inventory);
+///
+/// With it the time: microseconds since 1970.
+pub(super) struct World(pub(super) Inventory, pub(super) u64);
 
 pub(super) fn pool_id() -> PoolId {
     "pool".into()
@@ -93,7 +95,7 @@ impl World {
     pub(super) fn under(policy: Policy, facts: Facts) -> Self {
         let mut inventory = Inventory::new(SystemName::default(), policy);
         inventory.take_facts(facts);
-        let mut world = Self(inventory);
+        let mut world = Self(inventory, 1 << 50);
         for name in ["a", "b", "c", "d"] {
             world.does(&Command::CreateInitiator { name: host(name) });
         }
@@ -101,7 +103,7 @@ impl World {
     }
 
     pub(super) fn plan(&self, command: &Command) -> Result<Plan, Error> {
-        plan(command, &self.0, JobId::new())
+        plan(command, &self.0, JobId::new(), self.1)
     }
 
     pub(super) fn does(&mut self, command: &Command) -> Effect {
