@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::layout::Layout;
-use super::model::{Disk, Map, Nic, Pool, Target, Volume};
+use super::model::{Disk, Map, Nic, Pool, Session, Target, Volume};
 
 /// Everything that an engine sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Facts {
     pub maps: Vec<Map>,
     /// The numbers that somebody else's maps take on ports of ours.
     pub foreign_maps: Vec<ForeignMap>,
+    /// Who is logged in to ports of ours, whoever lets him in.
+    pub sessions: Vec<Session>,
 }
 
 /// The facts of one volume group.

@@ -104,6 +104,7 @@ pub fn scan(rig: &dyn Rig) -> Facts {
     facts.volumes.sort_by(|a, b| a.id.cmp(&b.id));
     facts.disks.sort_by(|a, b| a.id.cmp(&b.id));
     facts.maps.sort();
+    facts.sessions.sort_by(|a, b| a.id.cmp(&b.id));
     facts
 }
 
