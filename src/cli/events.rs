@@ -227,7 +227,10 @@ mod tests {
         let sessions = || machine.scan().expect("a scan").sessions.len();
         for (line, expected) in [
             ("login iqn.2026-11.example:b", 0),
-            ("login iqn.2026-11.example:a iqn.2026-11.example:t,t,0x0001", 0),
+            (
+                "login iqn.2026-11.example:a iqn.2026-11.example:t,t,0x0001",
+                0,
+            ),
             ("login iqn.2026-11.example:a", 1),
             ("login iqn.2026-11.example:A", 1),
             ("logout iqn.2026-11.example:b", 1),

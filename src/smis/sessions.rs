@@ -60,36 +60,39 @@ pub(super) fn fill(
     let at_least_one = |count: u32| (count > 0).then_some(count);
     let connections = u32::try_from(session.connections.len()).unwrap_or(u32::MAX);
     let out = set_health!(out, P, &session.health);
-    out.set(P::ElementName, session.alias.as_deref().unwrap_or(initiator))
-        .set(P::EndPointName, initiator)
-        .set(
-            P::SessionType,
-            match session.purpose {
-                Purpose::Discovery => 2u16,
-                Purpose::Normal => 3,
-            },
-        )
-        .set(P::TSIH, u32::from(session.handle))
-        .set_some(P::CurrentConnections, at_least_one(connections))
-        .set_some(P::MaxConnectionsPerSession, terms.max_connections)
-        .set_some(P::InitialR2T, terms.initial_r2t)
-        .set_some(P::ImmediateData, terms.immediate_data)
-        .set_some(P::MaxOutstandingR2T, terms.max_outstanding_r2t)
-        .set_some(P::MaxUnsolicitedFirstDataBurstLength, terms.first_burst)
-        .set_some(P::MaxDataBurstLength, terms.max_burst)
-        .set_some(P::DataSequenceInOrder, terms.sequence_in_order)
-        .set_some(P::DataPDUInOrder, terms.pdu_in_order)
-        .set_some(
-            P::ErrorRecoveryLevel,
-            terms.error_recovery_level.and_then(at_least_one),
-        )
-        .set_some(P::DefaultTimeToWait, terms.time_to_wait)
-        .set_some(P::DefaultTimeToRetain, terms.time_to_retain)
-        .set(P::Directionality, 2u16)
-        // 3 Combined In Parallel.
-        .set(P::AggregationBehavior, 3u16)
-        .set(P::EnabledState, 2u16)
-        .set(P::RequestedState, 12u16)
+    out.set(
+        P::ElementName,
+        session.alias.as_deref().unwrap_or(initiator),
+    )
+    .set(P::EndPointName, initiator)
+    .set(
+        P::SessionType,
+        match session.purpose {
+            Purpose::Discovery => 2u16,
+            Purpose::Normal => 3,
+        },
+    )
+    .set(P::TSIH, u32::from(session.handle))
+    .set_some(P::CurrentConnections, at_least_one(connections))
+    .set_some(P::MaxConnectionsPerSession, terms.max_connections)
+    .set_some(P::InitialR2T, terms.initial_r2t)
+    .set_some(P::ImmediateData, terms.immediate_data)
+    .set_some(P::MaxOutstandingR2T, terms.max_outstanding_r2t)
+    .set_some(P::MaxUnsolicitedFirstDataBurstLength, terms.first_burst)
+    .set_some(P::MaxDataBurstLength, terms.max_burst)
+    .set_some(P::DataSequenceInOrder, terms.sequence_in_order)
+    .set_some(P::DataPDUInOrder, terms.pdu_in_order)
+    .set_some(
+        P::ErrorRecoveryLevel,
+        terms.error_recovery_level.and_then(at_least_one),
+    )
+    .set_some(P::DefaultTimeToWait, terms.time_to_wait)
+    .set_some(P::DefaultTimeToRetain, terms.time_to_retain)
+    .set(P::Directionality, 2u16)
+    // 3 Combined In Parallel.
+    .set(P::AggregationBehavior, 3u16)
+    .set(P::EnabledState, 2u16)
+    .set(P::RequestedState, 12u16)
 }
 
 /// The connections of a session.
@@ -143,10 +146,7 @@ pub(super) fn fill_connection(
     };
     let out = set_health!(out, P, &connection.health);
     out.set(P::ElementName, name)
-        .set_some(
-            P::ConnectionID,
-            (*number > 0).then_some(u32::from(*number)),
-        )
+        .set_some(P::ConnectionID, (*number > 0).then_some(u32::from(*number)))
         .set(P::Directionality, 2u16)
         // 2 No Lower-Level Composition.
         .set(P::AggregationBehavior, 2u16)

@@ -415,7 +415,10 @@ impl Rig for LinuxRig {
         let mut lines = session.output.by_ref().lines().map_while(Result::ok);
         let has_read = told.is_ok() && lines.any(|line| line.contains("1 ops"));
         if has_read {
-            let before = self.logged_in.borrow_mut().insert(initiator.clone(), session);
+            let before = self
+                .logged_in
+                .borrow_mut()
+                .insert(initiator.clone(), session);
             assert!(before.is_none(), "it was logged in");
         }
         has_read

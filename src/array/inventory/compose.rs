@@ -208,8 +208,7 @@ impl Inventory {
 
     fn relate_session(&mut self, session: &Session, related: bool) {
         let id = &session.id;
-        self.port_sessions
-            .set(id.port.clone(), id.clone(), related);
+        self.port_sessions.set(id.port.clone(), id.clone(), related);
         self.initiator_sessions
             .set(id.initiator.clone(), id.clone(), related);
         for connection in &session.connections {
@@ -369,7 +368,11 @@ mod tests {
     fn sessions_are_found_from_port_initiator_and_address_until_they_end() {
         let mut inventory = Inventory::default();
         let (one, two) = ("192.0.2.1:3260", "192.0.2.2:3260");
-        let first = [session("a", 1, one), session("a", 2, two), session("b", 1, two)];
+        let first = [
+            session("a", 1, one),
+            session("a", 2, two),
+            session("b", 1, two),
+        ];
         let look = |inventory: &mut Inventory, sessions: &[Session]| {
             inventory.take_facts(Facts {
                 sessions: sessions.to_vec(),

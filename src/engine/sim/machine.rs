@@ -15,8 +15,7 @@ use super::keep::Keep;
 use super::legs::{Legs, Syncing};
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session, Target,
-    VolumeId,
+    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.

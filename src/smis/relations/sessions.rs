@@ -31,7 +31,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     step: |v, session| match session {
                         Element::Session(id) => {
                             let port = v.inventory.port(&id.port).into_iter();
-                            port.map(|port| Element::Endpoint(port.id.clone())).collect()
+                            port.map(|port| Element::Endpoint(port.id.clone()))
+                                .collect()
                         }
                         _ => Vec::new(),
                     },
@@ -50,11 +51,9 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     step: |v, tcp| match tcp {
                         Element::Tcp(address) => {
                             let came = v.inventory.connections_to(address).cloned();
-                            came.filter(|(session, number)| {
-                                came_to(v, session, *number).is_some()
-                            })
-                            .map(|(session, number)| Element::Connection(session, number))
-                            .collect()
+                            came.filter(|(session, number)| came_to(v, session, *number).is_some())
+                                .map(|(session, number)| Element::Connection(session, number))
+                                .collect()
                         }
                         _ => Vec::new(),
                     },

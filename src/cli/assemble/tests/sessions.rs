@@ -11,7 +11,9 @@ fn logged_in() -> Facts {
     let engine = SimEngine::builder().volumes(4).build();
     let engine = engine.expect("a simulated array");
     populate::show_some(&array(Arc::new(engine.clone()))).expect("populated");
-    let port = &engine.scan().expect("a scan").targets[0].ports[0].id.clone();
+    let port = &engine.scan().expect("a scan").targets[0].ports[0]
+        .id
+        .clone();
     let host = InitiatorName::parse(HOST).expect("a name");
     engine.log_in(&host, port).expect("something is shown");
     engine.scan().expect("a scan")
@@ -89,7 +91,11 @@ fn what_the_kernel_does_not_tell_is_left_out() {
     for property in ["HeaderDigestMethod", "MaxReceiveDataSegmentLength"] {
         assert_eq!(shown(&connection, property), None, "{property}");
     }
-    assert!(client.through(&path, "CIM_EndpointOfNetworkPipe").is_empty());
+    assert!(
+        client
+            .through(&path, "CIM_EndpointOfNetworkPipe")
+            .is_empty()
+    );
 }
 
 #[test]

@@ -180,7 +180,9 @@ CID: 2  Connection State: TARG_CONN_STATE_CLEANUP_WAIT
 
     #[test]
     fn every_connection_is_read() {
-        let (session, _) = ONE.split_once("----------------------[iSCSI C").expect("two parts");
+        let (session, _) = ONE
+            .split_once("----------------------[iSCSI C")
+            .expect("two parts");
         let login = parse(&format!("{session}{TWO}")).expect("a session");
         let link = |cid, state: &str, from: &str| Link {
             cid,
