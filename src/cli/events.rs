@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_host_logs_in_only_where_something_is_shown_to_it() {
         let host = InitiatorName::parse("iqn.2026-11.example:a").expect("a name");
-        let machine = SimEngine::builder().pool("vg0", 1, 1 << 30);
+        let machine = SimEngine::builder().pool("vg0", 1, 2 << 30);
         let machine = machine.foreign_map(host, 3).build().expect("a machine");
         machine.converge(&[]).expect("the port opens");
         let sessions = || machine.scan().expect("a scan").sessions.len();
