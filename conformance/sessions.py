@@ -87,7 +87,8 @@ class Sessions:
         (whole,) = connection.AssociatorNames(part.path, AssocClass=COMPOSES, Role="PartComponent")
         checks.that(same(whole, session.path), "the connection leads back to it")
         (tcp,) = connection.Associators(part.path, AssocClass=JOINS)
-        checks.that(contains(connection.AssociatorNames(port.path, AssocClass="CIM_BindsTo"), tcp),
+        checks.that(contains(connection.AssociatorNames(port.path, AssocClass="CIM_BindsTo"),
+                             tcp.path),
                     "the connection came to an address that the port listens at")
         (abilities,) = self.all("CIM_iSCSICapabilities")
         checks.that(SESSIONS_FEATURE in (abilities["SupportedFeatures"] or []),
