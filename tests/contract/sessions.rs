@@ -29,6 +29,7 @@ pub fn a_login_appears_and_a_logout_disappears(rig: &mut dyn Rig) {
     shown(rig, "b", 1);
     assert_eq!(scan(rig).sessions, []);
     let before = mark(rig);
+    assert_eq!(mark(rig), before, "nothing has happened");
     assert!(rig.log_in(&host("a"), 1));
     let within = mark(rig);
     assert_ne!(within, before);

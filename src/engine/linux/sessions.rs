@@ -156,6 +156,9 @@ fn address(text: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::linux::exports::Exports;
+    use crate::engine::linux::settings::{Settings, TargetSettings};
+    use std::time::Duration;
 
     /// As Linux 6.1 tells it: a listener, the target's end of a connection, the initiator's.
     const TCP: &str = "\
@@ -222,5 +225,48 @@ mod tests {
             assert_eq!(of("192.0.2.52", portals), None);
         }
         assert_eq!(of("192.0.2.51", &own[1..]), Some(at("192.0.2.2:3260")));
+    }
+
+    #[test]
+    fn only_acls_on_our_ports_are_asked() {
+        const OURS: &str = "iqn.2026-11.example:ours";
+        const THEIRS: &str = "iqn.2026-11.example:theirs";
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (iqn, host, session) in [
+            (OURS, "in", true),
+            (OURS, "out", false),
+            (THEIRS, "in", true),
+        ] {
+            let acl = folder
+                .path()
+                .join(format!("iscsi/{iqn}/tpgt_1/acls/iqn.2026-11.host:{host}"));
+            fs::create_dir_all(&acl).expect("set up");
+            let text = match session {
+                true => {
+                    "LIO Session ID: 1   ISID: 0x80 0f 12 2e 00 00  TSIH: 1  SessionType: Normal\n\
+                     Session State: TARG_SESS_STATE_LOGGED_IN\n[iSCSI Connections]\n"
+                }
+                false => "No active iSCSI Session for Initiator Endpoint: x\n",
+            };
+            fs::write(acl.join("info"), text).expect("set up");
+        }
+        let target = TargetSettings {
+            iqn: OURS.into(),
+            portals: Vec::new(),
+        };
+        let exports = Exports::new(&Settings {
+            configfs: folder.path().to_owned(),
+            ..Settings::new(Vec::new(), vec![target])
+        });
+        let deadline = || Deadline::after(Duration::from_secs(20));
+        let state = exports.state(deadline()).expect("read");
+        assert_eq!(state.targets.len(), 2);
+        let found = exports.of_acls(&state, deadline(), session::login);
+        let found: Vec<_> = found
+            .expect("read")
+            .into_iter()
+            .map(|(acl, login)| (acl.iqn, acl.initiator, login.tsih))
+            .collect();
+        assert_eq!(found, [(OURS.into(), "iqn.2026-11.host:in".into(), 1)]);
     }
 }
