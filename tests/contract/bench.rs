@@ -93,7 +93,12 @@ type Seen = (
 );
 
 fn seen(rig: &dyn Rig) -> Seen {
-    (scan(rig), rig.vgs(), rig.lvs())
+    // The target may still be taking down the session of an initiator that has ended.
+    let facts = Facts {
+        sessions: Vec::new(),
+        ..scan(rig)
+    };
+    (facts, rig.vgs(), rig.lvs())
 }
 
 /// A look at everything, in an order that can be compared.
