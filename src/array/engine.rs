@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::layout::Layout;
-use super::model::{Disk, Map, Nic, Pool, Target, Volume};
+use super::model::{Disk, Map, Nic, Pool, Session, Target, Volume};
 
 /// Everything that an engine sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Facts {
     /// What other managers show to initiators: the numbers that they take on ports of ours, and
     /// volumes that lie in the pools, through whichever port.
     pub foreign_maps: Vec<ForeignMap>,
+    /// Who is logged in to ports of ours, whoever lets him in.
+    pub sessions: Vec<Session>,
 }
 
 /// The facts of one volume group.

@@ -244,6 +244,46 @@ impl fmt::Display for InitiatorName {
     }
 }
 
+/// A session: an initiator logged in to a port. It lives as long as the session does; an initiator
+/// that logs in again with the same identifier continues under the same identity.
+///
+/// Its text is the initiator port and the target port of the nexus,
+/// `<initiator>,i,0x<12 hex digits>+<port>` (RFC 7143 §4.2.7.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionId {
+    /// Where.
+    pub port: PortId,
+    /// Who.
+    pub initiator: InitiatorName,
+    /// The identifier that the initiator gave the session (ISID): 6 bytes.
+    pub isid: [u8; 6],
+}
+
+impl SessionId {
+    /// The session that this text names, in the form that `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (initiator_port, port) = text.split_once('+')?;
+        let (initiator, isid) = initiator_port.rsplit_once(",i,0x")?;
+        let isid = u64::from_str_radix(isid, 16).ok()?.to_be_bytes();
+        let id = Self {
+            port: PortId::parse(port)?,
+            initiator: InitiatorName::parse(initiator).ok()?,
+            isid: *isid.last_chunk()?,
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},i,0x", self.initiator.folded())?;
+        for byte in self.isid {
+            write!(f, "{byte:02x}")?;
+        }
+        write!(f, "+{}", self.port)
+    }
+}
+
 /// The NAA type 6 identifier under which hosts see a volume (SPC-4 §7.8.6.6.5): 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -369,5 +409,29 @@ mod tests {
         assert_eq!(port.to_string(), "iqn.2026-01.a:b,t,0x0001");
         assert_eq!(PortId::parse(&port.to_string()), Some(port));
         assert_eq!(PortId::parse("iqn.2026-01.a:b,t,0x1"), None);
+    }
+
+    #[test]
+    fn sessions_round_trip() {
+        let id = SessionId {
+            port: PortId {
+                iqn: "iqn.2026-01.a:b".into(),
+                tag: 1,
+            },
+            initiator: InitiatorName::parse("iqn.2026-01.host:H").expect("a name"),
+            isid: [0x80, 0, 0, 0x0a, 0xff, 1],
+        };
+        let text = "iqn.2026-01.host:h,i,0x8000000aff01+iqn.2026-01.a:b,t,0x0001";
+        assert_eq!(id.to_string(), text);
+        assert_eq!(SessionId::parse(text), Some(id));
+        for bad in [
+            "iqn.2026-01.host:h,i,0x8000000aff01",
+            "iqn.2026-01.host:h,i,0x8000000AFF01+iqn.2026-01.a:b,t,0x0001",
+            "iqn.2026-01.host:h,i,0x018000000aff01+iqn.2026-01.a:b,t,0x0001",
+            "iqn.2026-01.HOST:h,i,0x8000000aff01+iqn.2026-01.a:b,t,0x0001",
+            "host,i,0x8000000aff01+iqn.2026-01.a:b,t,0x0001",
+        ] {
+            assert_eq!(SessionId::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod foreign;
 mod numbers;
 
 use std::hash::Hash;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::engine::ForeignMap;
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
+    VolumeId,
 };
 use super::job::{Element, Job};
 use super::model::{
-    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Owner, Piece, Pool, Port, Target,
-    View, Volume,
+    Connection, Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Owner, Piece, Pool,
+    Port, Session, Target, View, Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -156,6 +158,7 @@ pub struct Inventory {
     targets: OrdMap<Iqn, Arc<Target>>,
     ports: OrdMap<PortId, Arc<Port>>,
     nics: OrdMap<String, Arc<Nic>>,
+    sessions: OrdMap<SessionId, Arc<Session>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
     views: OrdMap<ViewId, Arc<View>>,
@@ -175,6 +178,9 @@ pub struct Inventory {
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
+    port_sessions: Index<PortId, SessionId>,
+    initiator_sessions: Index<InitiatorName, SessionId>,
+    portal_connections: Index<SocketAddr, (SessionId, u16)>,
     group_views: Index<GroupId, ViewId>,
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
@@ -211,6 +217,8 @@ maps! {
     ports, port: PortId => Port;
     /// The network interfaces.
     nics, nic: String => Nic;
+    /// The sessions that the kernel tells of.
+    sessions, session: SessionId => Session;
     /// The initiators.
     initiators, initiator: InitiatorName => Initiator;
     /// The masking groups.
@@ -302,6 +310,34 @@ impl Inventory {
     /// The target port groups that a port belongs to.
     pub fn groups_with_port(&self, id: &PortId) -> impl Iterator<Item = &Arc<Group>> {
         self.port_groups.of(id).filter_map(|id| self.groups.get(id))
+    }
+
+    /// Who is logged in to a port.
+    pub fn sessions_on(&self, port: &PortId) -> impl Iterator<Item = &Arc<Session>> {
+        self.port_sessions
+            .of(port)
+            .filter_map(|id| self.sessions.get(id))
+    }
+
+    /// Where an initiator is logged in.
+    pub fn sessions_of(&self, initiator: &InitiatorName) -> impl Iterator<Item = &Arc<Session>> {
+        self.initiator_sessions
+            .of(initiator)
+            .filter_map(|id| self.sessions.get(id))
+    }
+
+    /// The connection of that number in a session.
+    pub fn connection(&self, session: &SessionId, number: u16) -> Option<&Connection> {
+        let mut connections = self.sessions.get(session)?.connections.iter();
+        connections.find(|connection| connection.number == number)
+    }
+
+    /// The connections that came to an address of the array: session and number of each.
+    pub fn connections_to(
+        &self,
+        portal: &SocketAddr,
+    ) -> impl Iterator<Item = &(SessionId, u16)> + use<'_> {
+        self.portal_connections.of(portal)
     }
 
     /// The views that use a group.

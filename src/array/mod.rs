@@ -29,15 +29,16 @@ pub use engine::{
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
 pub use ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
+    VolumeId,
 };
 pub use inventory::{Ailing, Inventory, Policy, SystemName};
 pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use layout::Layout;
 pub use model::{
-    Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator, Interconnect,
-    MAX_LUN, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool, PoolKind, Port, Retired, Target,
-    Thin, View, Volume,
+    Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,
+    Interconnect, MAX_LUN, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool, PoolKind, Port,
+    Purpose, Retired, Session, Target, Terms, Thin, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

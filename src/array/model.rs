@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, ViewId, VolumeId,
 };
 use super::layout::Layout;
 
@@ -310,6 +310,78 @@ pub struct Port {
     pub enabled: bool,
     /// The addresses; `0.0.0.0` and `[::]` stand for every address of the machine.
     pub portals: Vec<SocketAddr>,
+    /// How well it is.
+    pub health: Health,
+}
+
+/// An initiator that is logged in to a port, as the kernel tells it.
+///
+/// A port tells of one session for each initiator: of one who has logged in several times, the
+/// latest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its identity.
+    pub id: SessionId,
+    /// The handle that the target gave it (TSIH); another one after every login.
+    pub handle: u16,
+    /// What the initiator calls itself beside its name, where it does.
+    pub alias: Option<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What both sides agreed upon.
+    pub terms: Terms,
+    /// Its TCP connections, in the order of their numbers.
+    pub connections: Vec<Connection>,
+    /// How well it is.
+    pub health: Health,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// To ask which targets there are.
+    Discovery,
+    /// To reach volumes.
+    Normal,
+}
+
+/// What initiator and target agreed upon at login (RFC 7143 §13); `None` where the kernel does not
+/// tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How many connections the session may have.
+    pub max_connections: Option<u32>,
+    /// Whether the initiator waits to be asked before it sends the data of a write.
+    pub initial_r2t: Option<bool>,
+    /// Whether data may come with the command.
+    pub immediate_data: Option<bool>,
+    /// How many requests for data (R2T) may be open for one command.
+    pub max_outstanding_r2t: Option<u32>,
+    /// Bytes that may come without being asked for.
+    pub first_burst: Option<u32>,
+    /// Bytes that may come or go in one sequence.
+    pub max_burst: Option<u32>,
+    /// Whether sequences of data come in order.
+    pub sequence_in_order: Option<bool>,
+    /// Whether the pieces of a sequence come in order.
+    pub pdu_in_order: Option<bool>,
+    /// How much is done to recover from errors: 0 to 2.
+    pub error_recovery_level: Option<u32>,
+    /// Seconds to wait before connecting again.
+    pub time_to_wait: Option<u32>,
+    /// Seconds that the state of a lost connection is kept after that.
+    pub time_to_retain: Option<u32>,
+}
+
+/// A TCP connection of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// The number that the initiator gave it (CID).
+    pub number: u16,
+    /// The initiator's address, where the kernel tells it.
+    pub from: Option<IpAddr>,
+    /// The address of this array that it came to, where that is known without doubt.
+    pub to: Option<SocketAddr>,
     /// How well it is.
     pub health: Health,
 }

@@ -7,8 +7,11 @@
 //! | `pull DISK` | the disk is away |
 //! | `restore DISK` | the disk works again, with what was on it |
 //! | `fill POOL PERCENT` | hosts write to the volumes of a thin pool until so much of it is used |
+//! | `login INITIATOR [PORT]` | a host logs in to a port, or to every port that shows it something |
+//! | `logout INITIATOR` | a host logs out of every port |
 //!
-//! A disk is named by its device or identity, a pool by its name. Empty lines and those that begin
+//! A disk is named by its device or identity, a pool by its name, a port as clients see it
+//! (`IQN,t,0x0001`). Empty lines and those that begin
 //! with `#` say nothing.
 
 use std::fs::File;
@@ -17,7 +20,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::array::{DiskId, Engine as _, Error, PoolId};
+use crate::array::{DiskId, Engine as _, Error, InitiatorName, PoolId, PortId};
 use crate::engine::sim::SimEngine;
 
 use super::Failure;
@@ -29,6 +32,8 @@ enum Event {
     Pull(String),
     Restore(String),
     Fill(String, u64),
+    Login(InitiatorName, Option<PortId>),
+    Logout(InitiatorName),
 }
 
 impl FromStr for Event {
@@ -45,9 +50,18 @@ impl FromStr for Event {
                 pool.to_owned(),
                 percent(part).unwrap_or_default(),
             )),
+            ["login", initiator] => Ok(Self::Login(InitiatorName::parse(initiator)?, None)),
+            ["login", initiator, port] => {
+                let known = PortId::parse(port);
+                let port = known.ok_or_else(|| {
+                    Error::invalid(format!("'{port}' is no port; write IQN,t,0x0001"))
+                })?;
+                Ok(Self::Login(InitiatorName::parse(initiator)?, Some(port)))
+            }
+            ["logout", initiator] => Ok(Self::Logout(InitiatorName::parse(initiator)?)),
             _ => Err(Error::invalid(format!(
-                "'{line}' is no event; write fail DISK, pull DISK, restore DISK or fill POOL \
-                 PERCENT"
+                "'{line}' is no event; write fail DISK, pull DISK, restore DISK, fill POOL \
+                 PERCENT, login INITIATOR [PORT] or logout INITIATOR"
             ))),
         }
     }
@@ -62,6 +76,9 @@ impl Event {
             Self::Fill(name, percent) => {
                 return machine.fill_pool(&pool(machine, name)?, *percent);
             }
+            Self::Login(initiator, Some(port)) => return machine.log_in(initiator, port),
+            Self::Login(initiator, None) => return log_in_everywhere(machine, initiator),
+            Self::Logout(initiator) => return log_out_everywhere(machine, initiator),
         };
         Ok(())
     }
@@ -79,6 +96,37 @@ fn pool(machine: &SimEngine, name: &str) -> Result<PoolId, Error> {
         .find(|pool| pool.name == name)
         .map(|pool| pool.id)
         .ok_or_else(|| Error::not_found(format!("there is no pool {name}; look at the pools")))
+}
+
+/// Logs a host in to every port that shows it something, of which there must be one.
+fn log_in_everywhere(machine: &SimEngine, initiator: &InitiatorName) -> Result<(), Error> {
+    let ports = ports(machine)?;
+    let tried = ports.iter().map(|port| machine.log_in(initiator, port));
+    let refused = || {
+        Error::access_denied(format!(
+            "no port shows {initiator} anything; map a volume for it first"
+        ))
+    };
+    // Each is tried, whatever came of the others.
+    let done = tried.filter(Result::is_ok).count();
+    if done == 0 { Err(refused()) } else { Ok(()) }
+}
+
+fn log_out_everywhere(machine: &SimEngine, initiator: &InitiatorName) -> Result<(), Error> {
+    let ports = ports(machine)?;
+    let ended = ports.iter().filter(|port| machine.log_out(initiator, port));
+    match ended.count() {
+        0 => Err(Error::not_found(format!(
+            "{initiator} is not logged in; look at the sessions"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn ports(machine: &SimEngine) -> Result<Vec<PortId>, Error> {
+    let targets = machine.scan()?.targets;
+    let ports = targets.into_iter().flat_map(|target| target.ports);
+    Ok(ports.map(|port| port.id).collect())
 }
 
 /// Does what the lines of that file say, as they come, on a thread of its own. A FIFO is read for
@@ -141,8 +189,55 @@ mod tests {
             Some(Event::Fail("/dev/sdb".into()))
         );
         assert_eq!(event("fill thin 90"), Some(Event::Fill("thin".into(), 90)));
-        for line in ["fail", "fail a b", "fill thin", "fill thin 101", "melt sdb"] {
+        let host = InitiatorName::parse("iqn.2026-11.example:a").expect("a name");
+        let port = PortId::parse("iqn.2026-11.example:t,t,0x0001");
+        assert_eq!(
+            event("login iqn.2026-11.example:a"),
+            Some(Event::Login(host.clone(), None))
+        );
+        assert_eq!(
+            event("login iqn.2026-11.example:a iqn.2026-11.example:t,t,0x0001"),
+            Some(Event::Login(host.clone(), port))
+        );
+        assert_eq!(
+            event("logout iqn.2026-11.example:a"),
+            Some(Event::Logout(host))
+        );
+        for line in [
+            "fail",
+            "fail a b",
+            "fill thin",
+            "fill thin 101",
+            "melt sdb",
+            "login",
+            "login nobody",
+            "login iqn.2026-11.example:a nowhere",
+            "logout",
+        ] {
             assert_eq!(event(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_host_logs_in_only_where_something_is_shown_to_it() {
+        let host = InitiatorName::parse("iqn.2026-11.example:a").expect("a name");
+        let machine = SimEngine::builder().pool("vg0", 1, 2 << 30);
+        let machine = machine.foreign_map(host, 3).build().expect("a machine");
+        machine.converge(&[]).expect("the port opens");
+        let sessions = || machine.scan().expect("a scan").sessions.len();
+        for (line, expected) in [
+            ("login iqn.2026-11.example:b", 0),
+            (
+                "login iqn.2026-11.example:a iqn.2026-11.example:t,t,0x0001",
+                0,
+            ),
+            ("login iqn.2026-11.example:a", 1),
+            ("login iqn.2026-11.example:A", 1),
+            ("logout iqn.2026-11.example:b", 1),
+            ("logout iqn.2026-11.example:a", 0),
+        ] {
+            happen(line, &machine);
+            assert_eq!(sessions(), expected, "{line}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
     access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
-    registration, relations, server, services, settings, software, system, volumes,
+    registration, relations, server, services, sessions, settings, software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -106,6 +106,8 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_TCPProtocolEndpoint, Tcp, ARRAY: ports::list_tcp, ports::find_tcp, ports::tcp_keys, ports::fill_tcp;
         Standpipe_IPProtocolEndpoint, Ip, ARRAY: ports::list_ip, ports::find_ip, ports::ip_keys, ports::fill_ip;
         Standpipe_EthernetPort, Ethernet, ARRAY: ports::list_ethernet, ports::find_ethernet, ports::ethernet_keys, ports::fill_ethernet;
+        Standpipe_iSCSISession, Session, ARRAY: sessions::list, sessions::find, sessions::path_keys, sessions::fill;
+        Standpipe_iSCSIConnection, Connection, ARRAY: sessions::list_connections, sessions::find_connection, sessions::connection_keys, sessions::fill_connection;
         Standpipe_ConcreteJob, Job, ARRAY: jobs::list, jobs::find, jobs::path_keys, jobs::fill;
     }
 }

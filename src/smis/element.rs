@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId,
-    VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SessionId, SettingId,
+    ViewId, VolumeId,
 };
 
 /// What capabilities belong to.
@@ -113,6 +113,10 @@ pub enum Element {
     Ip(IpAddr),
     /// A network interface.
     Ethernet(String),
+    /// An initiator that is logged in to a port.
+    Session(SessionId),
+    /// A connection of a session, by its number.
+    Connection(SessionId, u16),
     /// A job.
     Job(JobId),
 }
@@ -165,6 +169,8 @@ pub enum Tag {
     Tcp,
     Ip,
     Ethernet,
+    Session,
+    Connection,
     Job,
 }
 
@@ -214,6 +220,8 @@ impl Element {
             Self::Tcp(_) => Tag::Tcp,
             Self::Ip(_) => Tag::Ip,
             Self::Ethernet(_) => Tag::Ethernet,
+            Self::Session(_) => Tag::Session,
+            Self::Connection(..) => Tag::Connection,
             Self::Job(_) => Tag::Job,
         }
     }

@@ -24,6 +24,7 @@ mod registration;
 mod relations;
 mod server;
 mod services;
+mod sessions;
 mod settings;
 mod software;
 mod status;

@@ -40,6 +40,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         settings::add,
         masking::add,
         ports::add,
+        sessions::add,
         jobs::add,
         physical::add,
         software::add,
@@ -71,6 +72,7 @@ mod physical;
 mod ports;
 mod registration;
 mod server;
+mod sessions;
 mod settings;
 mod software;
 mod system;

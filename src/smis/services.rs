@@ -143,5 +143,7 @@ pub(super) fn fill_iscsi_capabilities(
     out.set(P::ElementName, "iSCSI capabilities of the array")
         .set(P::MinimumSpecificationVersionSupported, 0u8)
         .set(P::MaximumSpecificationVersionSupported, 0u8)
+        // 2 iSCSI Session.
+        .set(P::SupportedFeatures, [2u16])
         .set(P::AuthenticationMethodsSupported, [2u16])
 }

@@ -93,7 +93,12 @@ type Seen = (
 );
 
 fn seen(rig: &dyn Rig) -> Seen {
-    (scan(rig), rig.vgs(), rig.lvs())
+    // The target may still be taking down the session of an initiator that has ended.
+    let facts = Facts {
+        sessions: Vec::new(),
+        ..scan(rig)
+    };
+    (facts, rig.vgs(), rig.lvs())
 }
 
 /// A look at everything, in an order that can be compared.
@@ -104,6 +109,7 @@ pub fn scan(rig: &dyn Rig) -> Facts {
     facts.volumes.sort_by(|a, b| a.id.cmp(&b.id));
     facts.disks.sort_by(|a, b| a.id.cmp(&b.id));
     facts.maps.sort();
+    facts.sessions.sort_by(|a, b| a.id.cmp(&b.id));
     facts
 }
 

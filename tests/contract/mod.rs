@@ -28,6 +28,7 @@ mod maps;
 mod pools;
 mod raid;
 mod rig;
+mod sessions;
 mod sim;
 mod thin;
 mod volumes;
@@ -100,6 +101,13 @@ cases! {
         converging_tries_everything
         the_identifier_survives_another_export
         a_stalled_machine_ends_in_a_timeout;
+    sessions:
+        a_login_appears_and_a_logout_disappears
+        nobody_logs_in_without_a_map
+        hiding_the_last_volume_ends_the_session
+        hiding_one_of_two_volumes_does_not
+        a_session_that_another_manager_lets_in_is_seen
+        no_session_outlives_a_reboot;
     crashes:
         a_creation_cut_anywhere_can_be_undone
         a_creation_cut_anywhere_can_be_completed

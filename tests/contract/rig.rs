@@ -88,6 +88,13 @@ pub trait Rig {
     /// (`qemu-io -c 'write -P'`); whether it could.
     fn writes(&self, initiator: &InitiatorName, lun: u16, range: Range<u64>, byte: u8) -> bool;
 
+    /// The initiator logs in to the port, reads from that LUN, and stays logged in until it logs out
+    /// or the target ends it; whether it could.
+    fn log_in(&self, initiator: &InitiatorName, lun: u16) -> bool;
+
+    /// The initiator logs out, and the target has seen it.
+    fn log_out(&self, initiator: &InitiatorName);
+
     /// Somebody makes a logical volume of his own in the pool (`lvcreate -n DEVICE -L SIZEb`).
     fn lvcreate(&self, device: &str, size: u64) -> VolumeId {
         self.lvcreate_in(&self.pool(), device, size)

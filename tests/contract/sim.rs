@@ -140,6 +140,17 @@ impl Rig for SimRig {
             .write_as(initiator, &self.port(), lun, range, byte)
     }
 
+    fn log_in(&self, initiator: &InitiatorName, lun: u16) -> bool {
+        let port = self.port();
+        let shown = self.sim().report_luns(initiator, &port);
+        let is_shown = shown.is_some_and(|luns| luns.contains_key(&lun));
+        self.sim().log_in(initiator, &port).is_ok() && is_shown
+    }
+
+    fn log_out(&self, initiator: &InitiatorName) {
+        assert!(self.sim().log_out(initiator, &self.port()));
+    }
+
     fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId {
         self.sim()
             .lvcreate(group, device, size)

@@ -4,10 +4,13 @@
 //! One volume group `vg0` serves all cases, beside five disks and one with a file system; each case
 //! starts on a cleaned machine.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use standpipe::array::{DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
@@ -74,6 +77,22 @@ fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
 /// The machine with the gateway's engine.
 struct LinuxRig {
     engine: Option<LinuxEngine>,
+    /// The initiators that are logged in.
+    logged_in: RefCell<BTreeMap<InitiatorName, LoggedIn>>,
+}
+
+/// An initiator that is logged in, until it is dropped.
+struct LoggedIn {
+    program: Child,
+    /// It ends when nobody reads what it says.
+    output: BufReader<ChildStdout>,
+}
+
+impl Drop for LoggedIn {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
 }
 
 impl LinuxRig {
@@ -84,6 +103,7 @@ impl LinuxRig {
         engine.converge(&[]).expect("nothing to show");
         Self {
             engine: Some(engine),
+            logged_in: RefCell::default(),
         }
     }
 
@@ -125,12 +145,8 @@ impl LinuxRig {
 
     /// Whether QEMU's initiator succeeds with a command on a LUN.
     fn qemu(&self, initiator: &InitiatorName, lun: u16, command: &str) -> bool {
-        let image = format!(
-            "driver=iscsi,transport=tcp,portal={PORTAL},target={IQN},lun={lun},initiator-name={}",
-            initiator.folded()
-        );
         let output = Command::new("qemu-io")
-            .args(["--image-opts", &image, "-c", command])
+            .args(["--image-opts", &image(initiator, lun), "-c", command])
             .output()
             .expect("qemu-io runs");
         let text = String::from_utf8_lossy(&output.stdout);
@@ -158,6 +174,14 @@ impl LinuxRig {
             .find(|naa| naa.to_string().starts_with(&begins));
         known.or_else(|| Naa::parse(&format!("{digits:0<32}")))
     }
+}
+
+/// How QEMU's initiator names a LUN.
+fn image(initiator: &InitiatorName, lun: u16) -> String {
+    format!(
+        "driver=iscsi,transport=tcp,portal={PORTAL},target={IQN},lun={lun},initiator-name={}",
+        initiator.folded()
+    )
 }
 
 fn start() -> LinuxEngine {
@@ -237,6 +261,7 @@ impl Rig for LinuxRig {
     /// The gateway's process and everything that a boot loses: exports and activations.
     fn reboot(&mut self) {
         self.engine = None;
+        self.logged_in.take();
         sh(CLEAR_TARGET);
         sh("udevadm settle; vgchange -q -an");
         self.engine = Some(start());
@@ -373,6 +398,47 @@ impl Rig for LinuxRig {
     fn writes(&self, initiator: &InitiatorName, lun: u16, range: Range<u64>, byte: u8) -> bool {
         let (start, length) = (range.start, range.end - range.start);
         self.qemu(initiator, lun, &format!("write -P {byte} {start} {length}"))
+    }
+
+    fn log_in(&self, initiator: &InitiatorName, lun: u16) -> bool {
+        let mut program = Command::new("qemu-io")
+            .args(["--image-opts", &image(initiator, lun)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qemu-io runs");
+        let stdin = program.stdin.as_mut().expect("a pipe");
+        // One that could not log in has ended, and says no more.
+        let told = stdin.write_all(b"read 0 512\n");
+        let output = BufReader::new(program.stdout.take().expect("a pipe"));
+        let mut session = LoggedIn { program, output };
+        let mut lines = session.output.by_ref().lines().map_while(Result::ok);
+        let has_read = told.is_ok() && lines.any(|line| line.contains("1 ops"));
+        if has_read {
+            let before = self
+                .logged_in
+                .borrow_mut()
+                .insert(initiator.clone(), session);
+            assert!(before.is_none(), "it was logged in");
+        }
+        has_read
+    }
+
+    fn log_out(&self, initiator: &InitiatorName) {
+        let session = self.logged_in.borrow_mut().remove(initiator);
+        let mut session = session.expect("it is logged in");
+        // At the end of its input it logs out and ends.
+        drop(session.program.stdin.take());
+        assert!(session.program.wait().expect("qemu-io ends").success());
+        let info = format!(
+            "/sys/kernel/config/target/iscsi/{IQN}/tpgt_1/acls/{}/info",
+            initiator.folded()
+        );
+        let is_in = || std::fs::read_to_string(&info).is_ok_and(|text| text.contains("TSIH"));
+        // The kernel takes the session down after it has answered.
+        while is_in() {
+            sleep(Duration::from_millis(10));
+        }
     }
 
     fn lvcreate_in(&self, group: &PoolId, device: &str, size: u64) -> VolumeId {

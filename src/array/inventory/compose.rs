@@ -7,9 +7,9 @@ use imbl::OrdSet;
 use super::{Ailing, Inventory, Policy, SystemName, disks_of};
 use crate::array::change::Change;
 use crate::array::engine::{Facts, GroupFacts};
-use crate::array::ids::{DiskId, GroupId, JobId, PoolId, SettingId, ViewId, VolumeId};
+use crate::array::ids::{DiskId, GroupId, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId};
 use crate::array::job::Job;
-use crate::array::model::{Disk, Group, Health, Members, Owner, Pool, View, Volume};
+use crate::array::model::{Disk, Group, Health, Members, Owner, Pool, Session, View, Volume};
 
 impl Inventory {
     /// An empty array of that name.
@@ -43,6 +43,7 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
+        self.replace_sessions(facts.sessions);
         let gone = self.pools.keys().cloned().collect();
         self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
@@ -184,6 +185,42 @@ impl Inventory {
         }
     }
 
+    /// Puts `sessions` in the place of all that were known; what is the same stays as it is.
+    fn replace_sessions(&mut self, sessions: Vec<Session>) {
+        let kept: OrdSet<SessionId> = sessions.iter().map(|session| session.id.clone()).collect();
+        let gone: Vec<_> = self.sessions.keys().cloned().collect();
+        for id in gone.iter().filter(|id| !kept.contains(*id)) {
+            self.remove_session(id);
+        }
+        for session in sessions {
+            let known = self.sessions.get(&session.id);
+            if known.is_none_or(|known| **known != session) {
+                self.remove_session(&session.id);
+                self.relate_session(&session, true);
+                self.sessions.insert(session.id.clone(), session.into());
+            }
+        }
+    }
+
+    fn remove_session(&mut self, id: &SessionId) {
+        if let Some(session) = self.sessions.remove(id) {
+            self.relate_session(&session, false);
+        }
+    }
+
+    fn relate_session(&mut self, session: &Session, related: bool) {
+        let id = &session.id;
+        self.port_sessions.set(id.port.clone(), id.clone(), related);
+        self.initiator_sessions
+            .set(id.initiator.clone(), id.clone(), related);
+        for connection in &session.connections {
+            if let Some(portal) = connection.to {
+                let connection = (id.clone(), connection.number);
+                self.portal_connections.set(portal, connection, related);
+            }
+        }
+    }
+
     /// Takes over one change of a record.
     pub(in crate::array) fn take_change(&mut self, change: &Change) {
         match change {
@@ -292,5 +329,75 @@ impl Inventory {
                 self.element_jobs.unlink(element, &id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::ids::{InitiatorName, PortId};
+    use crate::array::model::{Connection, Purpose, Terms};
+    use std::net::SocketAddr;
+
+    fn session(host: &str, tag: u16, to: &str) -> Session {
+        Session {
+            id: SessionId {
+                port: port(tag),
+                initiator: initiator(host),
+                isid: [0x80, 0, 0, 0, 0, 1],
+            },
+            handle: 1,
+            alias: None,
+            purpose: Purpose::Normal,
+            terms: Terms::default(),
+            connections: vec![Connection {
+                number: 0,
+                from: None,
+                to: Some(address(to)),
+                health: Health::Ok,
+            }],
+            health: Health::Ok,
+        }
+    }
+
+    fn port(tag: u16) -> PortId {
+        PortId {
+            iqn: "iqn.2026-01.a:b".into(),
+            tag,
+        }
+    }
+
+    fn initiator(host: &str) -> InitiatorName {
+        InitiatorName::parse(&format!("iqn.2026-01.host:{host}")).expect("a name")
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn sessions_are_found_from_port_initiator_and_address_until_they_end() {
+        let mut inventory = Inventory::default();
+        let (one, two) = ("192.0.2.1:3260", "192.0.2.2:3260");
+        let first = [
+            session("a", 1, one),
+            session("a", 2, two),
+            session("b", 1, two),
+        ];
+        let look = |inventory: &mut Inventory, sessions: &[Session]| {
+            inventory.take_facts(Facts {
+                sessions: sessions.to_vec(),
+                ..Facts::default()
+            });
+            let on = [1, 2].map(|tag| inventory.sessions_on(&port(tag)).count());
+            let of = ["a", "b"].map(|host| inventory.sessions_of(&initiator(host)).count());
+            let to = [one, two].map(|to| inventory.connections_to(&address(to)).count());
+            (on, of, to)
+        };
+        assert_eq!(look(&mut inventory, &first), ([2, 1], [2, 1], [1, 2]));
+        // One has logged out, another came to another address.
+        let second = [session("a", 1, two), session("b", 1, two)];
+        assert_eq!(look(&mut inventory, &second), ([2, 0], [1, 1], [0, 2]));
+        assert_eq!(look(&mut inventory, &[]), ([0, 0], [0, 0], [0, 0]));
     }
 }

@@ -1,6 +1,7 @@
 //! The model that is wired together: sound in its tables and in what it says about an array.
 
 mod disks;
+mod sessions;
 
 use super::*;
 use crate::broker::{Form, Model, Objects, Operation, Reply, Selection, Snapshot, Source};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::lio::acl;
 use super::lio::configfs::Configfs;
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
@@ -20,6 +21,13 @@ pub(super) struct Exports {
     targets: Vec<TargetSettings>,
     gate: Gate<()>,
     watch: Watch,
+}
+
+/// Where an initiator may log in.
+#[derive(Debug)]
+pub(super) struct Acl {
+    pub(super) iqn: String,
+    pub(super) initiator: String,
 }
 
 impl Exports {
@@ -121,6 +129,34 @@ impl Exports {
     /// Everything that the kernel target holds.
     pub(super) fn state(&self, deadline: Deadline) -> Result<State, Error> {
         self.look(deadline, |configfs| Ok(read::state(configfs)?))
+    }
+
+    /// What a look tells of the ACLs on our ports, of those of which it tells something.
+    pub(super) fn of_acls<T: Send + 'static>(
+        &self,
+        state: &State,
+        deadline: Deadline,
+        read: fn(&Configfs, &str) -> Option<T>,
+    ) -> Result<Vec<(Acl, T)>, Error> {
+        let ours = self.targets.iter().filter_map(|wanted| {
+            let iqn = wanted.iqn.as_str();
+            Some((iqn, state.targets.get(iqn)?))
+        });
+        let acls: Vec<Acl> = ours
+            .flat_map(|(iqn, target)| {
+                target.acls.keys().map(|initiator| Acl {
+                    iqn: iqn.to_owned(),
+                    initiator: initiator.clone(),
+                })
+            })
+            .collect();
+        self.look(deadline, move |configfs| {
+            let found = acls.into_iter().filter_map(|acl| {
+                let told = read(configfs, &acl::folder(&acl.iqn, &acl.initiator))?;
+                Some((acl, told))
+            });
+            Ok(found.collect())
+        })
     }
 
     fn iqns(&self) -> Vec<String> {

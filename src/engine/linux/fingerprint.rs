@@ -25,7 +25,7 @@ const STEPS: u64 = 100;
 impl LinuxEngine {
     /// A hash over what moves with every change: the metadata headers of the groups' devices, which
     /// devices there are and who uses them, how full thin pools are and how well RAID is, the
-    /// relations in the kernel target, and mounts.
+    /// relations in the kernel target and who is logged in there, and mounts.
     pub(super) fn outline(&self, deadline: Deadline) -> Result<u64, Error> {
         let mut hash = DefaultHasher::new();
         for device in self.lvm.devices() {
@@ -35,7 +35,8 @@ impl LinuxEngine {
             header.map_err(|error| error.kind()).hash(&mut hash);
         }
         // The text of plain data; only equality of two hashes of one process means anything.
-        format!("{:?}", self.exports.state(deadline)?).hash(&mut hash);
+        let state = self.exports.state(deadline)?;
+        format!("{state:?} {:?}", self.logins(&state, deadline)?).hash(&mut hash);
         let devices = self.places.dm_devices().unwrap_or_default();
         devices.into_keys().collect::<Vec<_>>().hash(&mut hash);
         // A disk that has come may be one that a group lacks, whatever it is called now. It counts

@@ -24,6 +24,7 @@ pub mod nics;
 mod picture;
 pub mod program;
 mod scan;
+mod sessions;
 mod settings;
 mod steps;
 pub mod watch;

@@ -76,6 +76,7 @@ impl LinuxEngine {
             nics: nics::list(&self.places),
             maps,
             foreign_maps,
+            sessions: self.sessions(&kernel.state, deadline),
         })
     }
 
@@ -258,6 +259,6 @@ impl LinuxEngine {
     }
 }
 
-fn portals(names: &[String]) -> Vec<SocketAddr> {
+pub(super) fn portals(names: &[String]) -> Vec<SocketAddr> {
     names.iter().filter_map(|name| name.parse().ok()).collect()
 }

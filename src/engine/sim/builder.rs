@@ -229,6 +229,8 @@ impl Builder {
             open: false,
             nics: self.nics.clone(),
             luns: Default::default(),
+            sessions: Default::default(),
+            handle: 0,
             exports: Default::default(),
             generation: self.clock.wall(),
             made: 0,

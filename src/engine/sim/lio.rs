@@ -17,7 +17,7 @@ impl Machine {
     }
 
     /// The port of that identity is one of this machine's.
-    fn known_port(&self, port: &PortId) -> Result<(), Error> {
+    pub(super) fn known_port(&self, port: &PortId) -> Result<(), Error> {
         let mut ports = self.targets.iter().flat_map(|target| &target.ports);
         match ports.any(|known| known.id == *port) {
             true => Ok(()),
@@ -78,6 +78,10 @@ impl Machine {
         if mapped {
             self.luns.remove(&key(map));
             self.generation += 1;
+        }
+        // The ACL goes with its last map, and the session with the ACL.
+        if self.seen_by(&map.initiator, &map.port).is_none() {
+            self.end_session(&map.initiator, &map.port);
         }
         if let Some(count) = self.exports.get_mut(&map.volume) {
             *count -= u64::from(mapped);

@@ -15,7 +15,7 @@ use super::keep::Keep;
 use super::legs::{Legs, Syncing};
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Target, VolumeId,
+    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -161,6 +161,10 @@ pub(super) struct Machine {
     pub(super) open: bool,
     pub(super) nics: Vec<Nic>,
     pub(super) luns: BTreeMap<(PortId, InitiatorName, u16), Lun>,
+    /// Who is logged in.
+    pub(super) sessions: BTreeMap<(PortId, InitiatorName), Session>,
+    /// The handle of the last session.
+    pub(super) handle: u16,
     /// The volumes of ours that are exported, with the number of their maps.
     pub(super) exports: BTreeMap<VolumeId, u64>,
     /// Grows with every change.

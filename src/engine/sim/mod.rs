@@ -3,7 +3,7 @@
 //! It refuses what the real engine refuses, with the same kinds of error, and keeps account of
 //! what every extent of every disk holds, so that a test can tell whether a host would read old
 //! data. Its process is its machine: a restart is a reboot, volumes survive (where a directory is
-//! given), maps are made again by [`converge`](Engine::converge). It knows nothing of groups,
+//! given), sessions do not, maps are made again by [`converge`](Engine::converge). It knows nothing of groups,
 //! views, jobs or clients.
 
 mod builder;
@@ -21,6 +21,7 @@ mod names;
 mod observe;
 mod outside;
 mod report;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod thin;

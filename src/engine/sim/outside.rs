@@ -152,6 +152,7 @@ impl SimEngine {
         let mut machine = self.0.machine();
         machine.luns.retain(|_, lun| !lun.ours);
         machine.exports.clear();
+        machine.sessions.clear();
         machine.manage(&[]);
         machine.open = false;
         machine.generation += 1;

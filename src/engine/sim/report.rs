@@ -36,6 +36,7 @@ impl Machine {
             nics: self.nics.clone(),
             maps: self.report_maps(),
             foreign_maps: self.report_foreign_maps(),
+            sessions: self.sessions.values().cloned().collect(),
         }
     }
 

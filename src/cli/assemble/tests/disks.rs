@@ -10,7 +10,7 @@ use crate::array::{
 };
 
 /// A machine of which these facts are seen and that does nothing.
-struct Still(Facts);
+pub(super) struct Still(pub(super) Facts);
 
 impl Engine for Still {
     fn scan(&self) -> Result<Facts, Error> {
@@ -190,6 +190,7 @@ fn stacked() -> Facts {
         nics: Vec::new(),
         maps: Vec::new(),
         foreign_maps: Vec::new(),
+        sessions: Vec::new(),
     }
 }
 

@@ -8,4 +8,5 @@ pub mod configfs;
 pub mod export;
 pub mod locks;
 pub mod read;
+pub mod session;
 pub mod target;
