@@ -166,7 +166,8 @@ def main():
         ratios = [many[work] / few[work], *(few[work] / hand[way][work] for way in WAYS)]
         print(f"{work:14}" + "".join(f"{value:>11.1f}" for value in values)
               + "".join(f"{ratio:>11.2f}" for ratio in ratios))
-    print(f"\n{'milliseconds':20}{f'{FEW} views':>14}{f'{chosen.views} views':>14}{'ratio':>9}{'ratio of bytes':>16}")
+    few_title, many_title = f"{FEW} views", f"{chosen.views} views"
+    print(f"\n{'milliseconds':20}{few_title:>14}{many_title:>14}{'ratio':>9}{'ratio of bytes':>16}")
     for request, (taken, size) in few_lists.items():
         later, larger = many_lists[request]
         print(f"{request:20}{taken:>14.1f}{later:>14.1f}{later / taken:>9.2f}{larger / size:>16.2f}")

@@ -64,8 +64,8 @@ mkfifo feed pace
         read -rt 0.1 <&8
     done > feed
 ) > /dev/null 2>&1 &
-setsid qemu-io --image-opts driver=iscsi,transport=tcp,portal={portal},target={iqn},lun={lun},initiator-name={initiator} \
-    < feed > reads 2>&1 &
+disk=driver=iscsi,transport=tcp,portal={portal},target={iqn},lun={lun},initiator-name={initiator}
+setsid qemu-io --image-opts $disk < feed > reads 2>&1 &
 echo $! > pid
 until grep -q ^read reads || grep -q ' read ' reads; do
     kill -0 $(cat pid) || {{ cat reads >&2; exit 1; }}
@@ -112,27 +112,23 @@ class Reader:
         self.session = story.session(initiator, iqn)
         self.seen = 0
 
-    def reads(self):
+    def lines(self):
         """What it has printed."""
-        return self.story.run(f"cat {self.folder}/reads")
+        return self.story.run(f"cat {self.folder}/reads").splitlines()
+
+    def count(self):
+        """How often it has read what it should."""
+        return sum("read 65536/65536 bytes" in line for line in self.lines())
 
     def check(self, when):
         """Not one read failed, others came since the last look, and the login is the same."""
-        checks, bad = self.story.checks, []
-        host = self.initiator.rsplit(":", 1)[1]
-
-        def later():
-            nonlocal bad
-            lines = self.reads().splitlines()
-            bad = [line for line in lines if "fail" in line.lower() or "error" in line.lower()]
-            count = sum("read 65536/65536 bytes" in line for line in lines)
-            return bad or count > self.seen + 1
-
-        self.story.until(later, f"host {host} reads on after {when}")
+        checks, host = self.story.checks, self.initiator.rsplit(":", 1)[1]
+        self.story.until(lambda: self.count() > self.seen + 1, f"host {host} reads on after {when}")
+        bad = [line for line in self.lines() if "fail" in line.lower() or "error" in line.lower()]
         checks.equal(bad, [], f"and no read of host {host} has failed")
         checks.equal(self.story.session(self.initiator, self.iqn), self.session,
                      f"and host {host} has the same session")
-        self.seen = sum("read 65536/65536 bytes" in line for line in self.reads().splitlines())
+        self.seen = self.count()
 
     def stop(self):
         """Ends it and takes its traces away."""
@@ -179,7 +175,7 @@ class Views(scenario.Story):
 
     def session(self, initiator, iqn=scenario.IQN):
         """What the kernel knows the initiator's session by; None while there is none."""
-        info = self.run(f"cat /sys/kernel/config/target/iscsi/{iqn}/tpgt_1/acls/{initiator}/info 2>&1 || true")
+        info = self.run(f"cat {acl(initiator, iqn)}/info 2>&1 || true")
         found = re.search(r"LIO Session ID: (\d+) +ISID: ([0-9a-fx ]+?) +TSIH: (\d+)", info)
         return found.groups() if found else None
 
@@ -296,7 +292,8 @@ class Views(scenario.Story):
         """The kernel's initiator finds its disk by the identifier that the client was told."""
         self.side = self.show("side", [LINUX], {7: "linux"})
         self.run(KERNEL_INITIATOR, timeout=60)
-        self.run("iscsiadm -m discovery -t st -p 127.0.0.1:3260 && iscsiadm -m node --login && udevadm settle")
+        self.run("iscsiadm -m discovery -t st -p 127.0.0.1:3260 && iscsiadm -m node --login && "
+                 "udevadm settle")
         self.device = f"/dev/disk/by-id/wwn-0x{self.names['linux'].lower()}"
         self.checks.equal(self.vm.run(f"mkfs.ext4 -q {self.device} && mkdir -p /mnt/linux && "
                                       f"mount {self.device} /mnt/linux", check=False).status, 0,
@@ -310,9 +307,9 @@ class Views(scenario.Story):
         reader.check("before it leaves")
         self.remove(self.main, 2, self.known[TWO])
         self.until(lambda: self.session(TWO) is None, "its session ends")
-        last = reader.reads().rsplit("read 65536/65536 bytes", 1)[1]
+        last = reader.count()
         self.sees(TWO, {}, "after it was removed")
-        self.checks.that("read 65536/65536" not in reader.reads().rsplit(last, 1)[1], "and it reads no more")
+        self.checks.equal(reader.count(), last, "and it reads no more")
         reader.stop()
         self.sees(ONE, {1: "live", 2: "second"}, "as before")
         self.kernel_works("after another host was removed")
@@ -465,9 +462,13 @@ class Views(scenario.Story):
                           f"targetcli works beside us: {lines[0]}")
         return done.out
 
+    def unit(self, initiator, number):
+        """The number of the target's unit behind a number of an initiator's."""
+        return self.run(f"readlink {acl(initiator)}/lun_{number}/standpipe-*").rsplit("lun_", 1)[1].strip()
+
     def entry(self, initiator):
         """Under which name targetcli has an ACL of ours: its tag, which it takes for a group."""
-        return self.run(f"cat /sys/kernel/config/target/iscsi/{scenario.IQN}/tpgt_1/acls/{initiator}/tag").strip("\0\n")
+        return self.run(f"cat {acl(initiator)}/tag").strip("\0\n")
 
     def beside_us(self):
         """Another manager's target, and a unit of his in an ACL of ours, are left alone."""
@@ -484,8 +485,9 @@ class Views(scenario.Story):
             f"{theirs}/acls/{THEIRS} create 5 0",
             f"{ours}/luns create /backstores/block/theirs 77",
             f"{ours}/acls/{self.entry(ONE)} create 200 77",
-            # An ACL of his in our target, for a host that we are to serve, too.
-            f"{ours}/acls create {FOUR}")
+            # An ACL of his in our target, for a host that we are to serve, too; it shows a unit of ours.
+            f"{ours}/acls create {FOUR}",
+            f"{ours}/acls/{FOUR} create 9 {self.unit(ONE, 1)}")
         checks.equal(self.units(THEIRS, THEIR_PORTAL), {THEIR_TARGET: {5}}, "his host sees his unit")
         self.sees(ONE, {1: "live", 200: "his"}, "with a unit of his")
         self.readers += [Reader(self, THEIRS, 5, 0xA5, THEIR_TARGET, THEIR_PORTAL),
@@ -501,10 +503,10 @@ class Views(scenario.Story):
                 reader.check(when)
 
         self.add(self.main, 2, self.host(FOUR))
-        self.sees(FOUR, {1: "live"}, "in an ACL of his")
+        self.sees(FOUR, {1: "live", 9: "live"}, "in an ACL of his")
         self.remove(self.main, 2, self.known[FOUR])
         left_alone("a host with an ACL of his came and went")
-        checks.equal(self.units(FOUR), {scenario.IQN: set()}, "the ACL is there, and shows nothing")
+        self.sees(FOUR, {9: "live"}, "when it has his row alone")
         self.restart_beside()
         left_alone("a restart of the gateway")
         self.readers[0].stop()
@@ -512,6 +514,7 @@ class Views(scenario.Story):
         self.remove(self.main, 2, self.known[ONE])
         left_alone("our last unit left the ACL")
         self.sees(ONE, {200: "his"}, "when ours is gone")
+        self.sees(FOUR, {9: "live"}, "although nobody sees the volume through us")
         self.add(self.main, 2, self.known[ONE])
         self.sees(ONE, {1: "live", 200: "his"}, "when ours is back")
         left_alone("ours came back")
@@ -523,14 +526,15 @@ class Views(scenario.Story):
             reader.stop()
         self.readers = []
         self.targetcli(f"{ours}/acls/{self.entry(ONE)} delete 200", f"{ours}/luns delete 77",
-                       f"{ours}/acls delete {FOUR}", f"/iscsi delete {THEIR_TARGET}",
+                       f"{ours}/acls delete {FOUR}",
+                       f"/iscsi delete {THEIR_TARGET}",
                        "/backstores/block delete theirs")
         self.sees(ONE, {1: "live"}, "after he has cleared his things away")
 
     def is_theirs(self, line):
         """Whether a line of the dump is about something that the other manager has made."""
         return any(mark in line for mark in (THEIR_TARGET, "/theirs", "lun_200", "lun_77", FOUR)) \
-            and f"{FOUR}/lun_" not in line
+            and f"{FOUR}/lun_1" not in line
 
     def restart_beside(self):
         self.stop()
@@ -631,6 +635,11 @@ class Views(scenario.Story):
         self.checks.that("panicked" not in log, "nothing panicked", log[-2000:])
         self.checks.valid_replies(self.connection)
         return self.checks.finish()
+
+
+def acl(initiator, iqn=scenario.IQN):
+    """The folder of an initiator's ACL."""
+    return f"/sys/kernel/config/target/iscsi/{iqn}/tpgt_1/acls/{initiator}"
 
 
 def seen(name):
