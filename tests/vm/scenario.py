@@ -76,14 +76,18 @@ class Story:
         return self.vm.run(script, **options).out
 
     def prepare(self):
-        """A file system for the gateway's state, its configuration, and old data in the pool."""
+        """The gateway's state and configuration, and old data in the pool."""
+        self.configure()
+        self.run("lvcreate -q -y -L 256M -n old vg0 && "
+                 "yes 'left by an earlier tenant' | dd of=/dev/vg0/old bs=1M count=256 "
+                 "iflag=fullblock status=none && udevadm settle && lvremove -q -y vg0/old")
+
+    def configure(self):
+        """A file system for the gateway's state, and its configuration."""
         self.run(f"mkfs.ext4 -q /dev/vdb && mkdir -p {STATE} && mount /dev/vdb {STATE}")
         hashed = self.run(f"echo {self.password} | {self.program} user hash").strip()
         text = CONFIGURATION.format(port=PORT, state=STATE, hash=hashed, iqn=IQN)
         self.run(f"cat > {STATE}/standpipe.toml <<'END'\n{text}\nEND")
-        self.run("lvcreate -q -y -L 256M -n old vg0 && "
-                 "yes 'left by an earlier tenant' | dd of=/dev/vg0/old bs=1M count=256 "
-                 "iflag=fullblock status=none && udevadm settle && lvremove -q -y vg0/old")
 
     def serve(self):
         """Starts the gateway and finds the array through it."""

@@ -5,9 +5,12 @@
 
 use super::configfs::{Configfs, ConfigfsError};
 use super::target;
+use uuid::Uuid;
 
-/// The `tag` of an ACL that we made: only such a one is removed when it is empty.
-const TAG: &str = "standpipe";
+/// What the `tag` of an ACL that we made begins with.
+const MARK: &str = "standpipe-";
+/// The longest tag that the kernel takes, in bytes.
+const LONGEST_TAG: usize = 63;
 
 /// One row of an initiator's table of logical units.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +40,25 @@ pub fn folder(iqn: &str, initiator: &str) -> String {
     format!("{}/acls/{initiator}", target::group(iqn))
 }
 
+/// The `tag` of an ACL that we made: only such a one is removed when it is empty. Other managers take
+/// ACLs of one tag for one group, show it in their place and change all of it at once, so each has a
+/// tag of its own: with the name, or with a digest of one that is too long.
+fn tag(initiator: &str) -> String {
+    let tag = format!("{MARK}{initiator}");
+    match tag.len() <= LONGEST_TAG {
+        true => tag,
+        false => {
+            let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, initiator.as_bytes());
+            format!("{MARK}{digest}")
+        }
+    }
+}
+
 /// Shows a unit to an initiator, whose ACL is made when it is missing.
 pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
     let acl = folder(map.iqn, map.initiator);
     if configfs.make(&acl)? {
-        configfs.write(&format!("{acl}/tag"), TAG)?;
+        configfs.write(&format!("{acl}/tag"), &tag(map.initiator))?;
     }
     let path = map.path();
     let made = configfs.make(&path)?;
@@ -91,9 +108,31 @@ pub fn remove_if_empty(
     if is_empty
         && configfs
             .read(&format!("{acl}/tag"))
-            .is_ok_and(|tag| tag == TAG)
+            .is_ok_and(|found| found == tag(initiator))
     {
         configfs.remove(&acl)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_acls_have_one_tag() {
+        let long = |last: char| format!("iqn.2026-11.example.host:{}{last}", "x".repeat(198));
+        let names = [
+            "iqn.2026-11.example.host:one".to_owned(),
+            "iqn.2026-11.example.host:two".to_owned(),
+            long('1'),
+            long('2'),
+        ];
+        let tags = names.each_ref().map(|name| tag(name));
+        assert_eq!(tags[0], "standpipe-iqn.2026-11.example.host:one");
+        for (number, tag) in tags.iter().enumerate() {
+            assert!(tag.len() <= LONGEST_TAG, "{tag}");
+            assert!(!tags[..number].contains(tag), "{tag}");
+        }
+    }
 }

@@ -111,6 +111,19 @@ impl Configfs {
         gone(fs::remove_file(self.path(path)), path)
     }
 
+    /// Whether links lead to a folder that holds a link itself. Only the kernel counts them, and it
+    /// tells by the way in which it refuses to remove such a folder: that something leads to it comes
+    /// before that it is not empty. So one call answers for any number of places to search.
+    pub fn is_led_to(&self, path: &str) -> Result<bool, ConfigfsError> {
+        match self.remove(path) {
+            // It was empty, or gone.
+            Ok(_) => Ok(false),
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(e) if e.kind() == ErrorKind::ResourceBusy => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Whether an object is there.
     pub fn exists(&self, path: &str) -> bool {
         fs::symlink_metadata(self.path(path)).is_ok()

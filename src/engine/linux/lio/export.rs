@@ -337,8 +337,7 @@ fn release(configfs: &Configfs, uuid: &str, iqn: &str) -> Result<(), ExportError
     let group = target::group(iqn);
     let alias = alias(uuid);
     for (number, path) in read::numbered(configfs, &format!("{group}/lun"))? {
-        let links = configfs.links(&path)?;
-        if links.iter().any(|(name, _)| *name == alias) && !is_seen(configfs, &group, number)? {
+        if configfs.exists(&format!("{path}/{alias}")) && !configfs.is_led_to(&path)? {
             target::remove_unit(configfs, iqn, number)?;
         }
     }
@@ -354,16 +353,4 @@ fn release_backstore(configfs: &Configfs, uuid: &str) -> Result<(), ExportError>
         Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => Ok(()),
         other => Ok(other?),
     }
-}
-
-/// Whether any ACL of the portal group maps the unit.
-fn is_seen(configfs: &Configfs, group: &str, unit: u64) -> Result<bool, ConfigfsError> {
-    for initiator in configfs.folders(&format!("{group}/acls"))? {
-        for (_, path) in read::numbered(configfs, &format!("{group}/acls/{initiator}"))? {
-            if read::mapped(configfs, &path)?.unit == Some(unit) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
