@@ -133,7 +133,8 @@ pub enum Command {
         group: GroupId,
         /// The new ones.
         members: Members,
-        /// Numbers for new devices, one each in their order; none where the array shall choose.
+        /// Numbers for new devices, one each in their order; none where the array shall choose. It
+        /// chooses none that one of the initiators lost a while ago, but for the same device.
         luns: Vec<u16>,
     },
     /// Takes members from a group, and so from every view that uses it.

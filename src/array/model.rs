@@ -576,8 +576,8 @@ pub struct Retired {
     pub since: u64,
 }
 
-/// The greatest LUN number of flat addressing (SAM-5 §4.7.7.3); above it there are longer forms that
-/// few initiators know.
+/// The greatest LUN number that 14 bits hold (SAM-5, flat space addressing); above it there are longer
+/// forms that few initiators know.
 pub const MAX_LUN: u16 = 16_383;
 /// The number that is tried first: some initiators treat number 0 as special.
 pub const FIRST_LUN: u16 = 1;
