@@ -12,9 +12,10 @@ use toml::Spanned;
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
+use super::chap::{self, RawChap};
 use super::{Config, Iqn, Server, Storage, Target, TlsFiles, Wrong};
 
-type Checked<T> = Result<T, Wrong>;
+pub(super) type Checked<T> = Result<T, Wrong>;
 
 /// The port of iSCSI (RFC 7143).
 const ISCSI_PORT: u16 = 3260;
@@ -27,6 +28,8 @@ struct RawConfig {
     user: Vec<RawUser>,
     storage: Spanned<RawStorage>,
     target: RawTarget,
+    #[serde(default)]
+    chap: Vec<RawChap>,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -93,7 +96,7 @@ struct RawLimits {
 pub(super) fn read(text: &str) -> Checked<Config> {
     let raw: RawConfig = toml::from_str(text).map_err(|error| Wrong {
         at: error.span().unwrap_or(0..0),
-        reason: error.message().trim().replace('\n', "; "),
+        reason: reason(error.message()),
     })?;
     let server_at = raw.server.span();
     Ok(Config {
@@ -101,12 +104,25 @@ pub(super) fn read(text: &str) -> Checked<Config> {
         users: users(raw.user, server_at.end)?,
         storage: storage(raw.storage)?,
         target: raw.target.check()?,
+        chap: chap::table(&raw.chap)?,
         limits: raw.limits.check()?,
     })
 }
 
+/// What the parser says, without the value that it has found: that may be a secret.
+fn reason(message: &str) -> String {
+    let message = message.trim().replace('\n', "; ");
+    let expected = message
+        .strip_prefix("invalid ")
+        .and_then(|rest| rest.rsplit_once(", expected "));
+    match expected {
+        Some((_, expected)) => format!("write {expected} here"),
+        None => message,
+    }
+}
+
 /// The complaint about a value.
-fn wrong<T>(value: &Spanned<T>, reason: impl Into<String>) -> Wrong {
+pub(super) fn wrong<T>(value: &Spanned<T>, reason: impl Into<String>) -> Wrong {
     Wrong {
         at: value.span(),
         reason: reason.into(),

@@ -143,5 +143,6 @@ pub(super) fn fill_iscsi_capabilities(
     out.set(P::ElementName, "iSCSI capabilities of the array")
         .set(P::MinimumSpecificationVersionSupported, 0u8)
         .set(P::MaximumSpecificationVersionSupported, 0u8)
-        .set(P::AuthenticationMethodsSupported, [2u16])
+        // None and CHAP: the administrator says in the configuration who needs it.
+        .set(P::AuthenticationMethodsSupported, [2u16, 4])
 }

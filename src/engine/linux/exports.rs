@@ -2,7 +2,9 @@
 //! a gate, among programs under the shared lock files, and always on a watched thread.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::lio::chap::{self, Demands};
 use super::lio::configfs::Configfs;
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
@@ -18,6 +20,7 @@ pub(super) struct Exports {
     configfs: Configfs,
     locks: LockFiles,
     targets: Vec<TargetSettings>,
+    demands: Arc<Demands>,
     gate: Gate<()>,
     watch: Watch,
 }
@@ -28,6 +31,7 @@ impl Exports {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
             targets: settings.targets.clone(),
+            demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
             watch: Watch::default(),
         }
@@ -43,26 +47,34 @@ impl Exports {
         self.watch.stuck() > 0
     }
 
-    /// Makes the targets; nobody can log in to a new one yet.
+    /// Makes the targets, and what they demand at login; nobody can log in to a new one yet.
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets.clone();
+        let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
-            targets.iter().try_for_each(|target| {
-                Ok(target::ensure(
-                    configfs,
-                    target.iqn.as_str(),
-                    &target.portals,
-                )?)
-            })
+            let prepare = |target: &TargetSettings| {
+                let iqn = target.iqn.as_str();
+                target::ensure(configfs, iqn, &target.portals)?;
+                chap::demand(configfs, iqn, &demands)?;
+                chap::settle_all(configfs, iqn, &demands)
+            };
+            targets
+                .iter()
+                .map(prepare)
+                .fold(Ok(()), |first, done| first.and(done))
         })
     }
 
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let iqns = self.iqns();
+        let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            iqns.iter()
-                .try_for_each(|iqn| Ok(target::open(configfs, iqn)?))
+            iqns.iter().try_for_each(|iqn| {
+                // Not open without it, whatever became of the preparations.
+                chap::demand(configfs, iqn, &demands)?;
+                Ok(target::open(configfs, iqn)?)
+            })
         })
     }
 
@@ -74,8 +86,9 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let row = self.row(map)?;
+        let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
-            export::show(configfs, &volume, &row)
+            export::show(configfs, &volume, &row, &demands)
         })
     }
 

@@ -7,7 +7,7 @@ use super::configfs::{Configfs, ConfigfsError};
 use super::target;
 
 /// The `tag` of an ACL that we made: only such a one is removed when it is empty.
-const TAG: &str = "standpipe";
+pub const TAG: &str = "standpipe";
 
 /// One row of an initiator's table of logical units.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +37,32 @@ pub fn folder(iqn: &str, initiator: &str) -> String {
     format!("{}/acls/{initiator}", target::group(iqn))
 }
 
+/// Makes the ACL of an initiator where it is missing.
+pub fn make(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<(), ConfigfsError> {
+    let acl = folder(iqn, initiator);
+    match configfs.make(&acl)? {
+        true => configfs.write(&format!("{acl}/tag"), TAG),
+        false => Ok(()),
+    }
+}
+
+/// Whether we made the ACL in that folder.
+pub fn is_ours(configfs: &Configfs, acl: &str) -> bool {
+    configfs
+        .read(&format!("{acl}/tag"))
+        .is_ok_and(|tag| is_our_tag(&tag))
+}
+
+/// Whether an ACL with that tag is ours. What follows our name says what it asks for, see
+/// [`super::chap`].
+pub fn is_our_tag(tag: &str) -> bool {
+    tag.strip_prefix(TAG)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// Shows a unit to an initiator, whose ACL is made when it is missing.
 pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
-    let acl = folder(map.iqn, map.initiator);
-    if configfs.make(&acl)? {
-        configfs.write(&format!("{acl}/tag"), TAG)?;
-    }
+    make(configfs, map.iqn, map.initiator)?;
     let path = map.path();
     let made = configfs.make(&path)?;
     let done = configfs
@@ -88,11 +108,7 @@ pub fn remove_if_empty(
     let acl = folder(iqn, initiator);
     let left = configfs.folders(&acl)?;
     let is_empty = !left.iter().any(|name| name.starts_with("lun_"));
-    if is_empty
-        && configfs
-            .read(&format!("{acl}/tag"))
-            .is_ok_and(|tag| tag == TAG)
-    {
+    if is_empty && is_ours(configfs, &acl) {
         configfs.remove(&acl)?;
     }
     Ok(())
