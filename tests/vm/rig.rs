@@ -4,13 +4,18 @@
 //! One volume group `vg0` serves all cases, beside five disks and one with a file system; each case
 //! starts on a cleaned machine.
 
+#[path = "initiator.rs"]
+mod initiator;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use standpipe::array::{DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{
+    Chap, ChapTable, DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId,
+};
 use standpipe::engine::linux::{LinuxEngine, Settings, TargetSettings};
 
 use crate::contract::{CASES, Case, Rig, Vg};
@@ -62,7 +67,14 @@ fn vm_contract_linux() {
 
 /// The cases, those first in which most can be lost: there may not be time for all.
 fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
-    const FIRST: [&str; 5] = ["crashes::", "growth::", "maps::", "disks::", "thin::"];
+    const FIRST: [&str; 6] = [
+        "crashes::",
+        "growth::",
+        "maps::",
+        "disks::",
+        "thin::",
+        "chap::",
+    ];
     let mut cases: Vec<_> = CASES.iter().collect();
     cases.sort_by_key(|(name, _)| {
         let place = FIRST.iter().position(|area| name.starts_with(area));
@@ -74,16 +86,18 @@ fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
 /// The machine with the gateway's engine.
 struct LinuxRig {
     engine: Option<LinuxEngine>,
+    chap: ChapTable,
 }
 
 impl LinuxRig {
     /// A clean machine.
     fn new() -> Self {
         clear();
-        let engine = start();
+        let engine = start(ChapTable::new());
         engine.converge(&[]).expect("nothing to show");
         Self {
             engine: Some(engine),
+            chap: ChapTable::new(),
         }
     }
 
@@ -160,7 +174,7 @@ impl LinuxRig {
     }
 }
 
-fn start() -> LinuxEngine {
+fn start(chap: ChapTable) -> LinuxEngine {
     let portals = vec![PORTAL.parse().expect("an address")];
     let target = TargetSettings {
         iqn: Iqn::from(IQN),
@@ -169,6 +183,7 @@ fn start() -> LinuxEngine {
     let disks = LEGS.iter().chain([&DIRTY]).map(|name| link(name).into());
     let settings = Settings {
         disks: disks.collect(),
+        chap,
         ..Settings::new(vec!["vg0".into()], vec![target])
     };
     LinuxEngine::open(settings).expect("the engine opens")
@@ -239,7 +254,13 @@ impl Rig for LinuxRig {
         self.engine = None;
         sh(CLEAR_TARGET);
         sh("udevadm settle; vgchange -q -an");
-        self.engine = Some(start());
+        self.engine = Some(start(self.chap.clone()));
+    }
+
+    fn configure(&mut self, chap: ChapTable) {
+        self.chap = chap;
+        self.engine = None;
+        self.engine = Some(start(self.chap.clone()));
     }
 
     fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
@@ -330,21 +351,24 @@ impl Rig for LinuxRig {
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
         // Each new map makes the units that were there answer once with "unit attention", and the
         // program gives up at it; a login that is refused stays refused.
-        let listed = (0..UNIT_ATTENTIONS).find_map(|_| {
-            let listed = Command::new("iscsi-ls")
-                .args([
-                    "-s",
-                    "-i",
-                    &initiator.folded(),
-                    &format!("iscsi://{PORTAL}"),
-                ])
-                .output()
-                .expect("iscsi-ls runs");
+        let line = [
+            "-s",
+            "-i",
+            &initiator.folded(),
+            &format!("iscsi://{PORTAL}"),
+        ];
+        let mut tries = (0..UNIT_ATTENTIONS).map(|_| {
+            let listed = Command::new("iscsi-ls").args(line).output();
+            let listed = listed.expect("iscsi-ls runs");
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
             let errors = String::from_utf8_lossy(&listed.stderr);
             eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
-            (listed.status.success() && text.contains(IQN)).then_some(text)
-        })?;
+            let is_refused = errors.contains("Failed to log in");
+            let is_in = listed.status.success() && text.contains(IQN);
+            (is_refused, is_in.then_some(text))
+        });
+        let (_, listed) = tries.find(|(is_refused, text)| *is_refused || text.is_some())?;
+        let listed = listed?;
         let numbers = listed.lines().filter_map(|line| {
             let number = line
                 .trim()
@@ -358,6 +382,10 @@ impl Rig for LinuxRig {
             Some((lun, self.naa(&page)?))
         });
         Some(identified.collect())
+    }
+
+    fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>> {
+        initiator::luns(initiator, chap)
     }
 
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64> {

@@ -52,16 +52,12 @@ impl Exports {
         let targets = self.targets.clone();
         let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
-            let prepare = |target: &TargetSettings| {
-                let iqn = target.iqn.as_str();
-                target::ensure(configfs, iqn, &target.portals)?;
-                chap::demand(configfs, iqn, &demands)?;
-                chap::settle_all(configfs, iqn, &demands)
-            };
-            targets
-                .iter()
-                .map(prepare)
-                .fold(Ok(()), |first, done| first.and(done))
+            let mut first = Ok(());
+            for target in &targets {
+                // What one lacks keeps no other from being closed to those without credentials.
+                first = first.and(prepare(configfs, target, &demands));
+            }
+            first
         })
     }
 
@@ -186,6 +182,20 @@ impl Exports {
         let configfs = self.configfs.clone();
         Ok(self.watch.run(what, deadline, move || call(&configfs))??)
     }
+}
+
+/// Makes a target, and what it demands at login, which does not wait for an address that is missing.
+fn prepare(
+    configfs: &Configfs,
+    target: &TargetSettings,
+    demands: &Demands,
+) -> Result<(), ExportError> {
+    let iqn = target.iqn.as_str();
+    let made = target::ensure(configfs, iqn, &target.portals);
+    let demanded = chap::demand(configfs, iqn, demands);
+    let settled = chap::settle_all(configfs, iqn, demands);
+    made.and(demanded)?;
+    settled
 }
 
 /// Where a map is in the kernel.

@@ -60,9 +60,11 @@ impl Machine {
         offered: Option<&Chap>,
         seen: &BTreeMap<u16, &Lun>,
     ) -> bool {
+        let is_ours = seen.values().any(|lun| lun.ours);
         match self.chap.get(initiator) {
-            None if self.chap.is_empty() => true,
-            None => seen.values().any(|lun| lun.ours),
+            _ if self.chap.is_empty() => true,
+            _ if !is_ours => false,
+            None => true,
             Some(wanted) => offered.is_some_and(|offered| {
                 let proves = offered.initiator == wanted.initiator;
                 proves && (offered.array.is_none() || offered.array == wanted.array)
