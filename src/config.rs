@@ -3,16 +3,23 @@
 //! Unknown keys are errors, and every error names file, line, reason and remedy. What the values
 //! do is other rooms' business; whether the machine can fulfil them is for `standpipe check`.
 
+mod chap;
 mod raw;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
+use crate::array::ChapTable;
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
 
@@ -32,6 +39,8 @@ pub struct Config {
     pub target: Target,
     /// Under which numbers hosts see volumes.
     pub masking: Masking,
+    /// The initiators that have to prove who they are there.
+    pub chap: ChapTable,
     /// Bounds on what clients may cost.
     pub limits: Limits,
 }
@@ -161,6 +170,12 @@ pub enum ConfigError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// It holds secrets that others than its owner can read.
+    #[error("{file} holds CHAP secrets and not only its owner can open it; run: chmod 600 {file}")]
+    Exposed {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 impl Config {
@@ -170,12 +185,19 @@ impl Config {
             file: file.into(),
             source,
         };
-        let length = std::fs::metadata(file).map_err(unreadable)?.len();
-        if length > MAX_FILE {
+        let mut opened = File::open(file).map_err(unreadable)?;
+        let state = opened.metadata().map_err(unreadable)?;
+        if state.len() > MAX_FILE {
             return Err(unreadable(std::io::Error::other("it is longer than 1 MiB")));
         }
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        Self::parse(file, &text)
+        let mut text = Zeroizing::new(String::new());
+        opened.read_to_string(&mut text).map_err(unreadable)?;
+        let config = Self::parse(file, &text)?;
+        let is_private = state.permissions().mode() & 0o077 == 0;
+        match config.chap.is_empty() || is_private {
+            true => Ok(config),
+            false => Err(ConfigError::Exposed { file: file.into() }),
+        }
     }
 
     /// Checks the text of a configuration; `file` is only for messages.

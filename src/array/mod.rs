@@ -7,6 +7,7 @@
 //! (journal, steps, verification) → new [`Inventory`]. Reads never leave the inventory.
 
 mod change;
+mod chap;
 mod command;
 mod engine;
 mod error;
@@ -22,6 +23,7 @@ mod quality;
 mod start;
 mod work;
 
+pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
 pub use command::{Command, Effect, Growth};
 pub use engine::{
     Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,

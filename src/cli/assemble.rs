@@ -66,6 +66,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
     };
     let settings = Settings {
         disks: storage.disks.clone(),
+        chap: config.chap.clone(),
         lvm: storage.lvm.clone(),
         blkid: storage.blkid.clone(),
         dmsetup: storage.dmsetup.clone(),

@@ -1,5 +1,6 @@
 //! `standpipe check`: what the machine lacks for a configuration, without changing anything.
 
+mod chap;
 mod storage;
 
 use std::fs;
@@ -115,6 +116,11 @@ impl Machine {
             dev: self.root.join("dev"),
         };
         findings.extend(storage::disks(&config.storage, places));
+        findings.extend(chap::findings(
+            &self.root,
+            &config.chap,
+            &config.storage.configfs,
+        ));
         findings.push(state_dir(&config.server.state_dir));
         if let Some(files) = &config.server.tls {
             let loaded = Tls::load(&files.certificate, &files.key);

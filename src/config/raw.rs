@@ -14,9 +14,10 @@ use crate::array::{MAX_LUN, Policy};
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
+use super::chap::{self, RawChap};
 use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
 
-type Checked<T> = Result<T, Wrong>;
+pub(super) type Checked<T> = Result<T, Wrong>;
 
 /// The port of iSCSI (RFC 7143).
 const ISCSI_PORT: u16 = 3260;
@@ -31,6 +32,8 @@ struct RawConfig {
     target: RawTarget,
     #[serde(default)]
     masking: RawMasking,
+    #[serde(default)]
+    chap: Vec<RawChap>,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -104,7 +107,7 @@ struct RawLimits {
 pub(super) fn read(text: &str) -> Checked<Config> {
     let raw: RawConfig = toml::from_str(text).map_err(|error| Wrong {
         at: error.span().unwrap_or(0..0),
-        reason: error.message().trim().replace('\n', "; "),
+        reason: reason(error.message()),
     })?;
     let server_at = raw.server.span();
     Ok(Config {
@@ -113,12 +116,25 @@ pub(super) fn read(text: &str) -> Checked<Config> {
         storage: storage(raw.storage)?,
         target: raw.target.check()?,
         masking: raw.masking.check()?,
+        chap: chap::table(&raw.chap)?,
         limits: raw.limits.check()?,
     })
 }
 
+/// What the parser says, without the value that it has found: that may be a secret.
+fn reason(message: &str) -> String {
+    let message = message.trim().replace('\n', "; ");
+    let expected = message
+        .strip_prefix("invalid ")
+        .and_then(|rest| rest.rsplit_once(", expected "));
+    match expected {
+        Some((_, expected)) => format!("write {expected} here"),
+        None => message,
+    }
+}
+
 /// The complaint about a value.
-fn wrong<T>(value: &Spanned<T>, reason: impl Into<String>) -> Wrong {
+pub(super) fn wrong<T>(value: &Spanned<T>, reason: impl Into<String>) -> Wrong {
     Wrong {
         at: value.span(),
         reason: reason.into(),

@@ -271,6 +271,105 @@ fn a_portal_may_leave_out_the_usual_port() {
     assert_eq!(config.target.portals[0].to_string(), "[2001:db8::1]:3260");
 }
 
+const CHAP: &str = r#"
+[[chap]]
+initiator = "iqn.2026-01.com.example:Host-1"
+user = "host-1"
+secret = "open-sesame-1"
+mutual_user = "box"
+mutual_secret = "the-box-itself"
+
+[[chap]]
+initiator = "eui.0123456789abcdef"
+user = "host-2"
+secret = "open-sesame-2"
+"#;
+
+#[test]
+fn initiators_have_secrets_that_are_shown_nowhere() {
+    let config = Config::parse(Path::new("c.toml"), &(text() + CHAP)).expect("right");
+    let initiator = |name| crate::array::InitiatorName::parse(name).expect("a name");
+    let first = &config.chap[&initiator("iqn.2026-01.com.example:host-1")];
+    assert_eq!(first.initiator.user.as_str(), "host-1");
+    assert_eq!(first.initiator.secret.reveal(), "open-sesame-1");
+    let array = first.array.as_ref().expect("mutual");
+    assert_eq!(array.user.as_str(), "box");
+    assert_eq!(array.secret.reveal(), "the-box-itself");
+    assert_eq!(config.chap[&initiator("eui.0123456789ABCDEF")].array, None);
+    let shown = format!("{config:?} {config:#?}");
+    assert!(!shown.contains("sesame") && !shown.contains("itself"));
+}
+
+#[test]
+fn wrong_credentials_are_refused_without_repeating_them() {
+    let first = text().lines().count() + 2;
+    for (from, to, line, says) in [
+        ("iqn.2026-01.com.example:Host-1", "host-1", 1, "iqn."),
+        (
+            "eui.0123456789abcdef",
+            "IQN.2026-01.com.example:host-1",
+            8,
+            "twice",
+        ),
+        ("\"host-1\"", "\"host 1\"", 2, "chap.user: write 1 to 255"),
+        ("\"open-sesame-1\"", "\"sesame\"", 3, "12 to 255"),
+        ("\"open-sesame-1\"", "\"open sesame 1\"", 3, "Windows"),
+        ("\"open-sesame-1\"", "4711471147114711", 3, "a string"),
+        ("\"open-sesame-1\"", "[\"open-sesame-1\"]", 3, "a string"),
+        ("\"open-sesame-1\"", "open-sesame-1", 3, ""),
+        ("\"open-sesame-1\"", "\"open-sesame-1", 3, ""),
+        ("\"box\"", "\"\"", 4, "chap.mutual_user"),
+        ("mutual_user = \"box\"", "", 5, "needs chap.mutual_user"),
+        (
+            "mutual_secret = \"the-box-itself\"",
+            "",
+            4,
+            "needs chap.mutual_secret",
+        ),
+        ("the-box-itself", "open-sesame-1", 5, "choose another"),
+        ("the-box-itself", "open-sesame-2", 5, "choose another"),
+        ("user = \"host-1\"", "", 0, "user"),
+        ("user = \"host-1\"", "name = \"sesame\"", 2, "name"),
+    ] {
+        let message = message(&(text() + &CHAP.replacen(from, to, 1)));
+        let place = format!("c.toml:{}: ", first + line);
+        assert!(
+            message.starts_with(&place),
+            "{message} for {to}, not {place}"
+        );
+        assert!(message.contains(says), "{message}");
+        for secret in ["sesame", "itself", "4711"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+    }
+    let list = text().replace("[limits]", "chap = \"open-sesame-1\"\n[limits]");
+    assert!(!message(&list).contains("sesame"));
+    let list = format!("chap = [\"open-sesame-1\"]\n{}", text());
+    let message = message(&list);
+    assert!(!message.contains("sesame"), "{message}");
+}
+
+#[test]
+fn a_file_with_secrets_is_its_owners_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("standpipe.toml");
+    let load = |text: &str, mode| {
+        std::fs::write(&file, text).expect("written");
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("its own file");
+        Config::load(&file).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert_eq!(load(&text(), 0o644), Ok(()));
+    let secrets = text() + CHAP;
+    assert_eq!(load(&secrets, 0o600), Ok(()));
+    assert_eq!(load(&secrets, 0o400), Ok(()));
+    for mode in [0o640, 0o604, 0o622] {
+        let message = load(&secrets, mode).expect_err("others can open it");
+        let remedy = format!("chmod 600 {}", file.display());
+        assert!(message.ends_with(&remedy), "{message}");
+    }
+}
+
 #[test]
 fn qualified_names() {
     for name in [

@@ -145,5 +145,6 @@ pub(super) fn fill_iscsi_capabilities(
         .set(P::MaximumSpecificationVersionSupported, 0u8)
         // 2 iSCSI Session.
         .set(P::SupportedFeatures, [2u16])
-        .set(P::AuthenticationMethodsSupported, [2u16])
+        // None and CHAP: the administrator says in the configuration who needs it.
+        .set(P::AuthenticationMethodsSupported, [2u16, 4])
 }

@@ -12,7 +12,7 @@
 //! | more than is free | `NoSpace`, with the largest size |
 //! | a size of 0 or of broken extents, a bad name, a LUN number above 16383 | `InvalidArgument` |
 //! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
-//! | a foreign volume or pool | `AccessDenied` |
+//! | a foreign volume or pool, an ACL of another manager without the initiator's secret | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
 //! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
 //! | a disk that is not free, a pool that is not empty | `InUse` |
@@ -21,6 +21,7 @@
 //! | a machine that does not answer | `Timeout` |
 
 mod bench;
+mod chap;
 mod crashes;
 mod disks;
 mod growth;
@@ -108,6 +109,12 @@ cases! {
         hiding_one_of_two_volumes_does_not
         a_session_that_another_manager_lets_in_is_seen
         no_session_outlives_a_reboot;
+    chap:
+        the_right_secret_and_no_other_lets_in
+        the_array_proves_itself_where_it_is_asked
+        a_map_that_is_made_later_has_its_secret_at_once
+        changed_secrets_hold_after_a_restart
+        another_managers_acl_is_given_no_secret;
     crashes:
         a_creation_cut_anywhere_can_be_undone
         a_creation_cut_anywhere_can_be_completed

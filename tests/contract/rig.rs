@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use standpipe::array::{DiskId, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{
+    Chap, ChapTable, DiskId, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
+};
 
 /// A volume group as `vgs` and `pvs` list it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub trait Rig {
     /// cannot reboot within a case may restart the gateway alone after taking down its exports.
     fn reboot(&mut self);
 
+    /// Restarts the gateway with another configuration: these initiators have to prove who they are.
+    /// Nothing is converged yet; the machine may be restarted with it. A later reboot keeps this.
+    fn configure(&mut self, chap: ChapTable);
+
     /// What `lvs` lists in the pool: UUID → device name and bytes.
     fn lvs(&self) -> BTreeMap<VolumeId, (String, u64)> {
         self.lvs_in(&self.pool())
@@ -76,6 +82,10 @@ pub trait Rig {
     /// What the initiator finds on the port: LUN → identifier of INQUIRY page 0x83 (`iscsi-inq`),
     /// the target's own LUN 0 left out; `None` when it cannot log in.
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>>;
+
+    /// The same for an initiator that logs in with these credentials; where they say what the array
+    /// proves, it logs in only where the array does.
+    fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>>;
 
     /// Bytes of a LUN as the initiator reads its capacity.
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use standpipe::array::{
-    DiskId, DiskUsage, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
+    Chap, ChapTable, DiskId, DiskUsage, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
 };
 use standpipe::engine::sim::{Clock, Content, EXTENT, Hang, SimEngine};
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use super::rig::{Rig, Vg};
 /// A modelled machine with one pool of two disks, five spare ones and one of somebody.
 pub struct SimRig {
     engine: Option<SimEngine>,
+    chap: ChapTable,
     hang: RefCell<Option<Hang>>,
     directory: TempDir,
     spares: Vec<DiskId>,
@@ -25,7 +26,7 @@ impl SimRig {
     /// A fresh machine.
     pub fn new() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let engine = start(&directory);
+        let engine = start(&directory, ChapTable::new());
         engine.converge(&[]).expect("nothing to show");
         let disks = engine.scan().expect("a scan").disks;
         let of_usage = |like: fn(&DiskUsage) -> bool| {
@@ -39,6 +40,7 @@ impl SimRig {
             spares,
             dirty: dirty.expect("a disk with a file system"),
             engine: Some(engine),
+            chap: ChapTable::new(),
             hang: RefCell::default(),
             directory,
         }
@@ -51,12 +53,13 @@ impl SimRig {
     }
 }
 
-fn start(directory: &TempDir) -> SimEngine {
+fn start(directory: &TempDir, chap: ChapTable) -> SimEngine {
     // Two disks of 40 extents: a volume of more lies on both.
     SimEngine::builder()
         .pool("vg0", 2, 41 * EXTENT)
         .spare_disks(5, 75 * EXTENT)
         .dirty_disks(1, 75 * EXTENT)
+        .chap(chap)
         .clock(Clock::instant())
         .state(directory.path())
         .build()
@@ -85,7 +88,12 @@ impl Rig for SimRig {
     fn reboot(&mut self) {
         self.hang.take();
         self.engine = None;
-        self.engine = Some(start(&self.directory));
+        self.engine = Some(start(&self.directory, self.chap.clone()));
+    }
+
+    fn configure(&mut self, chap: ChapTable) {
+        self.chap = chap;
+        self.reboot();
     }
 
     fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
@@ -117,6 +125,11 @@ impl Rig for SimRig {
 
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
         self.sim().report_luns(initiator, &self.port())
+    }
+
+    fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>> {
+        let port = self.port();
+        self.sim().report_luns_to(initiator, &port, Some(chap))
     }
 
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64> {

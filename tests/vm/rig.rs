@@ -4,6 +4,7 @@
 //! One volume group `vg0` serves all cases, beside five disks and one with a file system; each case
 //! starts on a cleaned machine.
 
+mod initiator;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +14,9 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use standpipe::array::{DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId};
+use standpipe::array::{
+    Chap, ChapTable, DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId,
+};
 use standpipe::engine::linux::{LinuxEngine, Settings, TargetSettings};
 
 use crate::contract::{CASES, Case, Rig, Vg};
@@ -65,7 +68,14 @@ fn vm_contract_linux() {
 
 /// The cases, those first in which most can be lost: there may not be time for all.
 fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
-    const FIRST: [&str; 5] = ["crashes::", "growth::", "maps::", "disks::", "thin::"];
+    const FIRST: [&str; 6] = [
+        "crashes::",
+        "growth::",
+        "maps::",
+        "disks::",
+        "thin::",
+        "chap::",
+    ];
     let mut cases: Vec<_> = CASES.iter().collect();
     cases.sort_by_key(|(name, _)| {
         let place = FIRST.iter().position(|area| name.starts_with(area));
@@ -77,6 +87,7 @@ fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
 /// The machine with the gateway's engine.
 struct LinuxRig {
     engine: Option<LinuxEngine>,
+    chap: ChapTable,
     /// The initiators that are logged in.
     logged_in: RefCell<BTreeMap<InitiatorName, LoggedIn>>,
 }
@@ -99,10 +110,11 @@ impl LinuxRig {
     /// A clean machine.
     fn new() -> Self {
         clear();
-        let engine = start();
+        let engine = start(ChapTable::new());
         engine.converge(&[]).expect("nothing to show");
         Self {
             engine: Some(engine),
+            chap: ChapTable::new(),
             logged_in: RefCell::default(),
         }
     }
@@ -184,7 +196,7 @@ fn image(initiator: &InitiatorName, lun: u16) -> String {
     )
 }
 
-fn start() -> LinuxEngine {
+fn start(chap: ChapTable) -> LinuxEngine {
     let portals = vec![PORTAL.parse().expect("an address")];
     let target = TargetSettings {
         iqn: Iqn::from(IQN),
@@ -193,6 +205,7 @@ fn start() -> LinuxEngine {
     let disks = LEGS.iter().chain([&DIRTY]).map(|name| link(name).into());
     let settings = Settings {
         disks: disks.collect(),
+        chap,
         ..Settings::new(vec!["vg0".into()], vec![target])
     };
     LinuxEngine::open(settings).expect("the engine opens")
@@ -264,7 +277,13 @@ impl Rig for LinuxRig {
         self.logged_in.take();
         sh(CLEAR_TARGET);
         sh("udevadm settle; vgchange -q -an");
-        self.engine = Some(start());
+        self.engine = Some(start(self.chap.clone()));
+    }
+
+    fn configure(&mut self, chap: ChapTable) {
+        self.chap = chap;
+        self.engine = None;
+        self.engine = Some(start(self.chap.clone()));
     }
 
     fn lvs_in(&self, group: &PoolId) -> BTreeMap<VolumeId, (String, u64)> {
@@ -355,21 +374,24 @@ impl Rig for LinuxRig {
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
         // Each new map makes the units that were there answer once with "unit attention", and the
         // program gives up at it; a login that is refused stays refused.
-        let listed = (0..UNIT_ATTENTIONS).find_map(|_| {
-            let listed = Command::new("iscsi-ls")
-                .args([
-                    "-s",
-                    "-i",
-                    &initiator.folded(),
-                    &format!("iscsi://{PORTAL}"),
-                ])
-                .output()
-                .expect("iscsi-ls runs");
+        let line = [
+            "-s",
+            "-i",
+            &initiator.folded(),
+            &format!("iscsi://{PORTAL}"),
+        ];
+        let mut tries = (0..UNIT_ATTENTIONS).map(|_| {
+            let listed = Command::new("iscsi-ls").args(line).output();
+            let listed = listed.expect("iscsi-ls runs");
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
             let errors = String::from_utf8_lossy(&listed.stderr);
             eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
-            (listed.status.success() && text.contains(IQN)).then_some(text)
-        })?;
+            let is_refused = errors.contains("Failed to log in");
+            let is_in = listed.status.success() && text.contains(IQN);
+            (is_refused, is_in.then_some(text))
+        });
+        let (_, listed) = tries.find(|(is_refused, text)| *is_refused || text.is_some())?;
+        let listed = listed?;
         let numbers = listed.lines().filter_map(|line| {
             let number = line
                 .trim()
@@ -383,6 +405,10 @@ impl Rig for LinuxRig {
             Some((lun, self.naa(&page)?))
         });
         Some(identified.collect())
+    }
+
+    fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>> {
+        initiator::luns(initiator, chap)
     }
 
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64> {

@@ -2,8 +2,10 @@
 //! a gate, among programs under the shared lock files, and always on a watched thread.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::lio::acl;
+use super::lio::chap::{self, Demands};
 use super::lio::configfs::Configfs;
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
@@ -19,6 +21,7 @@ pub(super) struct Exports {
     configfs: Configfs,
     locks: LockFiles,
     targets: Vec<TargetSettings>,
+    demands: Arc<Demands>,
     gate: Gate<()>,
     watch: Watch,
 }
@@ -36,6 +39,7 @@ impl Exports {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
             targets: settings.targets.clone(),
+            demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
             watch: Watch::default(),
         }
@@ -51,26 +55,30 @@ impl Exports {
         self.watch.stuck() > 0
     }
 
-    /// Makes the targets; nobody can log in to a new one yet.
+    /// Makes the targets, and what they demand at login; nobody can log in to a new one yet.
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets.clone();
+        let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
-            targets.iter().try_for_each(|target| {
-                Ok(target::ensure(
-                    configfs,
-                    target.iqn.as_str(),
-                    &target.portals,
-                )?)
-            })
+            let mut first = Ok(());
+            for target in &targets {
+                // What one lacks keeps no other from being closed to those without credentials.
+                first = first.and(prepare(configfs, target, &demands));
+            }
+            first
         })
     }
 
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let iqns = self.iqns();
+        let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            iqns.iter()
-                .try_for_each(|iqn| Ok(target::open(configfs, iqn)?))
+            iqns.iter().try_for_each(|iqn| {
+                // Not open without it, whatever became of the preparations.
+                chap::demand(configfs, iqn, &demands)?;
+                Ok(target::open(configfs, iqn)?)
+            })
         })
     }
 
@@ -82,8 +90,9 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let row = self.row(map)?;
+        let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
-            export::show(configfs, &volume, &row)
+            export::show(configfs, &volume, &row, &demands)
         })
     }
 
@@ -209,6 +218,20 @@ impl Exports {
         let configfs = self.configfs.clone();
         Ok(self.watch.run(what, deadline, move || call(&configfs))??)
     }
+}
+
+/// Makes a target, and what it demands at login, which does not wait for an address that is missing.
+fn prepare(
+    configfs: &Configfs,
+    target: &TargetSettings,
+    demands: &Demands,
+) -> Result<(), ExportError> {
+    let iqn = target.iqn.as_str();
+    let made = target::ensure(configfs, iqn, &target.portals);
+    let demanded = chap::demand(configfs, iqn, demands);
+    let settled = chap::settle_all(configfs, iqn, demands);
+    made.and(demanded)?;
+    settled
 }
 
 /// Where a map is in the kernel.

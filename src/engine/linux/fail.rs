@@ -112,6 +112,14 @@ impl From<ExportError> for Error {
                 Self::unavailable(format!("{error}; set the kernel's company id back"))
                     .caused_by(error)
             }
+            ExportError::OthersAcl { .. } => Self::access_denied(format!(
+                "{error}; give it the same there, or remove it"
+            ))
+            .caused_by(error),
+            ExportError::NoExcuse { .. } => Self::not_supported(format!(
+                "{error}; name it in a [[chap]] table of the configuration, or take Linux 6.0 or later"
+            ))
+            .caused_by(error),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! they need root, a volume group `vg0` on a disk full of other data, and nobody else. What every
 //! engine promises is in the contract suite; here is what only a real machine can show.
 
+mod chap;
 mod pools;
 
 use super::*;
@@ -23,11 +24,16 @@ fn engine() -> LinuxEngine {
     run("umount -q /run/m || true");
     run(CLEAR_TARGET);
     run("udevadm settle; lvremove -q -y vg0");
+    LinuxEngine::open(settings()).expect("the engine opens")
+}
+
+/// One volume group and one target.
+fn settings() -> Settings {
     let target = TargetSettings {
         iqn: Iqn::from(IQN),
         portals: vec!["127.0.0.1:3260".parse().expect("an address")],
     };
-    LinuxEngine::open(Settings::new(vec!["vg0".into()], vec![target])).expect("the engine opens")
+    Settings::new(vec!["vg0".into()], vec![target])
 }
 
 /// Output of a program, which must succeed.

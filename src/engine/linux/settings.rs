@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::blockdev::Places;
-use crate::array::Iqn;
+use crate::array::{ChapTable, Iqn};
 
 /// What to manage, and where the machine's parts are.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub disks: Vec<PathBuf>,
     /// The iSCSI targets, each a port of the array.
     pub targets: Vec<TargetSettings>,
+    /// The initiators that have to prove who they are, at every target.
+    pub chap: ChapTable,
     /// A folder of our own for LVM's configuration, below `/run`.
     pub run_folder: PathBuf,
     /// The `lvm` program.
@@ -48,6 +50,7 @@ impl Settings {
             groups,
             disks: Vec::new(),
             targets,
+            chap: ChapTable::new(),
             run_folder: "/run/standpipe".into(),
             lvm: "/usr/sbin/lvm".into(),
             blkid: "/usr/sbin/blkid".into(),

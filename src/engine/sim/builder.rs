@@ -15,8 +15,8 @@ use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
 use super::thin::ThinWish;
 use super::{Core, SimEngine};
 use crate::array::{
-    DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout, Media, Nic,
-    Owner, Port, PortId, Target, VolumeId,
+    ChapTable, DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout,
+    Media, Nic, Owner, Port, PortId, Target, VolumeId,
 };
 
 /// The target of a machine that was not told another one.
@@ -36,6 +36,7 @@ pub struct Builder {
     foreign_volumes: u64,
     foreign_luns: Vec<(InitiatorName, u16)>,
     targets: Vec<Target>,
+    chap: ChapTable,
     nics: Vec<Nic>,
     disks_hold: Content,
     clock: Clock,
@@ -65,6 +66,7 @@ impl Default for Builder {
             foreign_volumes: 0,
             foreign_luns: Vec::new(),
             targets: Vec::new(),
+            chap: ChapTable::new(),
             nics: Vec::new(),
             disks_hold: Content::Old,
             clock: Clock::real(),
@@ -159,6 +161,13 @@ impl Builder {
         self
     }
 
+    /// These initiators have to prove at login who they are, at every port. Without: nobody.
+    #[must_use]
+    pub fn chap(mut self, table: ChapTable) -> Self {
+        self.chap = table;
+        self
+    }
+
     /// Adds a network interface. Without any: two with an IPv4 address each.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
@@ -226,6 +235,7 @@ impl Builder {
             sync_rate: self.sync_rate,
             now: self.clock.wall(),
             targets: self.targets.clone(),
+            chap: self.chap.clone(),
             open: false,
             nics: self.nics.clone(),
             luns: Default::default(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::guards::{not_held, ours, unmarked};
 use super::machine::{Lun, Machine};
-use crate::array::{Error, InitiatorName, MAX_LUN, Map, PortId};
+use crate::array::{Chap, Error, InitiatorName, MAX_LUN, Map, PortId};
 
 impl Machine {
     /// Whether that volume is under that number for that initiator.
@@ -27,9 +27,55 @@ impl Machine {
         }
     }
 
+    /// Refuses to show anything in an ACL of another manager that does not ask for the secret which
+    /// the initiator has: the modelled ones ask for none.
+    fn may_demand(&self, map: &Map) -> Result<(), Error> {
+        let is_others = self
+            .table(&map.initiator, &map.port)
+            .any(|(_, lun)| !lun.ours);
+        match is_others && self.chap.contains_key(&map.initiator) {
+            true => Err(Error::access_denied(format!(
+                "the ACL of {} is another manager's and asks for other credentials than ours; give \
+                 it the same there, or remove it",
+                map.initiator
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// What stands under the numbers of a port for an initiator.
+    fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
+        let from = (port.clone(), initiator.clone(), 0);
+        let to = (port.clone(), initiator.clone(), u16::MAX);
+        let range = self.luns.range(from..=to);
+        range.map(|((_, _, number), lun)| (*number, lun))
+    }
+
+    /// Whether an initiator that proves that much, and wants the array to, can log in to a port on
+    /// which it sees these. An ACL of another manager's has no credentials, and lets nobody in where
+    /// some are demanded.
+    fn lets_in(
+        &self,
+        initiator: &InitiatorName,
+        offered: Option<&Chap>,
+        seen: &BTreeMap<u16, &Lun>,
+    ) -> bool {
+        let is_ours = seen.values().any(|lun| lun.ours);
+        match self.chap.get(initiator) {
+            _ if self.chap.is_empty() => true,
+            _ if !is_ours => false,
+            None => true,
+            Some(wanted) => offered.is_some_and(|offered| {
+                let proves = offered.initiator == wanted.initiator;
+                proves && (offered.array.is_none() || offered.array == wanted.array)
+            }),
+        }
+    }
+
     /// Exports the volume of a map, if the map can be made.
     pub(super) fn export(&mut self, map: &Map) -> Result<(), Error> {
         self.known_port(&map.port)?;
+        self.may_demand(map)?;
         if map.lun > MAX_LUN {
             return Err(Error::invalid(format!(
                 "{} is not a LUN number; give one from 0 to {MAX_LUN}",
@@ -121,25 +167,22 @@ impl Machine {
         first_failure
     }
 
-    /// What an initiator finds on a port; `None` where it cannot log in.
+    /// What an initiator finds on a port when it logs in with these credentials, or without; `None`
+    /// where it cannot log in.
     pub(super) fn seen_by(
         &self,
         initiator: &InitiatorName,
         port: &PortId,
+        offered: Option<&Chap>,
     ) -> Option<BTreeMap<u16, &Lun>> {
         let enabled = self
             .targets
             .iter()
             .flat_map(|target| &target.ports)
             .any(|known| known.id == *port && known.enabled);
-        let from = (port.clone(), initiator.clone(), 0);
-        let to = (port.clone(), initiator.clone(), u16::MAX);
-        let seen: BTreeMap<u16, &Lun> = self
-            .luns
-            .range(from..=to)
-            .map(|((_, _, number), lun)| (*number, lun))
-            .collect();
-        (self.open && enabled && !seen.is_empty()).then_some(seen)
+        let seen: BTreeMap<u16, &Lun> = self.table(initiator, port).collect();
+        let is_let_in = !seen.is_empty() && self.lets_in(initiator, offered, &seen);
+        (self.open && enabled && is_let_in).then_some(seen)
     }
 }
 

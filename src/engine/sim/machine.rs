@@ -15,7 +15,8 @@ use super::keep::Keep;
 use super::legs::{Legs, Syncing};
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session, Target, VolumeId,
+    ChapTable, DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session,
+    Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -157,6 +158,8 @@ pub(super) struct Machine {
     /// Microseconds since 1970.
     pub(super) now: u64,
     pub(super) targets: Vec<Target>,
+    /// What initiators have to prove at login.
+    pub(super) chap: ChapTable,
     /// Whether the portals listen.
     pub(super) open: bool,
     pub(super) nics: Vec<Nic>,

@@ -12,7 +12,7 @@ use super::extents::{Content, EXTENT};
 use super::legs::Leg;
 use super::machine::{Body, Lv, Machine};
 use super::volumes::consumed;
-use crate::array::{InitiatorName, Naa, PoolId, PortId, VolumeId};
+use crate::array::{Chap, InitiatorName, Naa, PoolId, PortId, VolumeId};
 
 impl SimEngine {
     /// The LUN numbers that an initiator finds behind a port, with the identifier that each answers
@@ -22,8 +22,19 @@ impl SimEngine {
         initiator: &InitiatorName,
         port: &PortId,
     ) -> Option<BTreeMap<u16, Naa>> {
+        self.report_luns_to(initiator, port, None)
+    }
+
+    /// The same for one that logs in with these credentials, and leaves again where the array does
+    /// not prove what they say of it.
+    pub fn report_luns_to(
+        &self,
+        initiator: &InitiatorName,
+        port: &PortId,
+        offered: Option<&Chap>,
+    ) -> Option<BTreeMap<u16, Naa>> {
         let machine = self.0.machine();
-        let seen = machine.seen_by(initiator, port)?;
+        let seen = machine.seen_by(initiator, port, offered)?;
         let volumes = seen.into_iter();
         Some(
             volumes
@@ -148,7 +159,7 @@ fn readable<'a>(
     port: &PortId,
     lun: u16,
 ) -> Option<&'a Lv> {
-    let lun = *machine.seen_by(initiator, port)?.get(&lun)?;
+    let lun = *machine.seen_by(initiator, port, None)?.get(&lun)?;
     let lv = machine.volumes.get(&lun.volume)?;
     machine.failed_under(lv).is_none().then_some(lv)
 }

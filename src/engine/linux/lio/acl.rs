@@ -7,10 +7,51 @@ use super::configfs::{Configfs, ConfigfsError};
 use super::target;
 use uuid::Uuid;
 
-/// What the `tag` of an ACL that we made begins with.
-const MARK: &str = "standpipe-";
 /// The longest tag that the kernel takes, in bytes.
 const LONGEST_TAG: usize = 63;
+
+/// What the `tag` of an ACL that we made says of the credentials that it was given; only an ACL with
+/// such a tag is removed when it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// None: it asks for what its portal group asks for.
+    Plain,
+    /// It was given some.
+    Demanding,
+    /// It asks for none although its portal group does.
+    Excused,
+}
+
+impl Mark {
+    const ALL: [Self; 3] = [Self::Plain, Self::Demanding, Self::Excused];
+
+    /// The tag with this mark. Other managers take ACLs of one tag for one group, show it in their
+    /// place and change all of it at once, so each has a tag of its own: with the name, or with a
+    /// digest of one that is too long.
+    pub fn tag(self, initiator: &str) -> String {
+        let start = match self {
+            Self::Plain => "standpipe-",
+            Self::Demanding => "standpipe-chap-",
+            Self::Excused => "standpipe-open-",
+        };
+        let tag = format!("{start}{initiator}");
+        match tag.len() <= LONGEST_TAG {
+            true => tag,
+            false => {
+                let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, initiator.as_bytes());
+                format!("{start}{digest}")
+            }
+        }
+    }
+
+    /// The mark of the initiator's ACL; `None` for one that is not ours or not there.
+    pub fn read(configfs: &Configfs, iqn: &str, initiator: &str) -> Option<Self> {
+        let acl = folder(iqn, initiator);
+        let found = configfs.read(&format!("{acl}/tag")).ok()?;
+        let mut all = Self::ALL.into_iter();
+        all.find(|mark| mark.tag(initiator) == found)
+    }
+}
 
 /// One row of an initiator's table of logical units.
 #[derive(Debug, Clone, Copy)]
@@ -40,26 +81,18 @@ pub fn folder(iqn: &str, initiator: &str) -> String {
     format!("{}/acls/{initiator}", target::group(iqn))
 }
 
-/// The `tag` of an ACL that we made: only such a one is removed when it is empty. Other managers take
-/// ACLs of one tag for one group, show it in their place and change all of it at once, so each has a
-/// tag of its own: with the name, or with a digest of one that is too long.
-fn tag(initiator: &str) -> String {
-    let tag = format!("{MARK}{initiator}");
-    match tag.len() <= LONGEST_TAG {
-        true => tag,
-        false => {
-            let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, initiator.as_bytes());
-            format!("{MARK}{digest}")
-        }
+/// Makes the ACL of an initiator where it is missing.
+pub fn make(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<(), ConfigfsError> {
+    let acl = folder(iqn, initiator);
+    match configfs.make(&acl)? {
+        true => configfs.write(&format!("{acl}/tag"), &Mark::Plain.tag(initiator)),
+        false => Ok(()),
     }
 }
 
 /// Shows a unit to an initiator, whose ACL is made when it is missing.
 pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
-    let acl = folder(map.iqn, map.initiator);
-    if configfs.make(&acl)? {
-        configfs.write(&format!("{acl}/tag"), &tag(map.initiator))?;
-    }
+    make(configfs, map.iqn, map.initiator)?;
     let path = map.path();
     let made = configfs.make(&path)?;
     let done = configfs
@@ -105,11 +138,7 @@ pub fn remove_if_empty(
     let acl = folder(iqn, initiator);
     let left = configfs.folders(&acl)?;
     let is_empty = !left.iter().any(|name| name.starts_with("lun_"));
-    if is_empty
-        && configfs
-            .read(&format!("{acl}/tag"))
-            .is_ok_and(|found| found == tag(initiator))
-    {
+    if is_empty && Mark::read(configfs, iqn, initiator).is_some() {
         configfs.remove(&acl)?;
     }
     Ok(())
@@ -128,11 +157,17 @@ mod tests {
             long('1'),
             long('2'),
         ];
-        let tags = names.each_ref().map(|name| tag(name));
+        let tags = names.each_ref().map(|name| Mark::Plain.tag(name));
         assert_eq!(tags[0], "standpipe-iqn.2026-11.example.host:one");
         for (number, tag) in tags.iter().enumerate() {
             assert!(tag.len() <= LONGEST_TAG, "{tag}");
             assert!(!tags[..number].contains(tag), "{tag}");
+            let others = [Mark::Demanding, Mark::Excused].map(|mark| mark.tag(&names[number]));
+            assert!(
+                others
+                    .iter()
+                    .all(|other| other.len() <= LONGEST_TAG && other != tag)
+            );
         }
     }
 }

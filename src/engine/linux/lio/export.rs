@@ -6,6 +6,7 @@
 
 use super::acl::{self, Map};
 use super::backstore::{self, NAME_PREFIX, Wanted};
+use super::chap::{self, Demands};
 use super::configfs::{Configfs, ConfigfsError};
 use super::read::{self, State};
 use super::target;
@@ -47,6 +48,18 @@ pub enum ExportError {
         /// What clients were told.
         promised: Naa,
     },
+    /// The initiator has a secret, and its ACL belongs to somebody who does not ask for it.
+    #[error("the ACL of {initiator} is another manager's and asks for other credentials than ours")]
+    OthersAcl {
+        /// The initiator.
+        initiator: String,
+    },
+    /// Others have secrets, and this kernel cannot let one in without.
+    #[error("this kernel cannot let {initiator} in without CHAP where others need it")]
+    NoExcuse {
+        /// The initiator.
+        initiator: String,
+    },
 }
 
 /// A volume, as far as the target is concerned.
@@ -85,11 +98,22 @@ pub fn volume_of(alias: &str) -> Option<&str> {
     alias.strip_prefix(ALIAS_PREFIX)
 }
 
-/// Shows a volume. After a failure nothing is left that was not there before.
-pub fn show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), ExportError> {
+/// Shows a volume to an initiator that has to prove at login what is demanded of it. After a failure
+/// nothing is left that was not there before, and where the demand was not met, nothing at all.
+pub fn show(
+    configfs: &Configfs,
+    volume: &Exported,
+    row: &Row,
+    demands: &Demands,
+) -> Result<(), ExportError> {
+    if let Err(error) = chap::admit(configfs, &row.iqn, &row.initiator, demands) {
+        let _ = hide(configfs, &volume.uuid, row);
+        return Err(error);
+    }
     let done = try_show(configfs, volume, row);
     if done.is_err() {
         // The first error is the one to tell.
+        let _ = acl::remove_if_empty(configfs, &row.iqn, &row.initiator);
         let _ = release(configfs, &volume.uuid, &row.iqn);
     }
     done
@@ -129,6 +153,24 @@ pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportErro
     // Somebody may have removed the row and left the rest.
     acl::remove_if_empty(configfs, &row.iqn, &row.initiator)?;
     release(configfs, uuid, &row.iqn)
+}
+
+/// Hides all that we show to an initiator in a target; returns how many rows that were.
+pub fn hide_all(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<usize, ExportError> {
+    let mut hidden = 0;
+    for (number, path) in read::numbered(configfs, &acl::folder(iqn, initiator))? {
+        let alias = read::mapped(configfs, &path)?.alias;
+        if let Some(uuid) = volume_of(&alias) {
+            let row = Row {
+                iqn: iqn.to_owned(),
+                initiator: initiator.to_owned(),
+                number,
+            };
+            hide(configfs, uuid, &row)?;
+            hidden += 1;
+        }
+    }
+    Ok(hidden)
 }
 
 /// Whether the kernel shows that volume in that row now.

@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod backstore;
+pub mod chap;
 pub mod configfs;
 pub mod export;
 pub mod locks;

@@ -34,10 +34,7 @@ pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<
     for folder in ["iscsi", &format!("iscsi/{iqn}"), &group] {
         configfs.make(folder)?;
     }
-    let is_open = configfs
-        .read(&format!("{group}/enable"))
-        .is_ok_and(|text| text == "1");
-    if !is_open {
+    if !is_open(configfs, iqn) {
         for (attribute, value) in ATTRIBUTES {
             let path = format!("{group}/attrib/{attribute}");
             if configfs.read(&path)? != *value {
@@ -49,6 +46,13 @@ pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<
         configfs.make(&format!("{group}/np/{portal}"))?;
     }
     Ok(())
+}
+
+/// Whether initiators may log in.
+pub fn is_open(configfs: &Configfs, iqn: &str) -> bool {
+    configfs
+        .read(&format!("{}/enable", group(iqn)))
+        .is_ok_and(|text| text == "1")
 }
 
 /// Lets initiators log in.
