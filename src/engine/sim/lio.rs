@@ -126,7 +126,7 @@ impl Machine {
             self.generation += 1;
         }
         // The ACL goes with its last map, and the session with the ACL.
-        if self.seen_by(&map.initiator, &map.port).is_none() {
+        if self.table(&map.initiator, &map.port).next().is_none() {
             self.end_session(&map.initiator, &map.port);
         }
         if let Some(count) = self.exports.get_mut(&map.volume) {

@@ -29,7 +29,7 @@ const TERMS: Terms = Terms {
 };
 
 impl SimEngine {
-    /// A host logs in to a port, with one connection. One that was logged in there is so anew.
+    /// A host that has no secret logs in to a port, with one connection. One that was logged in there is so anew.
     ///
     /// # Errors
     /// As the target refuses: no such port, or nothing is mapped for that initiator there, or the
@@ -37,7 +37,7 @@ impl SimEngine {
     pub fn log_in(&self, initiator: &InitiatorName, port: &PortId) -> Result<(), Error> {
         let mut machine = self.0.machine();
         machine.known_port(port)?;
-        if machine.seen_by(initiator, port).is_none() {
+        if machine.seen_by(initiator, port, None).is_none() {
             return Err(Error::access_denied(format!(
                 "{initiator} cannot log in to {port}; map a volume for it there first"
             )));
