@@ -28,7 +28,7 @@ pub(super) fn findings(root: &Path, table: &ChapTable, configfs: &Path) -> Vec<F
         ),
     };
     vec![
-        Finding::new(format!("CHAP for {count} initiators"), true, ""),
+        Finding::new(format!("initiators that need CHAP: {count}"), true, ""),
         others,
     ]
 }
