@@ -27,8 +27,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Which storage is managed, through which programs.
     pub storage: Storage,
-    /// The iSCSI target that exports it.
-    pub target: Target,
+    /// The iSCSI targets that export it; at least one.
+    pub targets: Vec<Target>,
     /// Bounds on what clients may cost.
     pub limits: Limits,
 }
@@ -80,7 +80,7 @@ pub struct Storage {
     pub configfs: PathBuf,
 }
 
-/// The `[target]` table.
+/// The `[target]` table, or one of several `[[target]]` tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The target's name.
