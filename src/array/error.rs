@@ -18,6 +18,10 @@ pub enum Kind {
     NotShown,
     /// The device number means another device there.
     NumberTaken,
+    /// The target listens at that address already.
+    PortalTaken,
+    /// Initiators are logged in.
+    InSession,
     /// The pool has too little room for it.
     NoSpace,
     /// No size of that order is possible here.
@@ -112,6 +116,10 @@ shorthand! {
     not_shown => NotShown,
     /// The device number means another device there.
     number_taken => NumberTaken,
+    /// The target listens at that address already.
+    portal_taken => PortalTaken,
+    /// Initiators are logged in.
+    in_session => InSession,
     /// The pool has too little room for it.
     no_space => NoSpace,
     /// No size of that order is possible here.

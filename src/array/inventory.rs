@@ -4,6 +4,7 @@
 //! step from one element to its neighbours costs what it returns.
 
 mod compose;
+mod portals;
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use super::ids::{
 };
 use super::job::{Element, Job};
 use super::model::{
-    Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Piece, Pool, Port, Target, View,
-    Volume,
+    Disk, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic, Piece, Pool, Port,
+    Target, View, Volume,
 };
 use super::quality::Setting;
 
@@ -143,6 +144,9 @@ pub struct Inventory {
     disks: OrdMap<DiskId, Arc<Disk>>,
     targets: OrdMap<Iqn, Arc<Target>>,
     ports: OrdMap<PortId, Arc<Port>>,
+    made_targets: OrdMap<Iqn, Arc<MadeTarget>>,
+    /// The target that the configuration names first.
+    first_target: Option<Iqn>,
     nics: OrdMap<String, Arc<Nic>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
@@ -194,6 +198,8 @@ maps! {
     disks, disk: DiskId => Disk;
     /// The targets.
     targets, target: Iqn => Target;
+    /// The targets that clients made, as they are to be.
+    made_targets, made_target: Iqn => MadeTarget;
     /// The ports of all targets.
     ports, port: PortId => Port;
     /// The network interfaces.
@@ -336,6 +342,11 @@ impl Inventory {
             };
             Some((what, health))
         })
+    }
+
+    /// The target that the configuration names first; the names of others are derived from it.
+    pub fn first_target(&self) -> Option<&Iqn> {
+        self.first_target.as_ref()
     }
 
     /// The numbers that somebody else's maps take.

@@ -20,6 +20,8 @@ pub enum Table {
     Initiators,
     /// Volume groups that this array made.
     Pools,
+    /// Targets that clients made.
+    Targets,
     /// Qualities of service that clients made.
     Settings,
     /// Masking groups.
@@ -33,10 +35,11 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::System,
         Self::Initiators,
         Self::Pools,
+        Self::Targets,
         Self::Settings,
         Self::Groups,
         Self::Views,
@@ -49,6 +52,7 @@ impl Table {
             Self::System => "system",
             Self::Initiators => "initiators",
             Self::Pools => "pools",
+            Self::Targets => "targets",
             Self::Settings => "settings",
             Self::Groups => "groups",
             Self::Views => "views",

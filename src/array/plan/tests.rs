@@ -3,6 +3,7 @@
 mod masking;
 mod paths;
 mod storage;
+mod targets;
 mod world;
 
 use super::*;

@@ -1,23 +1,28 @@
 //! The kernel target as one thing that is changed by one caller at a time: in this program behind
 //! a gate, among programs under the shared lock files, and always on a watched thread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::lio::configfs::Configfs;
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
+use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::target;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
-use crate::array::{Error, Map};
+use crate::array::{Error, Iqn, MadeTarget, Map};
 
-/// The exports of the configured targets.
+/// The exports of our targets.
 #[derive(Debug)]
 pub(super) struct Exports {
     configfs: Configfs,
     locks: LockFiles,
-    targets: Vec<TargetSettings>,
+    /// The configured targets.
+    configured: Vec<TargetSettings>,
+    /// Those that clients made and that have a port.
+    made: Mutex<BTreeMap<Iqn, MadeTarget>>,
     gate: Gate<()>,
     watch: Watch,
 }
@@ -27,15 +32,60 @@ impl Exports {
         Self {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
-            targets: settings.targets.clone(),
+            configured: settings.targets.clone(),
+            made: Mutex::default(),
             gate: Gate::new(()),
             watch: Watch::default(),
         }
     }
 
-    /// The configured targets.
-    pub(super) fn targets(&self) -> &[TargetSettings] {
-        &self.targets
+    /// The configured targets, then those that clients made.
+    pub(super) fn targets(&self) -> Vec<TargetSettings> {
+        let made = self.made();
+        let made = made.values().map(|target| TargetSettings {
+            iqn: target.iqn.clone(),
+            portals: target.portals.iter().copied().collect(),
+        });
+        self.configured.iter().cloned().chain(made).collect()
+    }
+
+    /// Whether a client made a target of that name, and it has a port.
+    pub(super) fn is_made(&self, iqn: &Iqn) -> bool {
+        self.made().contains_key(iqn)
+    }
+
+    /// Exports through these targets from now on, which clients made, besides the configured ones.
+    pub(super) fn manage(&self, targets: &[MadeTarget]) {
+        let open = targets.iter().filter(|target| !target.portals.is_empty());
+        *self.made() = open.map(|t| (t.iqn.clone(), t.clone())).collect();
+    }
+
+    /// Lets a target that a client made listen where it is to, or removes it.
+    pub(super) fn listen(&self, target: &MadeTarget, deadline: Deadline) -> Result<(), Error> {
+        let iqn = target.iqn.clone();
+        if self.configured.iter().any(|known| known.iqn == iqn) {
+            return Err(Error::access_denied(format!(
+                "target {iqn} is named by the configuration; change it there"
+            )));
+        }
+        let wanted = target.clone();
+        if target.portals.is_empty() {
+            self.change("closing the port", deadline, move |configfs| {
+                made::remove(configfs, wanted.iqn.as_str())
+            })?;
+            self.made().remove(&iqn);
+            return Ok(());
+        }
+        let is_known = self.is_made(&iqn);
+        self.change("opening the port", deadline, move |configfs| {
+            made::open(configfs, &wanted, is_known)
+        })?;
+        self.made().insert(iqn, target.clone());
+        Ok(())
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<Iqn, MadeTarget>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a call into the kernel has not come back.
@@ -45,15 +95,16 @@ impl Exports {
 
     /// Makes the targets; nobody can log in to a new one yet.
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
-        let targets = self.targets.clone();
+        let configured = self.configured.clone();
+        let made = self.made().clone();
         self.change("preparing the targets", deadline, move |configfs| {
-            targets.iter().try_for_each(|target| {
-                Ok(target::ensure(
-                    configfs,
-                    target.iqn.as_str(),
-                    &target.portals,
-                )?)
-            })
+            let configured = configured.iter();
+            let configured =
+                configured.map(|t| target::ensure(configfs, t.iqn.as_str(), &t.portals));
+            let made = made.values().map(|target| made::prepare(configfs, target));
+            // One that cannot be made does not keep the others from hosts.
+            let all: Vec<_> = configured.chain(made).collect();
+            all.into_iter().collect::<Result<(), _>>()
         })
     }
 
@@ -61,8 +112,8 @@ impl Exports {
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let iqns = self.iqns();
         self.change("opening the targets", deadline, move |configfs| {
-            iqns.iter()
-                .try_for_each(|iqn| Ok(target::open(configfs, iqn)?))
+            let all: Vec<_> = iqns.iter().map(|iqn| target::open(configfs, iqn)).collect();
+            all.into_iter().collect::<Result<(), _>>()
         })
     }
 
@@ -124,15 +175,14 @@ impl Exports {
     }
 
     fn iqns(&self) -> Vec<String> {
-        self.targets
-            .iter()
-            .map(|target| target.iqn.as_str().to_owned())
-            .collect()
+        let targets = self.targets().into_iter();
+        targets.map(|target| target.iqn.to_string()).collect()
     }
 
     /// Where a map is in the kernel, if its port is one of ours.
     fn row(&self, map: &Map) -> Result<Row, Error> {
-        let is_ours = self.targets.iter().any(|target| target.iqn == map.port.iqn);
+        let is_ours =
+            self.configured.iter().any(|t| t.iqn == map.port.iqn) || self.is_made(&map.port.iqn);
         if !is_ours || map.port.tag != target::TPGT {
             return Err(Error::not_found(format!(
                 "this array has no port {}",
@@ -157,12 +207,15 @@ impl Exports {
     }
 
     /// Changes under all locks. A call that hangs is left behind, the locks are not.
-    fn change(
+    fn change<E: Send + 'static>(
         &self,
         what: &str,
         deadline: Deadline,
-        call: impl FnOnce(&Configfs) -> Result<(), ExportError> + Send + 'static,
-    ) -> Result<(), Error> {
+        call: impl FnOnce(&Configfs) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), Error>
+    where
+        Error: From<E>,
+    {
         if self.is_stressed() {
             return Err(Error::unavailable(
                 "the kernel target hangs in an earlier change; the machine needs a look",

@@ -10,6 +10,7 @@ use super::blockdev::{DmDevice, Users};
 use super::disks::{Listing, Member};
 use super::dm;
 use super::lio::export;
+use super::lio::made;
 use super::lio::read::State;
 use super::lio::target;
 use super::lvm::report::{LvRow, PvRow, PvSegmentRow, VgRow};
@@ -17,8 +18,8 @@ use super::nics;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Map, PoolId, Port, PortId, Target,
-    VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, MadeTarget, Map, PoolId, Port,
+    PortId, Target, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -72,6 +73,7 @@ impl LinuxEngine {
             pools,
             volumes,
             targets: self.targets(&kernel.state, trouble),
+            stray_targets: self.stray_targets(&kernel.state),
             disks: disks.disks,
             nics: nics::list(&self.places),
             maps,
@@ -173,7 +175,7 @@ impl LinuxEngine {
 
     fn targets(&self, state: &State, trouble: Option<String>) -> Vec<Target> {
         let stressed = self.exports.is_stressed();
-        let targets = self.exports.targets().iter();
+        let targets = self.exports.targets().into_iter();
         targets
             .map(|wanted| {
                 let id = PortId {
@@ -181,6 +183,8 @@ impl LinuxEngine {
                     tag: target::TPGT,
                 };
                 let found = state.targets.get(wanted.iqn.as_str());
+                // Somebody else's of that name is not the one that a client made.
+                let found = found.filter(|found| found.made || !self.exports.is_made(&wanted.iqn));
                 let portals = found
                     .map(|found| portals(&found.portals))
                     .unwrap_or_default();
@@ -199,7 +203,7 @@ impl LinuxEngine {
                 };
                 let enabled = found.is_some_and(|found| found.enabled);
                 Target {
-                    iqn: wanted.iqn.clone(),
+                    iqn: wanted.iqn,
                     ports: vec![Port {
                         id,
                         enabled,
@@ -207,6 +211,21 @@ impl LinuxEngine {
                         health,
                     }],
                 }
+            })
+            .collect()
+    }
+
+    /// What bears the mark of a target that a client made, and is not known.
+    fn stray_targets(&self, state: &State) -> Vec<MadeTarget> {
+        let known = self.exports.targets();
+        let strays = state.targets.iter().filter(|(iqn, target)| {
+            target.made && known.iter().all(|known| known.iqn.as_str() != iqn.as_str())
+        });
+        strays
+            .map(|(iqn, target)| MadeTarget {
+                iqn: iqn.as_str().into(),
+                alias: made::alias_of(iqn),
+                portals: portals(&target.portals).into_iter().collect(),
             })
             .collect()
     }

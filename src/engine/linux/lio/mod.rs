@@ -7,5 +7,6 @@ pub mod backstore;
 pub mod configfs;
 pub mod export;
 pub mod locks;
+pub mod made;
 pub mod read;
 pub mod target;
