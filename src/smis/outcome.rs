@@ -15,6 +15,8 @@ pub(super) fn status(kind: Kind) -> Status {
         | Kind::AlreadyShown
         | Kind::NotShown
         | Kind::NumberTaken
+        | Kind::PortalTaken
+        | Kind::InSession
         | Kind::NoSpace
         | Kind::Timeout
         | Kind::Unavailable

@@ -88,11 +88,11 @@ pub(super) const fn removal(view: ViewId) -> Command {
 }
 
 /// The return code of a refusal, where the schema has one; the sentence goes to the log.
-fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError> {
+pub(super) fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError> {
     let Some((_, code)) = codes.iter().find(|(kind, _)| *kind == error.kind) else {
         return Err(error.into());
     };
-    tracing::info!(%error, code, "a masking method was refused");
+    tracing::info!(%error, code, "a method was refused");
     Ok(*code)
 }
 
