@@ -35,8 +35,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Which storage is managed, through which programs.
     pub storage: Storage,
-    /// The iSCSI target that exports it.
-    pub target: Target,
+    /// The iSCSI targets that export it; at least one.
+    pub targets: Vec<Target>,
     /// Under which numbers hosts see volumes.
     pub masking: Masking,
     /// The initiators that have to prove who they are there.
@@ -92,7 +92,7 @@ pub struct Storage {
     pub configfs: PathBuf,
 }
 
-/// The `[target]` table.
+/// The `[target]` table, or one of several `[[target]]` tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The target's name.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Table};
 
-use super::ids::{GroupId, InitiatorName, PoolId, SettingId, ViewId};
-use super::model::{Group, Initiator, Nexus, Retired, View};
+use super::ids::{GroupId, InitiatorName, Iqn, PoolId, SettingId, ViewId};
+use super::model::{Group, Initiator, MadeTarget, Nexus, Retired, View};
 use super::quality::Setting;
 
 /// One record added, replaced or removed.
@@ -28,6 +28,8 @@ pub(super) enum Change {
     /// A volume group that this array made.
     PutPool(PoolId),
     RemovePool(PoolId),
+    PutTarget(MadeTarget),
+    RemoveTarget(Iqn),
 }
 
 impl Change {
@@ -51,6 +53,8 @@ impl Change {
             Self::RemoveSetting(id) => batch.remove(Table::Settings, id.to_string()),
             Self::PutPool(id) => batch.put(Table::Pools, id.as_str(), id),
             Self::RemovePool(id) => batch.remove(Table::Pools, id.as_str()),
+            Self::PutTarget(target) => batch.put(Table::Targets, target.iqn.as_str(), target),
+            Self::RemoveTarget(iqn) => batch.remove(Table::Targets, iqn.as_str()),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What can be asked of the array, as data.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{DiskId, GroupId, InitiatorName, PoolId, PortId, SettingId, ViewId, VolumeId};
+use super::ids::{
+    DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, SettingId, ViewId, VolumeId,
+};
 use super::job::Area;
 use super::model::{GroupKind, Members};
 use super::quality::{Quality, Setting};
@@ -98,6 +101,35 @@ pub enum Command {
     DeleteSetting {
         /// Which.
         setting: SettingId,
+    },
+    /// Makes a target. It has no port, and nobody can reach it.
+    CreateTarget {
+        /// Its name for people, unique among targets; without one it gets one.
+        alias: Option<String>,
+    },
+    /// Removes a target that a client made, with its port, which nobody must use.
+    DeleteTarget {
+        /// Which.
+        target: Iqn,
+    },
+    /// Gives a target that a client made its port.
+    OpenPort {
+        /// Which target.
+        target: Iqn,
+        /// The addresses of the machine at which the port listens.
+        portals: BTreeSet<SocketAddr>,
+    },
+    /// Removes the port of a target that a client made, which nobody must use. The target stays.
+    ClosePort {
+        /// Which.
+        port: PortId,
+    },
+    /// Lets the port of a target that a client made listen at one more address of the machine.
+    AddPortal {
+        /// Which port.
+        port: PortId,
+        /// The address.
+        portal: SocketAddr,
     },
     /// Introduces an initiator. One that is known already is left as it is.
     CreateInitiator {
@@ -238,6 +270,11 @@ impl Command {
             | Self::RepairVolume { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
+            Self::CreateTarget { .. }
+            | Self::DeleteTarget { .. }
+            | Self::OpenPort { .. }
+            | Self::ClosePort { .. }
+            | Self::AddPortal { .. } => Area::Targets,
             _ => Area::Masking,
         }
     }
@@ -261,6 +298,10 @@ pub enum Effect {
     Volumes(Vec<VolumeId>),
     /// This quality of service is known now, or is changed.
     Setting(SettingId),
+    /// This target is there now.
+    Target(Iqn),
+    /// This port is there now, or is changed.
+    Port(PortId),
     /// This initiator is known now.
     Initiator(InitiatorName),
     /// This group is there now, or is changed.

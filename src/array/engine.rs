@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::layout::Layout;
-use super::model::{Disk, Map, Nic, Pool, Session, Target, Volume};
+use super::model::{Disk, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
 
 /// Everything that an engine sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,8 +19,12 @@ pub struct Facts {
     pub volumes: Vec<Volume>,
     /// The disks of the pools, those that pools can be made from, and what these are parts of.
     pub disks: Vec<Disk>,
-    /// The configured targets as they are.
+    /// The configured targets as they are, in the order of the configuration, and those that the
+    /// engine was told of.
     pub targets: Vec<Target>,
+    /// What bears this array's mark as a target that a client made, and is none that the engine was
+    /// told of.
+    pub stray_targets: Vec<MadeTarget>,
     /// The network interfaces of the machine.
     pub nics: Vec<Nic>,
     /// What this array shows to initiators.
@@ -270,6 +274,11 @@ pub enum Step {
         /// The new name.
         name: String,
     },
+    /// Lets a target that a client made listen at its addresses and at no others, and initiators
+    /// log in; makes its port where it is missing. Without addresses, removes the port, which nobody
+    /// must be logged in to or be shown anything through, and everything else of the target. One
+    /// that somebody else made is left alone.
+    Listen(MadeTarget),
     /// Shows a volume to an initiator: exports it first where it is not yet exported.
     Map(Map),
     /// Hides a volume from an initiator: exports it no longer after its last map.
@@ -336,11 +345,12 @@ pub trait Engine: Send + Sync + 'static {
     fn scan_group(&self, group: &PoolId) -> Result<GroupFacts, Error>;
 
     /// Manages these volume groups from now on, which this array has made, as far as they are there
-    /// and bear its mark; besides those that the engine was configured with.
+    /// and bear its mark, and these targets; besides those that the engine was configured with. No
+    /// target is made before [`converge`](Self::converge).
     ///
     /// # Errors
     /// When the groups of the machine cannot be listed.
-    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error>;
+    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error>;
 
     /// Looks at one map: whether the kernel would show that volume to that initiator now.
     ///
@@ -363,7 +373,7 @@ pub trait Engine: Send + Sync + 'static {
     /// [`Kind::Unavailable`](super::Kind::Unavailable).
     fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error>;
 
-    /// Makes the targets be as configured and shows exactly these maps, as after a boot: what is
+    /// Makes the targets be as configured, and as those are to be that it was told of, and shows exactly these maps, as after a boot: what is
     /// missing is made, what is ours and not listed is hidden, what is foreign is left alone.
     /// Portals open last.
     ///

@@ -20,6 +20,10 @@ pub enum Kind {
     NumberTaken,
     /// The view has no device number left.
     ViewFull,
+    /// The target listens at that address already.
+    PortalTaken,
+    /// Initiators are logged in.
+    InSession,
     /// The pool has too little room for it.
     NoSpace,
     /// No size of that order is possible here.
@@ -116,6 +120,10 @@ shorthand! {
     number_taken => NumberTaken,
     /// The view has no device number left.
     view_full => ViewFull,
+    /// The target listens at that address already.
+    portal_taken => PortalTaken,
+    /// Initiators are logged in.
+    in_session => InSession,
     /// The pool has too little room for it.
     no_space => NoSpace,
     /// No size of that order is possible here.

@@ -367,7 +367,7 @@ impl Inner {
 
     /// After a failure only a look tells what is there.
     fn refresh_after_failure(&self, job: &Job) {
-        if job.area == Area::Storage
+        if job.area != Area::Masking
             && let Err(error) = self.refresh()
         {
             tracing::warn!(%error, "the array could not be looked at after a failure");

@@ -6,6 +6,7 @@
 mod compose;
 mod foreign;
 mod numbers;
+mod portals;
 
 use std::hash::Hash;
 use std::net::SocketAddr;
@@ -21,8 +22,8 @@ use super::ids::{
 };
 use super::job::{Element, Job};
 use super::model::{
-    Connection, Disk, Group, GroupKind, Health, Initiator, Map, Members, Nic, Owner, Piece, Pool,
-    Port, Session, Target, View, Volume,
+    Connection, Disk, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic, Owner,
+    Piece, Pool, Port, Session, Target, View, Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -157,6 +158,9 @@ pub struct Inventory {
     disks: OrdMap<DiskId, Arc<Disk>>,
     targets: OrdMap<Iqn, Arc<Target>>,
     ports: OrdMap<PortId, Arc<Port>>,
+    made_targets: OrdMap<Iqn, Arc<MadeTarget>>,
+    /// The target that the configuration names first.
+    first_target: Option<Iqn>,
     nics: OrdMap<String, Arc<Nic>>,
     sessions: OrdMap<SessionId, Arc<Session>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
@@ -213,6 +217,8 @@ maps! {
     disks, disk: DiskId => Disk;
     /// The targets.
     targets, target: Iqn => Target;
+    /// The targets that clients made, as they are to be.
+    made_targets, made_target: Iqn => MadeTarget;
     /// The ports of all targets.
     ports, port: PortId => Port;
     /// The network interfaces.
@@ -385,6 +391,11 @@ impl Inventory {
             };
             Some((what, health))
         })
+    }
+
+    /// The target that the configuration names first; the names of others are derived from it.
+    pub fn first_target(&self) -> Option<&Iqn> {
+        self.first_target.as_ref()
     }
 
     /// What other managers show to initiators.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Progress;
 use super::error::{Error, Kind};
-use super::ids::{GroupId, InitiatorName, JobId, PoolId, SettingId, ViewId, VolumeId};
+use super::ids::{GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId};
 
 /// How long a finished job stays visible.
 pub const JOB_RETENTION: Duration = Duration::from_secs(300);
@@ -20,6 +20,8 @@ pub enum Element {
     Pool(PoolId),
     Volume(VolumeId),
     Setting(SettingId),
+    Target(Iqn),
+    Port(PortId),
     Initiator(InitiatorName),
     Group(GroupId),
     View(ViewId),
@@ -49,6 +51,8 @@ pub enum Area {
     Storage,
     /// Initiators, groups and views.
     Masking,
+    /// Targets and their ports.
+    Targets,
 }
 
 /// A job, as it was when the snapshot was taken; its percentage is live.

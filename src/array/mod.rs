@@ -39,8 +39,8 @@ pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use layout::Layout;
 pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,
-    Interconnect, MAX_LUN, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool, PoolKind, Port,
-    Purpose, Retired, Session, Target, Terms, Thin, View, Volume,
+    Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool,
+    PoolKind, Port, Purpose, Retired, Session, Target, Terms, Thin, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

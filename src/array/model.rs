@@ -292,7 +292,7 @@ pub enum DiskUsage {
     Taken(String),
 }
 
-/// An iSCSI target.
+/// An iSCSI target. One that a client made has no port until it is opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// Its name.
@@ -384,6 +384,40 @@ pub struct Connection {
     pub to: Option<SocketAddr>,
     /// How well it is.
     pub health: Health,
+}
+
+/// The portal group of a target that clients made: it has no other.
+const MADE_GROUP: u16 = 1;
+
+/// A target that a client made, as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeTarget {
+    /// Its name.
+    pub iqn: Iqn,
+    /// Its name for people; unique among the targets.
+    pub alias: String,
+    /// The addresses at which its port listens. Without any it has no port, and nothing of it is
+    /// in the kernel.
+    pub portals: BTreeSet<SocketAddr>,
+}
+
+impl MadeTarget {
+    /// The port that it has or could have.
+    pub fn port(&self) -> PortId {
+        PortId {
+            iqn: self.iqn.clone(),
+            tag: MADE_GROUP,
+        }
+    }
+
+    /// The same target without a port.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        Self {
+            portals: BTreeSet::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A network interface through which portals are reached.

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Job, now_micros};
-use super::model::{Group, Initiator, Map, Members, Owner, Retired, View};
+use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
@@ -57,6 +57,9 @@ pub(super) fn start(
     for (_, retired) in load::<Retired>(store, Table::Retired)? {
         inventory.take_change(&Change::Retire(retired));
     }
+    for (_, target) in load::<MadeTarget>(store, Table::Targets)? {
+        inventory.take_change(&Change::PutTarget(target));
+    }
     let mut jobs: BTreeMap<_, _> = load::<Job>(store, Table::Jobs)?
         .into_iter()
         .map(|(_, job)| (job.id, job))
@@ -64,7 +67,8 @@ pub(super) fn start(
     let mut warnings = Vec::new();
     let mut unfinished = BTreeSet::new();
     let journal = load::<Begun>(store, Table::Journal)?;
-    engine.manage(&made_groups(store, &journal)?)?;
+    let groups = made_groups(store, &journal)?;
+    engine.manage(&groups, &made_targets(&inventory, &journal))?;
     for (_, begun) in journal {
         let job = jobs.remove(&begun.job);
         let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
@@ -74,9 +78,17 @@ pub(super) fn start(
     age_numbers(store, &mut inventory)?;
     jobs.into_values()
         .for_each(|job| inventory.put_job(job.into()));
-    let facts = engine.scan()?;
+    // What could not be ended is not made again.
+    engine.manage(&groups, &made_targets(&inventory, &[]))?;
+    let mut facts = engine.scan()?;
     if fresh {
-        begin(store, &system, &mut inventory, &facts.maps, &mut warnings)?;
+        let strays = std::mem::take(&mut facts.stray_targets);
+        if !strays.is_empty() {
+            engine.manage(&groups, &strays)?;
+            facts = engine.scan()?;
+        }
+        let changes = adopt(&strays, &facts.maps);
+        begin(store, &system, &mut inventory, &changes, &mut warnings)?;
     }
     let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();
     inventory.take_facts(facts);
@@ -110,6 +122,21 @@ fn made_groups(store: &Store, journal: &[(String, Begun)]) -> Result<Vec<VolumeG
         });
     let known = made.into_iter().map(|(_, id)| VolumeGroup::Known(id));
     Ok(known.chain(begun).collect())
+}
+
+/// The targets that clients made, those included that they may have been making when the array
+/// stopped, as they were to be then.
+fn made_targets(inventory: &Inventory, journal: &[(String, Begun)]) -> Vec<MadeTarget> {
+    let begun = journal
+        .iter()
+        .filter_map(|(_, begun)| match &begun.plan.goal {
+            Goal::Listening { target, .. } if !target.portals.is_empty() => Some(target.clone()),
+            _ => None,
+        });
+    let known = inventory.made_targets().map(|t| MadeTarget::clone(t));
+    // The later of two with one name counts.
+    let all: BTreeMap<_, _> = known.chain(begun).map(|t| (t.iqn.clone(), t)).collect();
+    all.into_values().collect()
 }
 
 /// A mark of unfinished work that the journal knows nothing of: without it nothing is removed.
@@ -278,10 +305,9 @@ fn begin(
     store: &Store,
     system: &SystemName,
     inventory: &mut Inventory,
-    maps: &[Map],
+    changes: &[Change],
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let changes = adopt(maps);
     let mut batch = Batch::new();
     let record = SystemRecord {
         format: FORMAT,
@@ -298,22 +324,24 @@ fn begin(
         .for_each(|change| inventory.take_change(change));
     if !changes.is_empty() {
         warnings.push(
-            "the stored state was missing; what is shown to hosts was adopted as masking views"
+            "the stored state was missing; what is shown to hosts was adopted as masking views, and \
+             the targets that clients had made"
                 .into(),
         );
     }
     Ok(())
 }
 
-/// What is shown to hosts already, as views: a lost store hides nothing.
-fn adopt(maps: &[Map]) -> Vec<Change> {
+/// The targets that bear our mark, and what is shown to hosts already, as views: a lost store hides
+/// nothing.
+fn adopt(strays: &[MadeTarget], maps: &[Map]) -> Vec<Change> {
     let mut paths: BTreeMap<(&InitiatorName, &PortId), BTreeMap<_, u16>> = BTreeMap::new();
     for map in maps {
         let luns = paths.entry((&map.initiator, &map.port)).or_default();
         luns.insert(map.volume.clone(), map.lun);
     }
     let mut hosts: BTreeMap<&InitiatorName, GroupId> = BTreeMap::new();
-    let mut changes = Vec::new();
+    let mut changes: Vec<_> = strays.iter().cloned().map(Change::PutTarget).collect();
     for ((initiator, port), luns) in paths {
         let mut group = |name: String, members: Members| {
             let id = GroupId::new();

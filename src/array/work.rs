@@ -1,5 +1,6 @@
 //! Carrying out a plan: journal, steps, undo, verification, records.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Disk, Map, Pool, Volume};
+use super::model::{Disk, MadeTarget, Map, Pool, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
@@ -69,6 +70,8 @@ impl Reached {
             Effect::Pool(id) => vec![Element::Pool(id.clone())],
             Effect::Volumes(ids) => ids.iter().cloned().map(Element::Volume).collect(),
             Effect::Setting(id) => vec![Element::Setting(*id)],
+            Effect::Target(iqn) => vec![Element::Target(iqn.clone())],
+            Effect::Port(id) => vec![Element::Port(id.clone())],
             Effect::Initiator(name) => vec![Element::Initiator(name.clone())],
             Effect::Group(id, _) => vec![Element::Group(*id)],
             Effect::View(id) => vec![Element::View(*id)],
@@ -377,6 +380,7 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             None => Ok(Effect::Gone),
             Some(pool) => Err(unlike(format!("pool {} is still there", pool.name))),
         },
+        Goal::Listening { .. } => Err(Error::bug("a goal was looked for in the wrong place")),
         Goal::Shown { effect } => Ok(effect.clone()),
     }
 }
@@ -400,7 +404,28 @@ fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
                 false => Err(unlike("the pool is still there")),
             }
         }
+        Goal::Listening { target, effect } => match listens(target, facts) {
+            true => Ok(effect.clone()),
+            false => Err(unlike(format!(
+                "target {} is not as it was to be",
+                target.iqn
+            ))),
+        },
         _ => Err(Error::bug("a goal was looked for in the wrong place")),
+    }
+}
+
+/// Whether a target that a client made listens where it is to; whether it is gone, where it is to
+/// listen nowhere.
+fn listens(wanted: &MadeTarget, facts: &Facts) -> bool {
+    let target = facts.targets.iter().find(|t| t.iqn == wanted.iqn);
+    let mut ports = target.into_iter().flat_map(|t| &t.ports);
+    match wanted.portals.is_empty() {
+        true => target.is_none(),
+        false => ports.any(|port| {
+            let portals: BTreeSet<_> = port.portals.iter().copied().collect();
+            port.id == wanted.port() && port.enabled && portals == wanted.portals
+        }),
     }
 }
 

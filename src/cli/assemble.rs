@@ -35,6 +35,7 @@ pub(super) type Service = Cimom<Gateway>;
 pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
     let mut machine = SimEngine::builder()
         .volumes(array.volumes.into())
+        .target_count(array.targets)
         .spare_disks(array.spare_disks, SPARE_DISK);
     let store = match array.state {
         Some(directory) => {
@@ -60,10 +61,10 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
 /// This machine's storage, as a configuration says.
 pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>, Failure> {
     let storage = &config.storage;
-    let target = TargetSettings {
-        iqn: config.target.iqn.as_str().into(),
-        portals: config.target.portals.clone(),
-    };
+    let targets = config.targets.iter().map(|target| TargetSettings {
+        iqn: target.iqn.as_str().into(),
+        portals: target.portals.clone(),
+    });
     let settings = Settings {
         disks: storage.disks.clone(),
         chap: config.chap.clone(),
@@ -71,7 +72,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         blkid: storage.blkid.clone(),
         dmsetup: storage.dmsetup.clone(),
         configfs: storage.configfs.join("target"),
-        ..Settings::new(storage.volume_groups.clone(), vec![target])
+        ..Settings::new(storage.volume_groups.clone(), targets.collect())
     };
     let policy = Policy {
         overcommit: storage.thin_overcommit_percent,

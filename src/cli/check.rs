@@ -3,8 +3,9 @@
 mod chap;
 mod storage;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -139,14 +140,13 @@ impl Machine {
             );
             Finding::new(format!("listen address {url}"), free.is_ok(), remedy)
         }));
-        findings.extend(config.target.portals.iter().map(|portal| {
-            let ours = bindable(SocketAddr::new(portal.ip(), 0));
+        // Several targets may listen at one address.
+        let portals = config.targets.iter().flat_map(|target| &target.portals);
+        let addresses: BTreeSet<IpAddr> = portals.map(SocketAddr::ip).collect();
+        findings.extend(addresses.into_iter().map(|address| {
+            let ours = bindable(SocketAddr::new(address, 0));
             let remedy = "no interface has this address; add it, or name another portal";
-            Finding::new(
-                format!("portal address {}", portal.ip()),
-                ours.is_ok(),
-                remedy,
-            )
+            Finding::new(format!("portal address {address}"), ours.is_ok(), remedy)
         }));
         findings
     }

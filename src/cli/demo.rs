@@ -31,6 +31,9 @@ pub struct Demo {
     /// Volumes to start with, some of them mapped.
     #[arg(long, value_name = "N", default_value_t = 0)]
     volumes: u32,
+    /// iSCSI targets, each of which listens at every interface; clients can make more.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    targets: u32,
     /// Disks that belong to no pool, to make pools from.
     #[arg(long, value_name = "N", default_value_t = 4)]
     spare_disks: u32,
@@ -48,6 +51,8 @@ pub struct Demo {
 pub struct DemoArray<'a> {
     /// How many volumes it starts with.
     pub volumes: u32,
+    /// How many targets it has.
+    pub targets: u32,
     /// How many disks belong to no pool.
     pub spare_disks: u32,
     /// Where events come from while it runs.
@@ -72,6 +77,7 @@ impl Demo {
         let password = Password::from_environment()?;
         let array = DemoArray {
             volumes: self.volumes,
+            targets: self.targets,
             spare_disks: self.spare_disks,
             events: self.events.as_deref(),
             state: self.state.as_deref(),

@@ -2,12 +2,15 @@
 //!
 //! Values that can be wrong are `Spanned`, so that the message can point at them.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::array::{MAX_LUN, Policy};
@@ -29,7 +32,7 @@ struct RawConfig {
     #[serde(default)]
     user: Vec<RawUser>,
     storage: Spanned<RawStorage>,
-    target: RawTarget,
+    target: OneOrMore,
     #[serde(default)]
     masking: RawMasking,
     #[serde(default)]
@@ -80,6 +83,35 @@ struct RawTarget {
     portals: Spanned<Vec<Spanned<String>>>,
 }
 
+/// A `[target]`, or several `[[target]]`. Not an untagged enum: that would lose the places in the
+/// file that messages point at.
+struct OneOrMore(Vec<RawTarget>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tables;
+
+        impl<'de> Visitor<'de> for Tables {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table [target], or several tables [[target]]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMore, A::Error> {
+                let one = RawTarget::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(OneOrMore(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, tables: A) -> Result<OneOrMore, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(tables)).map(OneOrMore)
+            }
+        }
+
+        deserializer.deserialize_any(Tables)
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMasking {
@@ -110,11 +142,12 @@ pub(super) fn read(text: &str) -> Checked<Config> {
         reason: reason(error.message()),
     })?;
     let server_at = raw.server.span();
+    let storage_at = raw.storage.span();
     Ok(Config {
         server: raw.server.into_inner().check()?,
         users: users(raw.user, server_at.end)?,
         storage: storage(raw.storage)?,
-        target: raw.target.check()?,
+        targets: targets(raw.target.0, storage_at.end)?,
         masking: raw.masking.check()?,
         chap: chap::table(&raw.chap)?,
         limits: raw.limits.check()?,
@@ -369,6 +402,57 @@ fn is_lvm_name(name: &str) -> bool {
         && name.bytes().all(allowed)
         && !name.starts_with('-')
         && !matches!(name, "." | "..")
+}
+
+/// The targets, which share the addresses of one machine.
+fn targets(raw: Vec<RawTarget>, where_to_add: usize) -> Checked<Vec<Target>> {
+    if raw.is_empty() {
+        return Err(Wrong {
+            at: where_to_add..where_to_add,
+            reason: "add a [target] with iqn and portals".into(),
+        });
+    }
+    let mut targets: Vec<Target> = Vec::with_capacity(raw.len());
+    let mut listening: Vec<SocketAddr> = Vec::new();
+    for raw in raw {
+        let iqn_at = raw.iqn.span();
+        let portals_at: Vec<_> = raw.portals.get_ref().iter().map(Spanned::span).collect();
+        let target = raw.check()?;
+        if targets.iter().any(|other| other.iqn == target.iqn) {
+            return Err(Wrong {
+                at: iqn_at,
+                reason: format!(
+                    "target.iqn: {} is there twice; write one table with all of its portals",
+                    target.iqn
+                ),
+            });
+        }
+        for (portal, at) in target.portals.iter().zip(portals_at) {
+            if let Some(other) = listening.iter().find(|other| excludes(other, portal)) {
+                return Err(Wrong {
+                    at,
+                    reason: format!(
+                        "target.portals: the kernel cannot listen at {portal} beside {other}, as one \
+                         of them stands for every address; write only that one, or addresses alone"
+                    ),
+                });
+            }
+            listening.push(*portal);
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+/// Whether one of two portals is the wildcard that the other one falls under. The wildcard of IPv6
+/// takes IPv4 as well, and the kernel lets the two wildcards share.
+fn excludes(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let covers = |wide: &SocketAddr, narrow: &SocketAddr| {
+        wide.ip().is_unspecified()
+            && !narrow.ip().is_unspecified()
+            && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    one.port() == other.port() && (covers(one, other) || covers(other, one))
 }
 
 impl RawTarget {

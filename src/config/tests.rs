@@ -57,7 +57,10 @@ fn a_right_file_is_read_with_defaults() {
     };
     assert_eq!(config.masking, masking);
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
-    assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
+    assert_eq!(
+        config.targets[0].iqn.as_str(),
+        "iqn.2026-01.com.example:box"
+    );
     assert_eq!(config.users[0].name, "admin");
     assert!(config.users[0].role.may_change());
     assert_eq!(config.limits.connections, 7);
@@ -268,7 +271,85 @@ fn certificates_and_users_are_demanded_where_they_are_needed() {
 fn a_portal_may_leave_out_the_usual_port() {
     let short = text().replace("192.0.2.10:3260", "2001:db8::1");
     let config = Config::parse(Path::new("c.toml"), &short).expect("right");
-    assert_eq!(config.target.portals[0].to_string(), "[2001:db8::1]:3260");
+    assert_eq!(
+        config.targets[0].portals[0].to_string(),
+        "[2001:db8::1]:3260"
+    );
+}
+
+#[test]
+fn there_may_be_several_targets() {
+    let second = |portal: &str| {
+        let name = "iqn.2026-01.com.example:other";
+        let target = format!("\n[[target]]\niqn = \"{name}\"\nportals = [\"{portal}\"]\n");
+        text().replace("[target]", "[[target]]") + &target
+    };
+    // The same address under two names is fine.
+    for portal in ["192.0.2.10:3260", "0.0.0.0:3261", "[2001:db8::1]:3260"] {
+        let config = Config::parse(Path::new("c.toml"), &second(portal)).expect(portal);
+        let names = config.targets.iter().map(|target| target.iqn.as_str());
+        let expected = [
+            "iqn.2026-01.com.example:box",
+            "iqn.2026-01.com.example:other",
+        ];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+        assert_eq!(config.targets[1].portals[0].to_string(), portal);
+    }
+    // A wildcard leaves no room for an address, and that of IPv6 none for one of IPv4.
+    for portal in ["0.0.0.0:3260", "[::]:3260"] {
+        let message = message(&second(portal));
+        assert!(
+            message.starts_with("c.toml:25: target.portals: "),
+            "{message}"
+        );
+        assert!(
+            message.contains(portal) && message.contains("192.0.2.10:3260"),
+            "{message}"
+        );
+    }
+    let twice = second("192.0.2.10:3260").replace(":other", ":box");
+    assert!(
+        message(&twice).starts_with("c.toml:24: target.iqn: "),
+        "{twice}"
+    );
+    let beside = text().replace("\"192.0.2.10:3260\"", "\"0.0.0.0\", \"192.0.2.10:3260\"");
+    assert!(message(&beside).starts_with("c.toml:17: target.portals: "));
+    let wildcards = text().replace("\"192.0.2.10:3260\"", "\"::\", \"0.0.0.0\"");
+    assert!(Config::parse(Path::new("c.toml"), &wildcards).is_ok());
+}
+
+#[test]
+fn wrong_targets_are_pointed_at() {
+    let empty = text().split("[target]").next().expect("a part").to_owned();
+    let none = empty.replacen("[server]", "target = []\n[server]", 1);
+    assert!(
+        message(&none).contains("add a [target]"),
+        "{}",
+        message(&none)
+    );
+    let number = empty.replacen("[server]", "target = 1\n[server]", 1);
+    assert!(
+        message(&number).starts_with("c.toml:1: "),
+        "{}",
+        message(&number)
+    );
+    assert!(
+        message(&number).contains("[[target]]"),
+        "{}",
+        message(&number)
+    );
+    let unknown = text().replace("portals =", "portal = []\nportals =");
+    assert!(
+        message(&unknown).starts_with("c.toml:17: "),
+        "{}",
+        message(&unknown)
+    );
+    let bad = text().replace("192.0.2.10:3260", "somewhere");
+    assert!(
+        message(&bad).starts_with("c.toml:17: target.portals: "),
+        "{}",
+        message(&bad)
+    );
 }
 
 const CHAP: &str = r#"

@@ -95,6 +95,8 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
         Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;
         Standpipe_iSCSICapabilities, IscsiCapabilities, ARRAY: always!(IscsiCapabilities), only!(IscsiCapabilities), services::iscsi_capabilities_keys, services::fill_iscsi_capabilities;
+        Standpipe_iSCSIConfigurationService, IscsiService, ARRAY: always!(IscsiService), only!(IscsiService), services::iscsi_keys, services::fill_iscsi;
+        Standpipe_iSCSIConfigurationCapabilities, IscsiConfigurationCapabilities, ARRAY: always!(IscsiConfigurationCapabilities), only!(IscsiConfigurationCapabilities), services::iscsi_configuration_keys, services::fill_iscsi_configuration;
         Standpipe_InitiatorMaskingGroup, InitiatorGroup, ARRAY: masking::list_initiator_groups, masking::find_group, masking::initiator_group_keys, masking::fill_initiator_group;
         Standpipe_TargetMaskingGroup, PortGroup, ARRAY: masking::list_port_groups, masking::find_group, masking::port_group_keys, masking::fill_port_group;
         Standpipe_DeviceMaskingGroup, VolumeGroup, ARRAY: masking::list_volume_groups, masking::find_group, masking::volume_group_keys, masking::fill_volume_group;

@@ -95,6 +95,10 @@ pub enum Element {
     MaskingCapabilities,
     /// What the targets can do.
     IscsiCapabilities,
+    /// The service that makes targets and ports.
+    IscsiService,
+    /// The iSCSI configuration methods that work.
+    IscsiConfigurationCapabilities,
     /// A masking group.
     Group(GroupKind, GroupId),
     /// A masking view.
@@ -158,6 +162,8 @@ pub enum Tag {
     MaskingService,
     MaskingCapabilities,
     IscsiCapabilities,
+    IscsiService,
+    IscsiConfigurationCapabilities,
     InitiatorGroup,
     PortGroup,
     VolumeGroup,
@@ -209,6 +215,8 @@ impl Element {
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,
             Self::IscsiCapabilities => Tag::IscsiCapabilities,
+            Self::IscsiService => Tag::IscsiService,
+            Self::IscsiConfigurationCapabilities => Tag::IscsiConfigurationCapabilities,
             Self::Group(GroupKind::Initiators, _) => Tag::InitiatorGroup,
             Self::Group(GroupKind::Ports, _) => Tag::PortGroup,
             Self::Group(GroupKind::Volumes, _) => Tag::VolumeGroup,

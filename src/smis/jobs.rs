@@ -126,6 +126,7 @@ pub(super) fn owner(view: &View, element: &Element) -> Vec<Element> {
     match job(view, element).map(|job| job.area) {
         Some(Area::Storage) => vec![Element::StorageService],
         Some(Area::Masking) => vec![Element::MaskingService],
+        Some(Area::Targets) => vec![Element::IscsiService],
         None => Vec::new(),
     }
 }
@@ -135,6 +136,7 @@ pub(super) fn owned(view: &View, element: &Element) -> Vec<Element> {
     let area = match element {
         Element::StorageService => Area::Storage,
         Element::MaskingService => Area::Masking,
+        Element::IscsiService => Area::Targets,
         _ => return Vec::new(),
     };
     let jobs = view.inventory.jobs().filter(|job| job.area == area);
@@ -164,6 +166,14 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
             let setting = view.inventory.setting(id);
             setting.map(|_| Element::ClientSetting(*id))
         }
+        array::Element::Target(iqn) => {
+            let target = view.inventory.target(iqn);
+            target.map(|_| Element::Node(iqn.clone()))
+        }
+        array::Element::Port(id) => {
+            let port = view.inventory.port(id);
+            port.map(|_| Element::Endpoint(id.clone()))
+        }
         array::Element::Initiator(name) => view
             .inventory
             .initiator(name)
@@ -182,6 +192,8 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
         Element::Pool(id) => array::Element::Pool(id.clone()),
         Element::Volume(id) => array::Element::Volume(id.clone()),
         Element::ClientSetting(id) => array::Element::Setting(*id),
+        Element::Node(iqn) => array::Element::Target(iqn.clone()),
+        Element::Endpoint(id) => array::Element::Port(id.clone()),
         Element::Initiator(name) => array::Element::Initiator(name.clone()),
         Element::Group(_, id) => array::Element::Group(*id),
         Element::View(id) => array::Element::View(*id),

@@ -16,6 +16,8 @@ pub(super) fn status(kind: Kind) -> Status {
         | Kind::NotShown
         | Kind::NumberTaken
         | Kind::ViewFull
+        | Kind::PortalTaken
+        | Kind::InSession
         | Kind::NoSpace
         | Kind::Timeout
         | Kind::Unavailable

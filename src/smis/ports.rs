@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::array::{Iqn, Nic, Port, PortId};
+use crate::array::{Iqn, Nic, PortId};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
@@ -40,7 +40,7 @@ pub(super) fn node_keys(
 }
 
 pub(super) fn fill_node(
-    _view: &View,
+    view: &View,
     element: &Element,
     out: Builder<class::Standpipe_iSCSINode>,
 ) -> Builder<class::Standpipe_iSCSINode> {
@@ -48,9 +48,11 @@ pub(super) fn fill_node(
     let Element::Node(iqn) = element else {
         return out;
     };
+    let made = view.inventory.made_target(iqn);
+    let alias = made.map_or(iqn.as_str(), |made| made.alias.as_str());
     out.set(P::Name, iqn.as_str())
         .set(P::NameFormat, 3u16)
-        .set(P::ElementName, iqn.as_str())
+        .set(P::ElementName, alias)
         .set(P::OperationalStatus, [2u16])
         .set(P::HealthState, 5u16)
         .set(P::EnabledState, 2u16)
@@ -110,40 +112,16 @@ pub(super) fn fill_endpoint(
         .set(P::RequestedState, 12u16)
 }
 
-/// The addresses at which a port listens; a wildcard stands for every address of its family.
-pub(super) fn addresses(view: &View, port: &Port) -> BTreeSet<SocketAddr> {
-    let mut all = BTreeSet::new();
-    for portal in &port.portals {
-        if portal.ip().is_unspecified() {
-            let own = view
-                .inventory
-                .nics()
-                .flat_map(|nic| &nic.addresses)
-                .map(|(ip, _)| *ip);
-            let same_family = own.filter(|ip| ip.is_ipv4() == portal.is_ipv4());
-            all.extend(same_family.map(|ip| SocketAddr::new(ip, portal.port())));
-        } else {
-            all.insert(*portal);
-        }
-    }
-    all
-}
-
-fn all_addresses(view: &View) -> BTreeSet<SocketAddr> {
-    view.inventory
-        .ports()
-        .flat_map(|port| addresses(view, port))
-        .collect()
-}
-
 pub(super) fn list_tcp(view: &View) -> Vec<Element> {
-    all_addresses(view).into_iter().map(Element::Tcp).collect()
+    let portals = view.inventory.portals();
+    portals.into_keys().map(Element::Tcp).collect()
 }
 
 pub(super) fn find_tcp(view: &View, keys: &Keys) -> Option<Element> {
     let address: SocketAddr = keys.text("Name")?.parse().ok()?;
-    all_addresses(view)
-        .contains(&address)
+    let portals = view.inventory.portals();
+    portals
+        .contains_key(&address)
         .then_some(Element::Tcp(address))
 }
 
@@ -164,7 +142,7 @@ pub(super) fn tcp_keys(
 }
 
 pub(super) fn fill_tcp(
-    _view: &View,
+    view: &View,
     element: &Element,
     out: Builder<class::Standpipe_TCPProtocolEndpoint>,
 ) -> Builder<class::Standpipe_TCPProtocolEndpoint> {
@@ -172,25 +150,30 @@ pub(super) fn fill_tcp(
     let Element::Tcp(address) = element else {
         return out;
     };
+    // One at which no target listens is offered to those that clients make: stopped, disabled.
+    let listens = view.inventory.portals().get(address) == Some(&true);
+    let (status, state) = if listens { (2u16, 2u16) } else { (10, 3) };
     out.set(P::PortNumber, u32::from(address.port()))
         .set(P::ProtocolIFType, 4111u16)
         .set(P::NameFormat, "address:port")
         .set(P::ElementName, address.to_string())
-        .set(P::OperationalStatus, [2u16])
-        .set(P::EnabledState, 2u16)
+        .set(P::OperationalStatus, [status])
+        .set(P::EnabledState, state)
         .set(P::RequestedState, 12u16)
 }
 
 pub(super) fn list_ip(view: &View) -> Vec<Element> {
-    let addresses: BTreeSet<IpAddr> = all_addresses(view).iter().map(SocketAddr::ip).collect();
+    let portals = view.inventory.portals();
+    let addresses: BTreeSet<IpAddr> = portals.keys().map(SocketAddr::ip).collect();
     addresses.into_iter().map(Element::Ip).collect()
 }
 
 pub(super) fn find_ip(view: &View, keys: &Keys) -> Option<Element> {
     let address: IpAddr = keys.text("Name")?.parse().ok()?;
-    all_addresses(view)
-        .iter()
-        .any(|a| a.ip() == address)
+    let portals = view.inventory.portals();
+    portals
+        .keys()
+        .any(|portal| portal.ip() == address)
         .then_some(Element::Ip(address))
 }
 

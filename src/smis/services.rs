@@ -8,6 +8,7 @@ use super::view::View;
 
 const MASKING_CAPABILITIES: &str = "Standpipe:GroupMaskingMappingCapabilities:array";
 const ISCSI_CAPABILITIES: &str = "Standpipe:iSCSICapabilities:array";
+const ISCSI_CONFIGURATION: &str = "Standpipe:iSCSIConfigurationCapabilities:array";
 
 /// The keys and properties of a service that is always there: the same for each.
 macro_rules! service {
@@ -63,6 +64,13 @@ service!(
     Standpipe_GroupMaskingMappingService,
     "masking",
     "Masking and mapping"
+);
+service!(
+    iscsi_keys,
+    fill_iscsi,
+    Standpipe_iSCSIConfigurationService,
+    "iscsi",
+    "iSCSI configuration"
 );
 
 pub(super) fn masking_capabilities_keys(
@@ -147,4 +155,28 @@ pub(super) fn fill_iscsi_capabilities(
         .set(P::SupportedFeatures, [2u16])
         // None and CHAP: the administrator says in the configuration who needs it.
         .set(P::AuthenticationMethodsSupported, [2u16, 4])
+}
+
+pub(super) fn iscsi_configuration_keys(
+    _view: &View,
+    _element: &Element,
+    path: PathBuilder<class::Standpipe_iSCSIConfigurationCapabilities>,
+) -> PathBuilder<class::Standpipe_iSCSIConfigurationCapabilities> {
+    path.key(
+        class::Standpipe_iSCSIConfigurationCapabilities::InstanceID,
+        ISCSI_CONFIGURATION,
+    )
+}
+
+pub(super) fn fill_iscsi_configuration(
+    _view: &View,
+    _element: &Element,
+    out: Builder<class::Standpipe_iSCSIConfigurationCapabilities>,
+) -> Builder<class::Standpipe_iSCSIConfigurationCapabilities> {
+    use class::Standpipe_iSCSIConfigurationCapabilities as P;
+    out.set(P::ElementName, "iSCSI configuration methods of the array")
+        .set(P::iSCSINodeCreationSupported, true)
+        .set(P::iSCSIProtocolEndpointCreationSupported, true)
+        // A target has one portal group, whose tag is 1.
+        .set(P::IdentifierSelectionSupported, false)
 }

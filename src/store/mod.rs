@@ -20,6 +20,8 @@ pub enum Table {
     Initiators,
     /// Volume groups that this array made.
     Pools,
+    /// Targets that clients made.
+    Targets,
     /// Qualities of service that clients made.
     Settings,
     /// Masking groups.
@@ -35,10 +37,11 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::System,
         Self::Initiators,
         Self::Pools,
+        Self::Targets,
         Self::Settings,
         Self::Groups,
         Self::Views,
@@ -52,6 +55,7 @@ impl Table {
             Self::System => "system",
             Self::Initiators => "initiators",
             Self::Pools => "pools",
+            Self::Targets => "targets",
             Self::Settings => "settings",
             Self::Groups => "groups",
             Self::Views => "views",

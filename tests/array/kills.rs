@@ -21,7 +21,19 @@ fn prepared() -> Rig {
     rig.group("more devices", Members::Volumes(vec![loose]));
     rig.hosts("more hosts", &["b"]);
     rig.done(Command::CreateInitiator { name: host("c") });
+    rig.target("closed", &[]);
+    rig.target("open", &["192.0.2.10:3260".parse().expect("an address")]);
     rig
+}
+
+fn target(rig: &Rig, alias: &str) -> standpipe::array::MadeTarget {
+    let now = rig.now();
+    let target = now.made_targets().find(|target| target.alias == alias);
+    (**target.expect("it was made")).clone()
+}
+
+fn portal(text: &str) -> std::net::SocketAddr {
+    text.parse().expect("an address")
 }
 
 fn volume(rig: &Rig, name: &str) -> standpipe::array::VolumeId {
@@ -144,6 +156,26 @@ const WISHES: &[(&str, Wish)] = &[
             group: group(rig, GroupKind::Volumes, "more devices"),
             luns: vec![200],
         }
+    }),
+    ("create a target", |_| Command::CreateTarget {
+        alias: Some("new".into()),
+    }),
+    ("open a port", |rig| Command::OpenPort {
+        target: target(rig, "closed").iqn,
+        portals: [portal("192.0.2.10:3260"), portal("[2001:db8::10]:3260")].into(),
+    }),
+    ("add an address", |rig| Command::AddPortal {
+        port: target(rig, "open").port(),
+        portal: portal("[2001:db8::10]:3260"),
+    }),
+    ("close a port", |rig| Command::ClosePort {
+        port: target(rig, "open").port(),
+    }),
+    ("delete an open target", |rig| Command::DeleteTarget {
+        target: target(rig, "open").iqn,
+    }),
+    ("delete a closed target", |rig| Command::DeleteTarget {
+        target: target(rig, "closed").iqn,
     }),
     ("remove a group", |rig| Command::RemoveGroup {
         view: view(rig),

@@ -10,3 +10,4 @@ mod numbers;
 mod outside;
 mod rig;
 mod setbacks;
+mod targets;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use standpipe::array::{
-    Engine, Error, Facts, GroupFacts, Map, PoolId, Progress, Step, VolumeGroup,
+    Engine, Error, Facts, GroupFacts, MadeTarget, Map, PoolId, Progress, Step, VolumeGroup,
 };
 use standpipe::engine::sim::SimEngine;
 
@@ -98,9 +98,9 @@ impl Engine for Mortal {
         self.sim.scan_group(pool)
     }
 
-    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
         self.alive();
-        self.sim.manage(groups)
+        self.sim.manage(groups, targets)
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
-    Inventory, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
+    Inventory, Iqn, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
     SystemName, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
@@ -117,6 +118,8 @@ pub struct Picture {
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
     /// Initiator, number, and the volume that it was.
     retired: BTreeSet<(String, u16, String)>,
+    /// Name → addresses of its ports.
+    targets: BTreeMap<String, Vec<SocketAddr>>,
 }
 
 /// A machine with one pool of two disks of 64 extents each.
@@ -214,6 +217,23 @@ impl Rig {
         let now = self.now();
         let free = now.disks().filter(|disk| disk.usage == DiskUsage::Free);
         free.map(|disk| disk.id.clone()).collect()
+    }
+
+    /// Makes a target that listens at these addresses, if at any.
+    pub fn target(&self, alias: &str, portals: &[SocketAddr]) -> Iqn {
+        let wish = Command::CreateTarget {
+            alias: Some(alias.into()),
+        };
+        let Effect::Target(target) = self.done(wish) else {
+            panic!("no target was made");
+        };
+        if !portals.is_empty() {
+            self.done(Command::OpenPort {
+                target: target.clone(),
+                portals: portals.iter().copied().collect(),
+            });
+        }
+        target
     }
 
     pub fn port(&self) -> PortId {
@@ -341,6 +361,15 @@ impl Rig {
                 })
                 .collect(),
             initiators: now.initiators().map(|i| i.name.to_string()).collect(),
+            targets: now
+                .targets()
+                .map(|target| {
+                    let made = now.made_target(&target.iqn);
+                    let name = made.map_or_else(|| target.iqn.to_string(), |t| t.alias.clone());
+                    let portals = target.ports.iter().flat_map(|port| &port.portals);
+                    (name, portals.copied().collect())
+                })
+                .collect(),
             groups: now
                 .groups()
                 .map(|g| {
@@ -400,6 +429,15 @@ impl Rig {
             let read = self.sim.read_as(&map.initiator, &map.port, map.lun);
             let read = read.expect("a shown volume can be read");
             assert_ne!(read, Content::Old, "{when}: a host reads old data");
+        }
+        assert_eq!(facts.stray_targets, [], "{when}: no target is left over");
+        for target in now.targets().filter(|t| now.made_target(&t.iqn).is_some()) {
+            let wanted = &now.made_target(&target.iqn).expect("filtered").portals;
+            let listens: BTreeSet<_> = target.ports.iter().flat_map(|p| &p.portals).collect();
+            assert!(listens.into_iter().eq(wanted), "{when}: {}", target.iqn);
+            let seen = facts.targets.iter().find(|seen| seen.iqn == target.iqn);
+            let ports = seen.map(|seen| seen.ports.clone()).unwrap_or_default();
+            assert_eq!(ports, target.ports, "{when}: {}", target.iqn);
         }
         assert_eq!(self.journal(), 0, "{when}: the journal is empty");
         assert!(now.jobs().all(|job| job.is_finished()), "{when}");

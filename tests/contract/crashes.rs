@@ -240,7 +240,7 @@ pub fn pools_legs_and_thin_volumes_are_the_same_after_a_reboot(rig: &mut dyn Rig
 
     rig.reboot();
     rig.engine()
-        .manage(&[VolumeGroup::Known(group.id)])
+        .manage(&[VolumeGroup::Known(group.id)], &[])
         .expect("the groups are listed");
     rig.engine().converge(&maps).expect("converged");
     assert_eq!(lasting(rig), facts);

@@ -16,6 +16,9 @@
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
 //! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
 //! | a disk that is not free, a pool that is not empty | `InUse` |
+//! | a target that the configuration names | `AccessDenied` |
+//! | a target of somebody else's, by its name | `AlreadyExists` |
+//! | an address that cannot be listened at, a target that something is shown through | `InUse` |
 //! | a LUN number that is taken | `InUse` |
 //! | a pool that lacks a disk; a cancelled step | `Unavailable` |
 //! | a machine that does not answer | `Timeout` |
@@ -31,6 +34,7 @@ mod raid;
 mod rig;
 mod sessions;
 mod sim;
+mod targets;
 mod thin;
 mod volumes;
 
@@ -115,6 +119,14 @@ cases! {
         a_map_that_is_made_later_has_its_secret_at_once
         changed_secrets_hold_after_a_restart
         another_managers_acl_is_given_no_secret;
+    targets:
+        a_made_target_shows_its_own_maps_only
+        a_made_target_listens_where_it_is_told
+        a_made_target_is_there_again_after_a_reboot
+        a_used_target_stays_and_an_unused_one_goes
+        a_target_of_somebody_else_is_left_alone
+        an_impossible_target_is_refused
+        a_target_that_nobody_told_of_is_reported_and_kept;
     crashes:
         a_creation_cut_anywhere_can_be_undone
         a_creation_cut_anywhere_can_be_completed

@@ -109,7 +109,9 @@ pub fn a_group_is_managed_after_a_reboot_only_when_it_is_named(rig: &mut dyn Rig
         VolumeGroup::Known("no such group".into()),
         VolumeGroup::Made("none".to_owned()),
     ];
-    rig.engine().manage(&named).expect("the groups are listed");
+    rig.engine()
+        .manage(&named, &[])
+        .expect("the groups are listed");
     assert_eq!(pool_now(rig, &finished.id), Some(finished));
     let begun = scan(rig).pools;
     let begun = begun.iter().find(|pool| pool.device == group_device(job));
@@ -125,7 +127,9 @@ pub fn a_group_that_is_taken_back_leaves_nothing(rig: &mut dyn Rig) {
         if reboots {
             rig.reboot();
             rig.engine().converge(&[]).expect("converged");
-            rig.engine().manage(&[made_group(job)]).expect("listed");
+            rig.engine()
+                .manage(&[made_group(job)], &[])
+                .expect("listed");
         }
         let group = made_group(job);
         let remove = Step::RemoveGroup {

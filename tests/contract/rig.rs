@@ -2,10 +2,11 @@
 //! administrator at its console and an initiator on its network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use standpipe::array::{
-    Chap, ChapTable, DiskId, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
+    Chap, ChapTable, DiskId, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId, VolumeId,
 };
 
 /// A volume group as `vgs` and `pvs` list it.
@@ -86,6 +87,34 @@ pub trait Rig {
     /// The same for an initiator that logs in with these credentials; where they say what the array
     /// proves, it logs in only where the array does.
     fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>>;
+    /// The address at which the port listens.
+    fn portal(&self) -> SocketAddr;
+
+    /// Two addresses of the machine at which nothing listens: one of IPv4, one of IPv6.
+    fn free_portals(&self) -> [SocketAddr; 2];
+
+    /// What the initiator finds through each target that it is told of at an address, and may log in
+    /// to (`iscsi-ls -s`): target → LUN → identifier.
+    fn finds_at(
+        &self,
+        initiator: &InitiatorName,
+        portal: SocketAddr,
+    ) -> BTreeMap<Iqn, BTreeMap<u16, Naa>>;
+
+    /// Every target in the kernel, whoever made it (`ls iscsi`).
+    fn targets(&self) -> BTreeSet<Iqn>;
+
+    /// Somebody makes a target that listens at an address, with a tool of his own.
+    fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr);
+
+    /// The initiator logs in to the port for a LUN and stays so while something happens; whether it
+    /// is the same login in the end, and the LUN can be read through it.
+    fn stays_logged_in(
+        &self,
+        initiator: &InitiatorName,
+        lun: u16,
+        meanwhile: &mut dyn FnMut(),
+    ) -> bool;
 
     /// Bytes of a LUN as the initiator reads its capacity.
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64>;

@@ -1,11 +1,13 @@
 //! The rig of the modelled array. Its state lies in a directory, so that a reboot is a real one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use standpipe::array::{
-    Chap, ChapTable, DiskId, DiskUsage, Engine, InitiatorName, Map, Naa, PoolId, PortId, VolumeId,
+    Chap, ChapTable, DiskId, DiskUsage, Engine, InitiatorName, Iqn, Map, Naa, PoolId, PortId,
+    VolumeId,
 };
 use standpipe::engine::sim::{Clock, Content, EXTENT, Hang, SimEngine};
 use tempfile::TempDir;
@@ -130,6 +132,46 @@ impl Rig for SimRig {
     fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>> {
         let port = self.port();
         self.sim().report_luns_to(initiator, &port, Some(chap))
+    }
+
+    fn portal(&self) -> SocketAddr {
+        "192.0.2.10:3260".parse().expect("an address")
+    }
+
+    fn free_portals(&self) -> [SocketAddr; 2] {
+        ["192.0.2.10:3261", "[2001:db8::10]:3260"].map(|text| text.parse().expect("an address"))
+    }
+
+    fn finds_at(
+        &self,
+        initiator: &InitiatorName,
+        portal: SocketAddr,
+    ) -> BTreeMap<Iqn, BTreeMap<u16, Naa>> {
+        let found = self.sim().discover(initiator, portal).into_iter();
+        found
+            .filter_map(|(iqn, port)| Some((iqn, self.sim().report_luns(initiator, &port)?)))
+            .collect()
+    }
+
+    fn targets(&self) -> BTreeSet<Iqn> {
+        self.sim().kernel_targets()
+    }
+
+    fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr) {
+        self.sim().foreign_target(iqn, portal);
+    }
+
+    fn stays_logged_in(
+        &self,
+        initiator: &InitiatorName,
+        lun: u16,
+        meanwhile: &mut dyn FnMut(),
+    ) -> bool {
+        // The model knows no sessions: who can read before and after was not logged out.
+        let reads = || self.sim().read_as(initiator, &self.port(), lun).is_some();
+        let before = reads();
+        meanwhile();
+        before && reads()
     }
 
     fn capacity(&self, initiator: &InitiatorName, lun: u16) -> Option<u64> {

@@ -8,6 +8,7 @@ mod initiator;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -137,17 +138,22 @@ impl LinuxRig {
     /// What an initiator's tool says about a LUN; `None` when it fails, and not at a unit attention
     /// that an earlier change left for it.
     fn ask(&self, tool: &[&str], initiator: &InitiatorName, lun: u16) -> Option<Vec<u8>> {
+        self.ask_at(tool, initiator, &format!("{PORTAL}/{IQN}/{lun}"))
+    }
+
+    /// The same about a LUN of any target: `address:port/iqn/lun`.
+    fn ask_at(&self, tool: &[&str], initiator: &InitiatorName, place: &str) -> Option<Vec<u8>> {
         (0..UNIT_ATTENTIONS).find_map(|_| {
             let output = Command::new(tool[0])
                 .args(&tool[1..])
                 .args(["-i", &initiator.folded()])
-                .arg(format!("iscsi://{PORTAL}/{IQN}/{lun}"))
+                .arg(format!("iscsi://{place}"))
                 .output()
                 .expect("the tool runs");
             if !output.status.success() {
                 // Shown only when the case fails.
                 eprintln!(
-                    "{tool:?} {lun}: {}",
+                    "{tool:?} {place}: {}",
                     String::from_utf8_lossy(&output.stderr).trim()
                 );
             }
@@ -186,6 +192,31 @@ impl LinuxRig {
             .find(|naa| naa.to_string().starts_with(&begins));
         known.or_else(|| Naa::parse(&format!("{digits:0<32}")))
     }
+}
+
+/// What an initiator's tool lists at an address: targets, and the units of those that it may log in
+/// to. Each new map makes the units that were there answer once with "unit attention", and the
+/// program gives up at it; a login that is refused stays refused.
+fn list(initiator: &InitiatorName, portal: SocketAddr) -> Option<String> {
+    let mut tries = (0..UNIT_ATTENTIONS).map(|_| {
+        let listed = Command::new("iscsi-ls")
+            .args([
+                "-s",
+                "-i",
+                &initiator.folded(),
+                &format!("iscsi://{portal}"),
+            ])
+            .output()
+            .expect("iscsi-ls runs");
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&listed.stderr);
+        eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
+        let is_refused = errors.contains("Failed to log in");
+        let is_told = listed.status.success() && text.contains("Target:");
+        (is_refused, is_told.then_some(text))
+    });
+    let (_, listed) = tries.find(|(is_refused, text)| *is_refused || text.is_some())?;
+    listed
 }
 
 /// How QEMU's initiator names a LUN.
@@ -372,39 +403,111 @@ impl Rig for LinuxRig {
     }
 
     fn luns(&self, initiator: &InitiatorName) -> Option<BTreeMap<u16, Naa>> {
-        // Each new map makes the units that were there answer once with "unit attention", and the
-        // program gives up at it; a login that is refused stays refused.
-        let line = [
-            "-s",
-            "-i",
-            &initiator.folded(),
-            &format!("iscsi://{PORTAL}"),
-        ];
-        let mut tries = (0..UNIT_ATTENTIONS).map(|_| {
-            let listed = Command::new("iscsi-ls").args(line).output();
-            let listed = listed.expect("iscsi-ls runs");
-            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-            let errors = String::from_utf8_lossy(&listed.stderr);
-            eprintln!("iscsi-ls for {initiator}: {} {text}{errors}", listed.status);
-            let is_refused = errors.contains("Failed to log in");
-            let is_in = listed.status.success() && text.contains(IQN);
-            (is_refused, is_in.then_some(text))
-        });
-        let (_, listed) = tries.find(|(is_refused, text)| *is_refused || text.is_some())?;
-        let listed = listed?;
-        let numbers = listed.lines().filter_map(|line| {
-            let number = line
-                .trim()
-                .strip_prefix("Lun:")?
-                .split_whitespace()
-                .next()?;
-            number.parse::<u16>().ok()
-        });
-        let identified = numbers.filter_map(|lun| {
-            let page = self.ask(&["iscsi-inq", "-e", "1", "-c", "131"], initiator, lun)?;
-            Some((lun, self.naa(&page)?))
-        });
-        Some(identified.collect())
+        let mut found = self.finds_at(initiator, PORTAL.parse().expect("an address"));
+        found.remove(&Iqn::from(IQN))
+    }
+
+    fn portal(&self) -> SocketAddr {
+        PORTAL.parse().expect("an address")
+    }
+
+    fn free_portals(&self) -> [SocketAddr; 2] {
+        ["127.0.0.1:3261", "[::1]:3260"].map(|text| text.parse().expect("an address"))
+    }
+
+    fn finds_at(
+        &self,
+        initiator: &InitiatorName,
+        portal: SocketAddr,
+    ) -> BTreeMap<Iqn, BTreeMap<u16, Naa>> {
+        let mut found: BTreeMap<Iqn, BTreeMap<u16, Naa>> = BTreeMap::new();
+        let mut target = None;
+        for line in list(initiator, portal).unwrap_or_default().lines() {
+            let mut words = line.split_whitespace();
+            let word = words.next().unwrap_or_default();
+            if let Some(iqn) = word.strip_prefix("Target:") {
+                // It is listed at each of its addresses.
+                let at = words.next().unwrap_or_default();
+                let here = at.starts_with(&format!("Portal:{portal}"));
+                target = here.then(|| Iqn::from(iqn));
+                if let Some(iqn) = &target {
+                    found.entry(iqn.clone()).or_default();
+                }
+                continue;
+            }
+            let number = word
+                .strip_prefix("Lun:")
+                .and_then(|n| n.parse::<u16>().ok());
+            let (Some(iqn), Some(lun)) = (&target, number) else {
+                continue;
+            };
+            let page = self.ask_at(
+                &["iscsi-inq", "-e", "1", "-c", "131"],
+                initiator,
+                &format!("{portal}/{iqn}/{lun}"),
+            );
+            if let Some(naa) = page.and_then(|page| self.naa(&page)) {
+                found.entry(iqn.clone()).or_default().insert(lun, naa);
+            }
+        }
+        found
+    }
+
+    fn targets(&self) -> BTreeSet<Iqn> {
+        let listed = sh("cd /sys/kernel/config/target/iscsi; ls -d iqn* || true");
+        listed.lines().map(Iqn::from).collect()
+    }
+
+    fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr) {
+        sh(&format!(
+            "set -e; group=/sys/kernel/config/target/iscsi/{iqn}/tpgt_1; mkdir -p $group
+             mkdir $group/np/{portal}; echo 1 > $group/enable"
+        ));
+    }
+
+    /// QEMU stays logged in between two commands of one process.
+    fn stays_logged_in(
+        &self,
+        initiator: &InitiatorName,
+        lun: u16,
+        meanwhile: &mut dyn FnMut(),
+    ) -> bool {
+        let name = initiator.folded();
+        let image = format!(
+            "driver=iscsi,transport=tcp,portal={PORTAL},target={IQN},lun={lun},initiator-name={name}"
+        );
+        let mut qemu = Command::new("qemu-io")
+            .args(["--image-opts", &image])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qemu-io runs");
+        let mut input = qemu.stdin.take().expect("a pipe");
+        let mut output = BufReader::new(qemu.stdout.take().expect("a pipe"));
+        let mut read = || {
+            input.write_all(b"read 0 4096\n").expect("it listens");
+            let mut line = String::new();
+            while !line.contains("bytes at offset") && !line.contains("failed") {
+                line.clear();
+                if output.read_line(&mut line).expect("it answers") == 0 {
+                    return false;
+                }
+            }
+            line.contains("read 4096/4096 bytes")
+        };
+        let session = || {
+            let group = format!("/sys/kernel/config/target/iscsi/{IQN}/tpgt_1");
+            sh(&format!(
+                "grep -a 'Session ID' {group}/acls/{name}/info || true"
+            ))
+        };
+        let (could, before) = (read(), session());
+        meanwhile();
+        let (can, after) = (read(), session());
+        input.write_all(b"quit\n").expect("it listens");
+        drop(input);
+        qemu.wait().expect("it ends");
+        could && can && !before.is_empty() && before == after
     }
 
     fn luns_with(&self, initiator: &InitiatorName, chap: &Chap) -> Option<BTreeMap<u16, Naa>> {

@@ -7,9 +7,13 @@ use imbl::OrdSet;
 use super::{Ailing, Inventory, Policy, SystemName, disks_of};
 use crate::array::change::Change;
 use crate::array::engine::{Facts, GroupFacts};
-use crate::array::ids::{DiskId, GroupId, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId};
+use crate::array::ids::{
+    DiskId, GroupId, Iqn, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId,
+};
 use crate::array::job::Job;
-use crate::array::model::{Disk, Group, Health, Members, Owner, Pool, Session, View, Volume};
+use crate::array::model::{
+    Disk, Group, Health, MadeTarget, Members, Owner, Pool, Session, Target, View, Volume,
+};
 
 impl Inventory {
     /// An empty array of that name.
@@ -38,12 +42,19 @@ impl Inventory {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, true);
             self.ports.insert(port.id.clone(), port.clone().into());
         }
+        let mut iqns = facts.targets.iter().map(|t| &t.iqn);
+        self.first_target = iqns
+            .find(|iqn| !self.made_targets.contains_key(*iqn))
+            .cloned();
         self.targets = facts
             .targets
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
         self.replace_sessions(facts.sessions);
+        for made in self.made_targets.clone().values() {
+            self.show_target(made);
+        }
         let gone = self.pools.keys().cloned().collect();
         self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
@@ -82,6 +93,22 @@ impl Inventory {
             volumes: volumes.map(|v| Volume::clone(v)).collect(),
             disks: disks.map(|d| Disk::clone(d)).collect(),
         })
+    }
+
+    /// Shows a target that a client made also while it has no port.
+    fn show_target(&mut self, made: &MadeTarget) {
+        let bare = || Arc::new(bare(made));
+        self.targets.entry(made.iqn.clone()).or_insert_with(bare);
+    }
+
+    /// Takes a target that a client made away, with its port.
+    fn remove_target(&mut self, iqn: &Iqn) {
+        self.made_targets.remove(iqn);
+        let target = self.targets.remove(iqn);
+        for port in target.iter().flat_map(|target| &target.ports) {
+            self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
+            self.ports.remove(&port.id);
+        }
     }
 
     /// Notes whether something that is there is well.
@@ -241,6 +268,12 @@ impl Inventory {
                 self.settings.insert(setting.id, Arc::new(setting.clone()));
             }
             Change::RemoveSetting(id) => self.remove_setting(*id),
+            Change::PutTarget(target) => {
+                self.show_target(target);
+                self.made_targets
+                    .insert(target.iqn.clone(), Arc::new(target.clone()));
+            }
+            Change::RemoveTarget(iqn) => self.remove_target(iqn),
             // Which groups are managed is the engine's to say.
             Change::PutPool(_) | Change::RemovePool(_) => {}
         }
@@ -329,6 +362,14 @@ impl Inventory {
                 self.element_jobs.unlink(element, &id);
             }
         }
+    }
+}
+
+/// A target without a port.
+fn bare(made: &MadeTarget) -> Target {
+    Target {
+        iqn: made.iqn.clone(),
+        ports: Vec::new(),
     }
 }
 

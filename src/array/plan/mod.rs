@@ -8,6 +8,7 @@ mod pools;
 mod resize;
 mod room;
 mod settings;
+mod targets;
 mod thin;
 mod volumes;
 
@@ -22,6 +23,7 @@ use super::engine::Step;
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
+use super::model::MadeTarget;
 
 pub use pools::pool_size_range;
 pub use settings::abilities;
@@ -111,6 +113,8 @@ pub(super) enum Goal {
         pool: PoolId,
         disks: Vec<DiskId>,
     },
+    /// The target that a client made listens at its addresses; without any, nothing of it is there.
+    Listening { target: MadeTarget, effect: Effect },
     /// Every map that the steps make is there, every other one gone.
     Shown { effect: Effect },
 }
@@ -122,7 +126,7 @@ pub(super) enum Scope<'a> {
     Records,
     /// At one volume group.
     Group(&'a PoolId),
-    /// At everything: the volume group itself comes or goes.
+    /// At everything: a volume group or target itself comes or goes.
     Machine,
 }
 
@@ -138,7 +142,9 @@ impl Goal {
             }
             | Self::PoolChanged { group, .. } => Scope::Group(group),
             Self::PoolRemoved { group, pool, .. } if group != pool => Scope::Group(group),
-            Self::PoolMade { group: None, .. } | Self::PoolRemoved { .. } => Scope::Machine,
+            Self::PoolMade { group: None, .. }
+            | Self::PoolRemoved { .. }
+            | Self::Listening { .. } => Scope::Machine,
             Self::Shown { .. } => Scope::Records,
         }
     }
@@ -199,6 +205,11 @@ pub(super) fn plan(
         Command::RepairVolume { volume } => resize::repair(inventory, volume),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
+        Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),
+        Command::DeleteTarget { target } => targets::delete(inventory, target),
+        Command::OpenPort { target, portals } => targets::open(inventory, target, portals),
+        Command::ClosePort { port } => targets::close(inventory, port),
+        Command::AddPortal { port, portal } => targets::add_portal(inventory, port, *portal),
         other => masking::plan(other, inventory, at),
     }
 }

@@ -1,26 +1,30 @@
 //! The kernel target as one thing that is changed by one caller at a time: in this program behind
 //! a gate, among programs under the shared lock files, and always on a watched thread.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::lio::acl;
 use super::lio::chap::{self, Demands};
-use super::lio::configfs::Configfs;
+use super::lio::configfs::{Configfs, ConfigfsError};
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
+use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::target;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
-use crate::array::{Error, Map};
+use crate::array::{Error, Iqn, MadeTarget, Map};
 
-/// The exports of the configured targets.
+/// The exports of our targets.
 #[derive(Debug)]
 pub(super) struct Exports {
     configfs: Configfs,
     locks: LockFiles,
-    targets: Vec<TargetSettings>,
+    /// The configured targets.
+    configured: Vec<TargetSettings>,
+    /// Those that clients made and that have a port.
+    made: Mutex<BTreeMap<Iqn, MadeTarget>>,
     demands: Arc<Demands>,
     gate: Gate<()>,
     watch: Watch,
@@ -38,16 +42,62 @@ impl Exports {
         Self {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
-            targets: settings.targets.clone(),
+            configured: settings.targets.clone(),
+            made: Mutex::default(),
             demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
             watch: Watch::default(),
         }
     }
 
-    /// The configured targets.
-    pub(super) fn targets(&self) -> &[TargetSettings] {
-        &self.targets
+    /// The configured targets, then those that clients made.
+    pub(super) fn targets(&self) -> Vec<TargetSettings> {
+        let made = self.made();
+        let made = made.values().map(|target| TargetSettings {
+            iqn: target.iqn.clone(),
+            portals: target.portals.iter().copied().collect(),
+        });
+        self.configured.iter().cloned().chain(made).collect()
+    }
+
+    /// Whether a client made a target of that name, and it has a port.
+    pub(super) fn is_made(&self, iqn: &Iqn) -> bool {
+        self.made().contains_key(iqn)
+    }
+
+    /// Exports through these targets from now on, which clients made, besides the configured ones.
+    pub(super) fn manage(&self, targets: &[MadeTarget]) {
+        let open = targets.iter().filter(|target| !target.portals.is_empty());
+        *self.made() = open.map(|t| (t.iqn.clone(), t.clone())).collect();
+    }
+
+    /// Lets a target that a client made listen where it is to, or removes it.
+    pub(super) fn listen(&self, target: &MadeTarget, deadline: Deadline) -> Result<(), Error> {
+        let iqn = target.iqn.clone();
+        if self.configured.iter().any(|known| known.iqn == iqn) {
+            return Err(Error::access_denied(format!(
+                "target {iqn} is named by the configuration; change it there"
+            )));
+        }
+        let wanted = target.clone();
+        if target.portals.is_empty() {
+            self.change("closing the port", deadline, move |configfs| {
+                made::remove(configfs, wanted.iqn.as_str())
+            })?;
+            self.made().remove(&iqn);
+            return Ok(());
+        }
+        let is_known = self.is_made(&iqn);
+        let demands = self.demands.clone();
+        self.change("opening the port", deadline, move |configfs| {
+            made::open(configfs, &wanted, is_known, &demands)
+        })?;
+        self.made().insert(iqn, target.clone());
+        Ok(())
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<Iqn, MadeTarget>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a call into the kernel has not come back.
@@ -57,15 +107,27 @@ impl Exports {
 
     /// Makes the targets, and what they demand at login; nobody can log in to a new one yet.
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
-        let targets = self.targets.clone();
+        let configured = self.configured.clone();
+        let made = self.made().clone();
         let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
-            let mut first = Ok(());
-            for target in &targets {
-                // What one lacks keeps no other from being closed to those without credentials.
-                first = first.and(prepare(configfs, target, &demands));
-            }
-            first
+            let configured = configured.iter().map(|target| {
+                let iqn = target.iqn.as_str();
+                demanding(
+                    configfs,
+                    iqn,
+                    target::ensure(configfs, iqn, &target.portals),
+                    &demands,
+                )
+            });
+            let made = made.values().map(|target| {
+                let iqn = target.iqn.as_str();
+                demanding(configfs, iqn, made::prepare(configfs, target), &demands)
+            });
+            // What one lacks keeps no other from hosts, nor from being closed to those without
+            // credentials.
+            let all: Vec<_> = configured.chain(made).collect();
+            all.into_iter().collect::<Result<(), ExportError>>()
         })
     }
 
@@ -74,11 +136,13 @@ impl Exports {
         let iqns = self.iqns();
         let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            iqns.iter().try_for_each(|iqn| {
+            let open = |iqn: &String| {
                 // Not open without it, whatever became of the preparations.
                 chap::demand(configfs, iqn, &demands)?;
-                Ok(target::open(configfs, iqn)?)
-            })
+                target::open(configfs, iqn)
+            };
+            let all: Vec<_> = iqns.iter().map(open).collect();
+            all.into_iter().collect::<Result<(), _>>()
         })
     }
 
@@ -147,7 +211,8 @@ impl Exports {
         deadline: Deadline,
         read: fn(&Configfs, &str) -> Option<T>,
     ) -> Result<Vec<(Acl, T)>, Error> {
-        let ours = self.targets.iter().filter_map(|wanted| {
+        let targets = self.targets();
+        let ours = targets.iter().filter_map(|wanted| {
             let iqn = wanted.iqn.as_str();
             Some((iqn, state.targets.get(iqn)?))
         });
@@ -169,15 +234,14 @@ impl Exports {
     }
 
     fn iqns(&self) -> Vec<String> {
-        self.targets
-            .iter()
-            .map(|target| target.iqn.as_str().to_owned())
-            .collect()
+        let targets = self.targets().into_iter();
+        targets.map(|target| target.iqn.to_string()).collect()
     }
 
     /// Where a map is in the kernel, if its port is one of ours.
     fn row(&self, map: &Map) -> Result<Row, Error> {
-        let is_ours = self.targets.iter().any(|target| target.iqn == map.port.iqn);
+        let is_ours =
+            self.configured.iter().any(|t| t.iqn == map.port.iqn) || self.is_made(&map.port.iqn);
         if !is_ours || map.port.tag != target::TPGT {
             return Err(Error::not_found(format!(
                 "this array has no port {}",
@@ -202,12 +266,15 @@ impl Exports {
     }
 
     /// Changes under all locks. A call that hangs is left behind, the locks are not.
-    fn change(
+    fn change<E: Send + 'static>(
         &self,
         what: &str,
         deadline: Deadline,
-        call: impl FnOnce(&Configfs) -> Result<(), ExportError> + Send + 'static,
-    ) -> Result<(), Error> {
+        call: impl FnOnce(&Configfs) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), Error>
+    where
+        Error: From<E>,
+    {
         if self.is_stressed() {
             return Err(Error::unavailable(
                 "the kernel target hangs in an earlier change; the machine needs a look",
@@ -220,14 +287,13 @@ impl Exports {
     }
 }
 
-/// Makes a target, and what it demands at login, which does not wait for an address that is missing.
-fn prepare(
+/// Makes a target that was made demand what it is to at login, also where an address is missing.
+fn demanding(
     configfs: &Configfs,
-    target: &TargetSettings,
+    iqn: &str,
+    made: Result<(), ConfigfsError>,
     demands: &Demands,
 ) -> Result<(), ExportError> {
-    let iqn = target.iqn.as_str();
-    let made = target::ensure(configfs, iqn, &target.portals);
     let demanded = chap::demand(configfs, iqn, demands);
     let settled = chap::settle_all(configfs, iqn, demands);
     made.and(demanded)?;

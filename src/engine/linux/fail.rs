@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::lio::configfs::ConfigfsError;
 use super::lio::export::ExportError;
 use super::lio::locks::LockError;
+use super::lio::made::MadeError;
 use super::lvm::group::LvmError;
 use super::lvm::shell::ShellError;
 use super::program::RunError;
@@ -95,6 +96,23 @@ impl From<ConfigfsError> for Error {
             ),
         };
         Self::new(kind, message).caused_by(error)
+    }
+}
+
+impl From<MadeError> for Error {
+    fn from(error: MadeError) -> Self {
+        match error {
+            MadeError::Configfs(error) => error.into(),
+            MadeError::Foreign { .. } => {
+                Self::already_exists(format!("{error}; give the target another name"))
+            }
+            MadeError::Portal { .. } => Self::in_use(format!(
+                "{error}; another target or program may listen there, or at every address"
+            ))
+            .caused_by(error),
+            MadeError::InSession { .. } => Self::in_session(format!("{error}; log it out first")),
+            MadeError::Used { .. } => Self::in_use(format!("{error}; remove that first")),
+        }
     }
 }
 

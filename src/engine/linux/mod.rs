@@ -36,7 +36,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::array::{Engine, Error, Facts, GroupFacts, Map, PoolId, Progress, Step, VolumeGroup};
+use crate::array::{
+    Engine, Error, Facts, GroupFacts, MadeTarget, Map, PoolId, Progress, Step, VolumeGroup,
+};
 use blockdev::Places;
 use disks::Disks;
 use exports::Exports;
@@ -102,7 +104,8 @@ impl Engine for LinuxEngine {
         self.look_at_group(pool, Deadline::after(LIMIT))
     }
 
-    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
+        self.exports.manage(targets);
         self.adopt(groups, Deadline::after(LIMIT))
     }
 
@@ -186,6 +189,7 @@ impl Engine for LinuxEngine {
                 metadata,
             } => self.grow_thin_pool(pool, *size, *metadata, deadline),
             Step::RenamePool { pool, name } => self.rename_pool(pool, name, deadline),
+            Step::Listen(target) => self.exports.listen(target, deadline),
             Step::Map(map) => self.map(map, deadline),
             Step::Unmap(map) => self.exports.hide(map, deadline),
         }

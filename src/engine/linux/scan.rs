@@ -1,6 +1,6 @@
 //! What LVM and the kernel say, all of one moment, and what that looks like as the array's facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::blockdev::{DmDevice, Users};
 use super::disks::{Listing, Member};
 use super::dm;
 use super::lio::export;
+use super::lio::made;
 use super::lio::read::State;
 use super::lio::target;
 use super::lvm::report::{LvRow, PvRow, PvSegmentRow, VgRow};
@@ -17,8 +18,8 @@ use super::nics;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Map, PoolId, Port, PortId, Target,
-    VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Iqn, MadeTarget, Map, PoolId,
+    Port, PortId, Target, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -72,6 +73,7 @@ impl LinuxEngine {
             pools,
             volumes,
             targets: self.targets(&kernel.state, trouble),
+            stray_targets: self.stray_targets(&kernel.state),
             disks: disks.disks,
             nics: nics::list(&self.places),
             maps,
@@ -174,7 +176,7 @@ impl LinuxEngine {
 
     fn targets(&self, state: &State, trouble: Option<String>) -> Vec<Target> {
         let stressed = self.exports.is_stressed();
-        let targets = self.exports.targets().iter();
+        let targets = self.exports.targets().into_iter();
         targets
             .map(|wanted| {
                 let id = PortId {
@@ -182,6 +184,8 @@ impl LinuxEngine {
                     tag: target::TPGT,
                 };
                 let found = state.targets.get(wanted.iqn.as_str());
+                // Somebody else's of that name is not the one that a client made.
+                let found = found.filter(|found| found.made || !self.exports.is_made(&wanted.iqn));
                 let portals = found
                     .map(|found| portals(&found.portals))
                     .unwrap_or_default();
@@ -200,7 +204,7 @@ impl LinuxEngine {
                 };
                 let enabled = found.is_some_and(|found| found.enabled);
                 Target {
-                    iqn: wanted.iqn.clone(),
+                    iqn: wanted.iqn,
                     ports: vec![Port {
                         id,
                         enabled,
@@ -212,14 +216,30 @@ impl LinuxEngine {
             .collect()
     }
 
+    /// What bears the mark of a target that a client made, and is not known.
+    fn stray_targets(&self, state: &State) -> Vec<MadeTarget> {
+        let known = self.exports.targets();
+        let strays = state.targets.iter().filter(|(iqn, target)| {
+            target.made && known.iter().all(|known| known.iqn.as_str() != iqn.as_str())
+        });
+        strays
+            .map(|(iqn, target)| MadeTarget {
+                iqn: iqn.as_str().into(),
+                alias: made::alias_of(iqn),
+                portals: portals(&target.portals).into_iter().collect(),
+            })
+            .collect()
+    }
+
     /// The maps in the kernel: ours on our ports, and what other managers show.
     fn maps(&self, state: &State, picture: &Picture<'_>) -> (Vec<Map>, Vec<ForeignMap>) {
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
+        let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
         for (iqn, target) in &state.targets {
-            let targets = self.exports.targets();
-            let is_ours = targets.iter().any(|known| known.iqn.as_str() == iqn);
+            let iqn = Iqn::from(iqn.as_str());
+            let is_ours = known.contains(&iqn);
             let port = PortId {
-                iqn: iqn.as_str().into(),
+                iqn,
                 tag: target::TPGT,
             };
             for (initiator, rows) in &target.acls {
@@ -250,11 +270,7 @@ impl LinuxEngine {
             }
         }
         // Elsewhere a number alone concerns nobody.
-        let concerns = |map: &ForeignMap| {
-            let mut targets = self.exports.targets().iter();
-            map.volume.is_some() || targets.any(|known| known.iqn == map.port.iqn)
-        };
-        foreign.retain(concerns);
+        foreign.retain(|map: &ForeignMap| map.volume.is_some() || known.contains(&map.port.iqn));
         (ours, foreign)
     }
 }

@@ -1,7 +1,7 @@
 //! The shape of a modelled machine: its pools, disks, targets and interfaces, and what is on it
 //! when it starts.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use uuid::Uuid;
@@ -37,6 +37,7 @@ pub struct Builder {
     foreign_luns: Vec<(InitiatorName, u16)>,
     targets: Vec<Target>,
     chap: ChapTable,
+    target_count: u32,
     nics: Vec<Nic>,
     disks_hold: Content,
     clock: Clock,
@@ -67,6 +68,7 @@ impl Default for Builder {
             foreign_luns: Vec::new(),
             targets: Vec::new(),
             chap: ChapTable::new(),
+            target_count: 1,
             nics: Vec::new(),
             disks_hold: Content::Old,
             clock: Clock::real(),
@@ -168,7 +170,15 @@ impl Builder {
         self
     }
 
-    /// Adds a network interface. Without any: two with an IPv4 address each.
+    /// How many targets there are where none is added: [`DEFAULT_IQN`] and numbered ones, all at
+    /// the same addresses.
+    #[must_use]
+    pub fn target_count(mut self, count: u32) -> Self {
+        self.target_count = count;
+        self
+    }
+
+    /// Adds a network interface. Without any: two with an IPv4 address each, and one of IPv6.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
         self.nics.push(nic);
@@ -236,6 +246,8 @@ impl Builder {
             now: self.clock.wall(),
             targets: self.targets.clone(),
             chap: self.chap.clone(),
+            extra_targets: Default::default(),
+            made_targets: Default::default(),
             open: false,
             nics: self.nics.clone(),
             luns: Default::default(),
@@ -271,11 +283,18 @@ impl Builder {
                 nic("eth0", "020053540001", Ipv4Addr::new(192, 0, 2, 10)),
                 nic("eth1", "020053540002", Ipv4Addr::new(198, 51, 100, 10)),
             ];
+            let second = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10);
+            self.nics[1].addresses.push((IpAddr::V6(second), 64));
         }
         if self.targets.is_empty() {
             let addresses = self.nics.iter().filter_map(|nic| nic.addresses.first());
             let portals = addresses.map(|(address, _)| SocketAddr::new(*address, 3260));
-            self.targets = vec![target(DEFAULT_IQN.into(), portals.collect())];
+            let portals: Vec<_> = portals.collect();
+            let iqns = (1..=self.target_count.max(1)).map(|number| match number {
+                1 => Iqn::from(DEFAULT_IQN),
+                _ => Iqn::from(format!("{DEFAULT_IQN}-{number}")),
+            });
+            self.targets = iqns.map(|iqn| target(iqn, portals.clone())).collect();
         }
     }
 

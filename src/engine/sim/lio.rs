@@ -18,8 +18,7 @@ impl Machine {
 
     /// The port of that identity is one of this machine's.
     pub(super) fn known_port(&self, port: &PortId) -> Result<(), Error> {
-        let mut ports = self.targets.iter().flat_map(|target| &target.ports);
-        match ports.any(|known| known.id == *port) {
+        match self.is_our_port(port) {
             true => Ok(()),
             false => Err(Error::not_found(format!(
                 "there is no target port {port}; configure its target first"
@@ -140,11 +139,14 @@ impl Machine {
 
     /// Shows exactly these maps, then opens the portals.
     pub(super) fn converge(&mut self, maps: &[Map]) -> Result<(), Error> {
+        let prepared = self.prepare_targets();
         let wanted: BTreeMap<_, _> = maps.iter().map(|map| (key(map), &map.volume)).collect();
         let surplus: Vec<Map> = self
             .luns
             .iter()
-            .filter(|(key, lun)| lun.ours && wanted.get(key) != Some(&&lun.volume))
+            .filter(|(key, lun)| {
+                lun.ours && self.is_our_port(&key.0) && wanted.get(key) != Some(&&lun.volume)
+            })
             .map(|((port, initiator, lun), shown)| Map {
                 port: port.clone(),
                 initiator: initiator.clone(),
@@ -156,14 +158,11 @@ impl Machine {
             self.unmap(map);
         }
         self.exports.retain(|_, count| *count > 0);
-        let mut first_failure = Ok(());
+        let mut first_failure = prepared;
         for map in maps {
             first_failure = first_failure.and(self.map(map));
         }
-        if !self.open {
-            self.open = true;
-            self.generation += 1;
-        }
+        self.open_targets();
         first_failure
     }
 
@@ -175,14 +174,9 @@ impl Machine {
         port: &PortId,
         offered: Option<&Chap>,
     ) -> Option<BTreeMap<u16, &Lun>> {
-        let enabled = self
-            .targets
-            .iter()
-            .flat_map(|target| &target.ports)
-            .any(|known| known.id == *port && known.enabled);
         let seen: BTreeMap<u16, &Lun> = self.table(initiator, port).collect();
         let is_let_in = !seen.is_empty() && self.lets_in(initiator, offered, &seen);
-        (self.open && enabled && is_let_in).then_some(seen)
+        (self.is_open(port) && is_let_in).then_some(seen)
     }
 }
 

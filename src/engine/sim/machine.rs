@@ -13,10 +13,11 @@ use super::disks::Disk;
 use super::extents::{EXTENT, Segment, Space, count};
 use super::keep::Keep;
 use super::legs::{Legs, Syncing};
+use super::targets::Extra;
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    ChapTable, DiskId, Error, InitiatorName, JobId, Naa, Nic, Owner, PoolId, PortId, Session,
-    Target, VolumeId,
+    ChapTable, DiskId, Error, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner, PoolId,
+    PortId, Session, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -157,10 +158,15 @@ pub(super) struct Machine {
     pub(super) sync_rate: u64,
     /// Microseconds since 1970.
     pub(super) now: u64,
+    /// The configured targets.
     pub(super) targets: Vec<Target>,
     /// What initiators have to prove at login.
     pub(super) chap: ChapTable,
-    /// Whether the portals listen.
+    /// The other targets in the kernel, whoever made them.
+    pub(super) extra_targets: BTreeMap<Iqn, Extra>,
+    /// Those that the array was told of.
+    pub(super) made_targets: BTreeMap<Iqn, MadeTarget>,
+    /// Whether the portals of the configured ones listen.
     pub(super) open: bool,
     pub(super) nics: Vec<Nic>,
     pub(super) luns: BTreeMap<(PortId, InitiatorName, u16), Lun>,

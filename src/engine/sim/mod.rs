@@ -22,6 +22,7 @@ mod observe;
 mod outside;
 mod report;
 mod sessions;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod thin;
@@ -36,8 +37,8 @@ pub use extents::{Content, EXTENT};
 pub use faults::{Hang, Moment};
 
 use crate::array::{
-    Engine, Error, Facts, GroupFacts, JobId, Map, PoolId, Progress, Step, Subject, Unwatched,
-    VolumeGroup,
+    Engine, Error, Facts, GroupFacts, JobId, MadeTarget, Map, PoolId, Progress, Step, Subject,
+    Unwatched, VolumeGroup,
 };
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
@@ -111,6 +112,9 @@ impl Core {
             Step::Zero { volume, job } => {
                 let half = self.machine().may_zero(volume, *job)? / 2;
                 self.zero(volume, *job, &Unwatched, Some(half))
+            }
+            Step::Listen(target) if !target.portals.is_empty() => {
+                self.machine().begin_to_listen(target)
             }
             Step::Map(map) => self.machine().export(map),
             _ => Ok(()),
@@ -286,6 +290,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             metadata,
         } => machine.grow_thin_pool(pool, *size, *metadata),
         Step::RenamePool { pool, name } => machine.rename_pool(pool, name),
+        Step::Listen(target) => machine.listen(target),
         Step::Map(map) => machine.map(map),
         Step::Unmap(map) => {
             machine.unmap(map);
@@ -303,8 +308,10 @@ impl Engine for SimEngine {
         self.0.machine().report_one(pool)
     }
 
-    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
-        self.0.machine().manage(groups);
+    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
+        let mut machine = self.0.machine();
+        machine.manage(groups);
+        machine.manage_targets(targets);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! An initiator speaks to a port; it sees nothing of pools, marks or jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::SimEngine;
@@ -12,7 +13,7 @@ use super::extents::{Content, EXTENT};
 use super::legs::Leg;
 use super::machine::{Body, Lv, Machine};
 use super::volumes::consumed;
-use crate::array::{Chap, InitiatorName, Naa, PoolId, PortId, VolumeId};
+use crate::array::{Chap, InitiatorName, Iqn, Naa, PoolId, PortId, VolumeId};
 
 impl SimEngine {
     /// The LUN numbers that an initiator finds behind a port, with the identifier that each answers
@@ -41,6 +42,22 @@ impl SimEngine {
                 .filter_map(|(number, lun)| Some((number, machine.volumes.get(&lun.volume)?.naa())))
                 .collect(),
         )
+    }
+
+    /// The targets that an initiator is told of at an address, with the ports to log in to.
+    pub fn discover(&self, initiator: &InitiatorName, portal: SocketAddr) -> BTreeMap<Iqn, PortId> {
+        let machine = self.0.machine();
+        let mut found = machine.listening_at(portal);
+        found.retain(|_, port| machine.seen_by(initiator, port, None).is_some());
+        found
+    }
+
+    /// The targets in the kernel, whoever made them.
+    pub fn kernel_targets(&self) -> BTreeSet<Iqn> {
+        let machine = self.0.machine();
+        let configured = machine.targets.iter().map(|target| target.iqn.clone());
+        let extra = machine.extra_targets.keys().cloned();
+        configured.chain(extra).collect()
     }
 
     /// The worst that an initiator finds when it reads a whole LUN; `None` where it has no such LUN

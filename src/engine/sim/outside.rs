@@ -8,9 +8,11 @@ use super::guards::whole_extents;
 use super::keep::Row;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
+use super::targets::Extra;
 use crate::array::{
-    DiskId, Error, InitiatorName, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
+    DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
 };
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// The unit serial of what another manager exports.
@@ -146,6 +148,18 @@ impl SimEngine {
         lost.is_some()
     }
 
+    /// Somebody makes a target with a tool of his own, which listens there.
+    pub fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr) {
+        let mut machine = self.0.machine();
+        let theirs = Extra {
+            portals: [portal].into(),
+            ours: false,
+            open: true,
+        };
+        machine.extra_targets.insert(iqn.clone(), theirs);
+        machine.generation += 1;
+    }
+
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
     /// this array is mapped or exported.
     pub fn reboot(&self) {
@@ -154,6 +168,8 @@ impl SimEngine {
         machine.exports.clear();
         machine.sessions.clear();
         machine.manage(&[]);
+        machine.extra_targets.clear();
+        machine.manage_targets(&[]);
         machine.open = false;
         machine.generation += 1;
     }

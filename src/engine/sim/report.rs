@@ -33,6 +33,7 @@ impl Machine {
             volumes: volumes.filter_map(|lv| self.report_volume(lv)).collect(),
             disks: members.chain(self.report_other_disks()).collect(),
             targets: self.report_targets(),
+            stray_targets: self.report_stray_targets(),
             nics: self.nics.clone(),
             maps: self.report_maps(),
             foreign_maps: self.report_foreign_maps(),
@@ -187,16 +188,9 @@ impl Machine {
         }
     }
 
-    fn report_targets(&self) -> Vec<array::Target> {
-        let mut targets = self.targets.clone();
-        for port in targets.iter_mut().flat_map(|target| &mut target.ports) {
-            port.enabled &= self.open;
-        }
-        targets
-    }
-
     fn report_maps(&self) -> Vec<array::Map> {
-        let ours = self.luns.iter().filter(|(_, lun)| lun.ours);
+        let ours = self.luns.iter();
+        let ours = ours.filter(|((port, ..), lun)| lun.ours && self.is_our_port(port));
         ours.map(|((port, initiator, number), lun)| array::Map {
             port: port.clone(),
             initiator: initiator.clone(),

@@ -81,8 +81,8 @@ fn the_default_machine_has_what_clients_walk() {
     assert_eq!(facts.targets[0].ports[0].id, port());
     assert_eq!(facts.targets[0].ports[0].portals.len(), 2);
     assert!(InitiatorName::parse(DEFAULT_IQN).is_ok());
-    for nic in &facts.nics {
-        assert_eq!((nic.mac.len(), nic.addresses.len()), (12, 1));
+    for (nic, addresses) in facts.nics.iter().zip([1, 2]) {
+        assert_eq!((nic.mac.len(), nic.addresses.len()), (12, addresses));
     }
     for disk in &facts.disks {
         assert_eq!(

@@ -168,7 +168,7 @@ pub(super) fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError>
     let Some((_, code)) = codes.iter().find(|(kind, _)| *kind == error.kind) else {
         return Err(error.into());
     };
-    tracing::info!(%error, code, "a masking method was refused");
+    tracing::info!(%error, code, "a method was refused");
     Ok(*code)
 }
 

@@ -10,6 +10,7 @@ mod pools;
 mod settings;
 mod sizes;
 mod storage;
+mod targets;
 mod volumes;
 
 use std::sync::Arc;
@@ -97,6 +98,8 @@ impl Gateway {
             Effect::Pool(id) => Element::Pool(id),
             Effect::Volumes(ids) => Element::Volume(ids.into_iter().next()?),
             Effect::Setting(id) => Element::ClientSetting(id),
+            Effect::Target(iqn) => Element::Node(iqn),
+            Effect::Port(id) => Element::Endpoint(id),
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
@@ -147,6 +150,7 @@ impl Model for Gateway {
             Element::ConfigurationCapabilities(_) => settings::invoke_names(&call),
             Element::MaskingService => self.invoke_masking(who, &call).await,
             Element::HardwareIdService => self.invoke_initiators(who, &call).await,
+            Element::IscsiService => self.invoke_targets(who, &call).await,
             Element::Job(id) => self.invoke_job(&call, *id),
             _ => Err(call.not_available()),
         }

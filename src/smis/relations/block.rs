@@ -134,6 +134,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
                 Tag::StorageService,
                 Tag::System,
                 Tag::MaskingService,
+                Tag::IscsiService,
             ],
             capabilities,
         ),
@@ -144,6 +145,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
                 Tag::ConfigurationCapabilities,
                 Tag::MaskingCapabilities,
                 Tag::IscsiCapabilities,
+                Tag::IscsiConfigurationCapabilities,
             ],
             capable,
         ),
@@ -156,7 +158,14 @@ fn capabilities(_view: &View, element: &Element) -> Vec<Element> {
         Element::Pool(id) => Scope::Pool(id.clone()),
         Element::StorageService => Scope::Array,
         // Clients look for the masking capabilities at the system.
-        Element::System => return vec![Element::MaskingCapabilities, Element::IscsiCapabilities],
+        Element::System => {
+            return vec![
+                Element::MaskingCapabilities,
+                Element::IscsiCapabilities,
+                Element::IscsiConfigurationCapabilities,
+            ];
+        }
+        Element::IscsiService => return vec![Element::IscsiConfigurationCapabilities],
         Element::MaskingService => return vec![Element::MaskingCapabilities],
         _ => return Vec::new(),
     };
@@ -177,6 +186,7 @@ fn capable(_view: &View, element: &Element) -> Vec<Element> {
         }
         Element::MaskingCapabilities => vec![Element::System, Element::MaskingService],
         Element::IscsiCapabilities => vec![Element::System],
+        Element::IscsiConfigurationCapabilities => vec![Element::System, Element::IscsiService],
         _ => Vec::new(),
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (
                 Owning::OwningElement,
-                &[Tag::StorageService, Tag::MaskingService],
+                &[Tag::StorageService, Tag::MaskingService, Tag::IscsiService],
                 jobs::owned,
             ),
             (Owning::OwnedElement, &[Tag::Job], jobs::owner),
@@ -35,6 +35,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                         Tag::Pool,
                         Tag::Volume,
                         Tag::ClientSetting,
+                        Tag::Node,
+                        Tag::Endpoint,
                         Tag::Initiator,
                         Tag::InitiatorGroup,
                         Tag::PortGroup,

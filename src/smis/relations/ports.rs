@@ -3,7 +3,7 @@
 use super::masking::{group_of_view, members};
 use super::plain;
 use crate::array::GroupKind;
-use crate::broker::Catalog;
+use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
@@ -12,9 +12,31 @@ use crate::smis::{ARRAY, ports};
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
         CIM_BindsTo as Binds, CIM_DeviceSAPImplementation as Implements,
-        CIM_SAPAvailableForElement as Available,
+        CIM_SAPAvailableForElement as Available, CIM_ServiceAffectsElement as Affects,
     };
     catalog
+        .relation(Relation {
+            class: Affects,
+            namespace: ARRAY,
+            ends: [
+                End {
+                    role: Affects::AffectingElement,
+                    kinds: &[Tag::IscsiService],
+                    step: |v, _| {
+                        let mut all = ports::list_nodes(v);
+                        all.extend(ports::list_endpoints(v));
+                        all
+                    },
+                },
+                End {
+                    role: Affects::AffectedElement,
+                    kinds: &[Tag::Node, Tag::Endpoint],
+                    step: to!(IscsiService),
+                },
+            ],
+            // 5 Manages.
+            fill: |_, _, _, out| out.set(Affects::ElementEffects, [5u16]),
+        })
         .relation(plain(
             Available,
             ARRAY,
@@ -55,7 +77,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (Binds::Antecedent, &[Tag::Tcp], |v, tcp| match tcp {
                 Element::Tcp(address) => {
                     let ports = v.inventory.ports();
-                    let bound = ports.filter(|p| ports::addresses(v, p).contains(address));
+                    let bound = ports.filter(|p| v.inventory.addresses_of(p).contains(address));
                     bound
                         .map(|port| Element::Endpoint(port.id.clone()))
                         .collect()
@@ -68,7 +90,9 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                 |v, endpoint| match endpoint {
                     Element::Endpoint(id) => {
                         let port = v.inventory.port(id);
-                        let addresses = port.into_iter().flat_map(|port| ports::addresses(v, port));
+                        let addresses = port
+                            .into_iter()
+                            .flat_map(|port| v.inventory.addresses_of(port));
                         addresses.map(Element::Tcp).collect()
                     }
                     _ => Vec::new(),

@@ -4,10 +4,10 @@
 use crate::array::{Session, SessionId};
 use crate::broker::{Catalog, End, Relation};
 use crate::schema::class;
+use crate::smis::ARRAY;
 use crate::smis::element::{Element, Tag};
 use crate::smis::sessions::connections_of;
 use crate::smis::view::View;
-use crate::smis::{ARRAY, ports};
 use std::sync::Arc;
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
@@ -106,7 +106,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
 fn came_to(view: &View, session: &SessionId, number: u16) -> Option<Element> {
     let address = view.inventory.connection(session, number)?.to?;
     let port = view.inventory.port(&session.port)?;
-    let is_known = ports::addresses(view, port).contains(&address);
+    let is_known = view.inventory.addresses_of(port).contains(&address);
     is_known.then_some(Element::Tcp(address))
 }
 

@@ -19,6 +19,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             Element::SparingService,
             Element::HardwareIdService,
             Element::MaskingService,
+            Element::IscsiService,
         ]
     };
     catalog
@@ -33,6 +34,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     Tag::SparingService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
+                    Tag::IscsiService,
                 ],
                 to!(System),
             ),

@@ -112,7 +112,7 @@ impl World {
             .unwrap_or_else(|e| panic!("{command:?}: {e}"));
         plan.changes.iter().for_each(|c| self.0.take_change(c));
         match plan.goal {
-            Goal::Shown { effect } => effect,
+            Goal::Shown { effect } | Goal::Listening { effect, .. } => effect,
             _ => Effect::Gone,
         }
     }
@@ -269,6 +269,12 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
             format!("grow thin pool {}+{}", size / EXTENT, metadata / EXTENT)
         }
         Step::RenamePool { name, .. } => format!("rename pool {name}"),
+        Step::Listen(target) => {
+            let portals: Vec<_> = target.portals.iter().map(ToString::to_string).collect();
+            format!("listen {}", portals.join(" "))
+                .trim_end()
+                .to_owned()
+        }
         Step::Map(map) => format!("map {} {}", map.volume, map.lun),
         Step::Unmap(map) => format!("unmap {} {}", map.volume, map.lun),
     };

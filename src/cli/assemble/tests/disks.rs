@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::array::{
     Disk, DiskId, DiskKind, DiskUsage, Drive, Error, Facts, GroupFacts, Health, Interconnect,
-    Layout, Map, Media, Naa, Owner, Piece, Pool, PoolId, PoolKind, Progress, Step, Thin,
-    VolumeGroup,
+    Layout, MadeTarget, Map, Media, Naa, Owner, Piece, Pool, PoolId, PoolKind, Progress, Step,
+    Thin, VolumeGroup,
 };
 
 /// A machine of which these facts are seen and that does nothing.
@@ -21,7 +21,7 @@ impl Engine for Still {
         Err(Error::not_supported("it does nothing"))
     }
 
-    fn manage(&self, _groups: &[VolumeGroup]) -> Result<(), Error> {
+    fn manage(&self, _groups: &[VolumeGroup], _targets: &[MadeTarget]) -> Result<(), Error> {
         Ok(())
     }
 
@@ -186,6 +186,7 @@ fn stacked() -> Facts {
             volume("thinly", "thin", Vec::new(), Health::Ok),
         ],
         disks: some_disks(),
+        stray_targets: Vec::new(),
         targets: Vec::new(),
         nics: Vec::new(),
         maps: Vec::new(),

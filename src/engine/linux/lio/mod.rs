@@ -8,6 +8,7 @@ pub mod chap;
 pub mod configfs;
 pub mod export;
 pub mod locks;
+pub mod made;
 pub mod read;
 pub mod session;
 pub mod target;

@@ -6,6 +6,7 @@
 
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
+use super::made;
 use super::target::TPGT;
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub struct Backstore {
 pub struct Target {
     /// Initiators may log in.
     pub enabled: bool,
+    /// It bears the mark of a target that a client of this array made.
+    pub made: bool,
     /// Addresses that it answers on, `address:port`.
     pub portals: Vec<String>,
     /// Units by number.
@@ -127,6 +130,7 @@ fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
         enabled: configfs
             .read(&format!("{group}/enable"))
             .is_ok_and(|text| text == "1"),
+        made: made::is_marked(configfs, group),
         portals: configfs.folders(&format!("{group}/np"))?,
         ..Target::default()
     };

@@ -1,0 +1,65 @@
+//! The addresses of the machine at which targets listen, and those at which they could.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::Inventory;
+use crate::array::model::Port;
+
+/// The TCP port of iSCSI (RFC 7143), where no target says another one.
+const ISCSI_PORT: u16 = 3260;
+
+impl Inventory {
+    /// The addresses at which a port listens; a wildcard stands for every address of its family.
+    pub fn addresses_of(&self, port: &Port) -> BTreeSet<SocketAddr> {
+        port.portals
+            .iter()
+            .flat_map(|portal| self.expanded(*portal))
+            .collect()
+    }
+
+    /// What a portal stands for.
+    pub(in crate::array) fn expanded(&self, portal: SocketAddr) -> BTreeSet<SocketAddr> {
+        if !portal.ip().is_unspecified() {
+            return [portal].into();
+        }
+        let own = self.own_addresses();
+        own.filter(|ip| ip.is_ipv4() == portal.is_ipv4())
+            .map(|ip| SocketAddr::new(ip, portal.port()))
+            .collect()
+    }
+
+    /// The addresses at which a port listens or could be made to, with whether any does: those of
+    /// the machine that others can reach, at the TCP ports that targets use.
+    pub fn portals(&self) -> BTreeMap<SocketAddr, bool> {
+        let listening = self.ports().flat_map(|port| self.addresses_of(port));
+        let listening: BTreeSet<_> = listening.collect();
+        let mut numbers: BTreeSet<u16> = listening.iter().map(SocketAddr::port).collect();
+        if numbers.is_empty() {
+            numbers.insert(ISCSI_PORT);
+        }
+        let usable = self.own_addresses().filter(|ip| can_be_reached(*ip));
+        let mut all: BTreeMap<_, _> = usable
+            .flat_map(|ip| numbers.iter().map(move |at| SocketAddr::new(ip, *at)))
+            .map(|address| (address, false))
+            .collect();
+        all.extend(listening.into_iter().map(|address| (address, true)));
+        all
+    }
+
+    fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.nics()
+            .flat_map(|nic| &nic.addresses)
+            .map(|(address, _)| *address)
+    }
+}
+
+/// Whether initiators elsewhere can name the address: one that means something only on a link needs
+/// the name of an interface with it.
+fn can_be_reached(address: IpAddr) -> bool {
+    let is_local = |ip: &Ipv6Addr| ip.segments()[0] & 0xffc0 == 0xfe80;
+    match address {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !is_local(&ip),
+    }
+}
