@@ -219,8 +219,15 @@ fn with_port<'a>(inventory: &'a Inventory, port: &PortId) -> Result<&'a MadeTarg
     has_it.then_some(target).ok_or_else(absent)
 }
 
-/// Refuses while a group names the port of a target: its views would lose their paths.
+/// Refuses while somebody is logged in at the port of a target, and while a group names it: its views
+/// would lose their paths.
 fn unused(inventory: &Inventory, target: &MadeTarget) -> Result<(), Error> {
+    if let Some(session) = inventory.sessions_on(&target.port()).next() {
+        return Err(Error::in_session(format!(
+            "initiator {} is logged in to target '{}'; let it log out first",
+            session.id.initiator, target.alias
+        )));
+    }
     match inventory.groups_with_port(&target.port()).next() {
         None => Ok(()),
         Some(group) => Err(Error::in_use(format!(
