@@ -173,7 +173,8 @@ pub fn remove(configfs: &Configfs, iqn: &str) -> Result<(), MadeError> {
 fn logged_in(configfs: &Configfs, group: &str) -> Result<Option<String>, ConfigfsError> {
     for initiator in configfs.folders(&format!("{group}/acls"))? {
         let info = configfs.read(&format!("{group}/acls/{initiator}/info"))?;
-        if info.contains("InitiatorName") {
+        // Whatever else the kernel says is said of a session.
+        if !info.starts_with("No active") {
             return Ok(Some(initiator));
         }
     }
