@@ -36,8 +36,8 @@ pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use layout::Layout;
 pub use model::{
     Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator, Interconnect,
-    MAX_LUN, Map, Media, Members, Nic, Owner, Piece, Pool, PoolKind, Port, Target, Thin, View,
-    Volume,
+    MAX_LUN, Map, Media, Members, Nic, Owner, Piece, Pool, PoolKind, Port, Target, Thin, Trouble,
+    View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

@@ -2,6 +2,7 @@
 
 mod masking;
 mod paths;
+mod repair;
 mod storage;
 mod world;
 
