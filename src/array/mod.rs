@@ -7,6 +7,7 @@
 //! (journal, steps, verification) → new [`Inventory`]. Reads never leave the inventory.
 
 mod change;
+mod claims;
 mod command;
 mod engine;
 mod error;

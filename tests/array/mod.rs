@@ -9,3 +9,4 @@ mod mortal;
 mod outside;
 mod rig;
 mod setbacks;
+mod together;

@@ -9,7 +9,7 @@ use crate::array::change::Change;
 use crate::array::engine::{Facts, GroupFacts};
 use crate::array::ids::{DiskId, GroupId, JobId, PoolId, SettingId, ViewId, VolumeId};
 use crate::array::job::Job;
-use crate::array::model::{Disk, Group, Health, Members, Pool, Volume};
+use crate::array::model::{Disk, DiskUsage, Group, Health, Members, Pool, Volume};
 
 impl Inventory {
     /// An empty array of that name.
@@ -79,6 +79,24 @@ impl Inventory {
             volumes: volumes.map(|v| Volume::clone(v)).collect(),
             disks: disks.map(|d| Disk::clone(d)).collect(),
         })
+    }
+
+    /// Counts so many bytes of a volume group as taken: as many on each of these disks, or anywhere.
+    pub(in crate::array) fn promise(&mut self, group: &PoolId, bytes: u64, disks: &[DiskId]) {
+        if let Some(pool) = self.pools.get_mut(group) {
+            let pool = Arc::make_mut(pool);
+            pool.available = pool.available.saturating_sub(bytes);
+            pool.free = pool.free.saturating_sub(bytes);
+        }
+        let share = bytes / (disks.len() as u64).max(1);
+        for id in disks {
+            if let Some(disk) = self.disks.get_mut(id)
+                && let DiskUsage::Member { used, free, .. } = &mut Arc::make_mut(disk).usage
+            {
+                let share = share.min(*free);
+                (*used, *free) = (*used + share, *free - share);
+            }
+        }
     }
 
     /// Notes whether something that is there is well.
