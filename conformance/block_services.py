@@ -217,6 +217,14 @@ class Run:
                     "and end at the number of disks", str(outputs))
         checks.refuses(INVALID_PARAMETER, "an unknown type of setting", connection.InvokeMethod,
                        "CreateSetting", abilities.path, SettingType=U16(9))
+        wish = pywbem.CIMInstance("CIM_StorageSetting", {"PackageRedundancyGoal": U16(9)})
+        code, outputs = connection.InvokeMethod(
+            "CreateGoalSettings", abilities.path,
+            [("TemplateGoalSettings", [wish])])
+        nearest = outputs["SupportedGoalSettings"][0]
+        checks.that(code == 6 and nearest["PackageRedundancyGoal"] <= 2,
+                    "a wish that cannot be fulfilled is answered with the nearest one",
+                    f"{code} {nearest.items()}")
 
     def names(self):
         """Names can be given at creation and changed later, for volumes and pools."""

@@ -177,11 +177,19 @@ pub enum Step {
         /// The new name.
         name: String,
     },
-    /// Puts what lay on missing disks on others. Nothing if nothing of it is missing.
+    /// Opens the disks of a volume anew that were away and are there again. Nothing if there are
+    /// none of which the kernel still holds the device that is gone.
+    Refresh {
+        /// Which.
+        volume: VolumeId,
+    },
+    /// Puts the legs of a redundant volume that lay on missing disks, or that fail though their
+    /// disks are there, on others. Nothing if all its legs work. Refused unless the other legs are
+    /// whole and in step, and where some are missing and others fail.
     Repair {
         /// Which.
         volume: VolumeId,
-        /// The disks that take the place of the missing ones.
+        /// The disks that take the place of those, in the order of legs.
         onto: Vec<DiskId>,
     },
     /// Makes a volume group without force from disks that nothing lies on; it bears the owner's

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::identity::Identity;
 use crate::store::{Batch, Store, Table};
 
+use super::claims::Claims;
 use super::command::{Command, Effect};
 use super::engine::{Engine, Facts, GroupFacts, Step, Unwatched};
 use super::error::Error;
@@ -18,7 +19,7 @@ use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
 use super::locks::{Key, Locks, keys};
 use super::model::Map;
-use super::plan::{Scope, plan};
+use super::plan::Scope;
 use super::start;
 use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, take_back};
 
@@ -45,6 +46,7 @@ struct Inner {
     unsure: Mutex<BTreeSet<Map>>,
     versions: watch::Sender<u64>,
     locks: Locks,
+    claims: Claims,
     running: Mutex<usize>,
 }
 
@@ -121,6 +123,7 @@ impl Array {
             writer: Mutex::default(),
             unsure: Mutex::default(),
             locks: Locks::default(),
+            claims: Claims::default(),
             running: Mutex::default(),
         });
         let watched = Arc::downgrade(&inner);
@@ -257,7 +260,8 @@ impl Inner {
                 "another command is changing the same thing; try again when it has ended",
             )));
         };
-        let plan = plan(command, &self.published.load(), id, now_micros()).map_err(refused)?;
+        let present = || self.published.load_full();
+        let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         let begun = Begun::new(id, plan);
         let job = Arc::new(Job::start(
             id,

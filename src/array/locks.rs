@@ -54,8 +54,8 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         }
         Command::CreateVolumes { pool, names, .. } => {
             keys.extend(names.iter().cloned().map(Key::VolumeName));
-            // Creates in a group need not wait for one another: LVM says what is free. What a thin
-            // pool has promised only its volumes tell.
+            // Creates in a group need not wait for one another: each is planned with the room that
+            // the others leave. What a thin pool has promised only its volumes tell.
             if inventory.pool(pool).is_some_and(|p| p.thin().is_some()) {
                 keys.insert(Key::Pool(pool.clone()));
             }

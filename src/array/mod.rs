@@ -8,6 +8,7 @@
 
 mod change;
 mod chap;
+mod claims;
 mod command;
 mod engine;
 mod error;
@@ -40,7 +41,7 @@ pub use layout::Layout;
 pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,
     Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool,
-    PoolKind, Port, Purpose, Retired, Session, Target, Terms, Thin, View, Volume,
+    PoolKind, Port, Purpose, Retired, Session, Target, Terms, Thin, Trouble, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

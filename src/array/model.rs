@@ -143,6 +143,25 @@ pub struct Volume {
     pub created: Option<u64>,
     /// How well it is.
     pub health: Health,
+    /// Which of its legs do not work though their disks are there.
+    pub trouble: Trouble,
+}
+
+/// The legs of a volume that do not work though their disks are there, by what heals them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Their disk was away and is there again; the kernel still holds the device that is gone. They
+    /// are opened anew.
+    pub stale: BTreeSet<u16>,
+    /// Reads or writes of them failed, and RAID goes on without them. They are put on other disks.
+    pub failing: BTreeSet<u16>,
+}
+
+impl Trouble {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.stale.is_empty() && self.failing.is_empty()
+    }
 }
 
 /// Neighbouring bytes of a disk that belong to a volume or thin pool.

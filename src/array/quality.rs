@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::ids::{PoolId, SettingId};
 use super::layout::Layout;
 
@@ -182,6 +182,25 @@ impl Setting {
         }
     }
 
+    /// How far a layout is from what it asks for, the worst first.
+    fn distance(&self, layout: Layout) -> impl Ord + use<> {
+        let (survives, copies) = (layout.survives(), layout.copies());
+        let length = layout.stripe_length();
+        let outside = [
+            !self.survives.holds(survives),
+            !self.copies.holds(copies),
+            self.stripe_length.goal > 1 && !self.stripe_length.holds(length),
+        ];
+        (
+            self.no_single_point_of_failure && survives == 0,
+            self.survives.goal.saturating_sub(survives),
+            outside.into_iter().filter(|outside| *outside).count(),
+            survives.abs_diff(self.survives.goal),
+            copies.abs_diff(self.copies.goal),
+            length.abs_diff(self.stripe_length.goal),
+        )
+    }
+
     /// Checks that its goals lie within its bounds and can be fulfilled.
     ///
     /// # Errors
@@ -214,6 +233,8 @@ pub struct Abilities {
     pub copies: Bounds,
     /// Over how many disks it goes in turn.
     pub stripe_length: Bounds,
+    /// On how many disks it lies.
+    pub legs: u16,
 }
 
 impl Abilities {
@@ -230,6 +251,7 @@ impl Abilities {
             survives: up_to(0, (disks - 1).min(2)),
             copies: up_to(1, disks.min(MAX_COPIES)),
             stripe_length: up_to(1, disks.min(MAX_STRIPES)),
+            legs: disks,
         }
     }
 
@@ -240,7 +262,66 @@ impl Abilities {
             survives: Bounds::just(layout.survives()),
             copies: Bounds::just(layout.copies()),
             stripe_length: Bounds::just(layout.stripe_length()),
+            legs: layout.legs(),
         }
+    }
+
+    /// Whether a layout is among what can be had.
+    fn have(&self, layout: Layout) -> bool {
+        self.survives.holds(layout.survives())
+            && self.copies.holds(layout.copies())
+            && self.stripe_length.holds(layout.stripe_length())
+            && layout.legs() <= self.legs
+    }
+
+    /// Every layout that can be had.
+    fn layouts(&self) -> impl Iterator<Item = Layout> {
+        let all = |bounds: Bounds| bounds.min..=bounds.max;
+        let wishes = all(self.survives).flat_map(move |survives| {
+            let copies = all(self.copies);
+            copies.flat_map(move |copies| {
+                all(self.stripe_length).map(move |length| Quality {
+                    survives: Some(survives),
+                    copies: Some(copies),
+                    stripe_length: Some(length),
+                    no_single_point_of_failure: false,
+                })
+            })
+        });
+        let made = wishes.filter_map(|wish| wish.layout().ok());
+        made.chain([self.default])
+            .filter(|layout| self.have(*layout))
+    }
+
+    /// The setting nearest to a wish that can be had, and whether it is the wish itself. Data is
+    /// rather kept safer than was asked for, and what the wish would do with rather than not.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument) where its goals contradict its bounds.
+    pub fn nearest(&self, wish: &Setting) -> Result<(Setting, bool), Error> {
+        let mut near = wish.clone();
+        let is_it = match wish.check() {
+            Err(error) if error.kind == Kind::InvalidArgument => return Err(error),
+            Err(_) => false,
+            Ok(()) => wish.layout().is_ok_and(|layout| self.have(layout)),
+        };
+        if !is_it {
+            let nearest = self.layouts().min_by_key(|layout| wish.distance(*layout));
+            let layout = nearest.unwrap_or(self.default);
+            near.survives.goal = layout.survives();
+            near.copies.goal = layout.copies();
+            near.stripe_length.goal = layout.stripe_length();
+            near.no_single_point_of_failure &= layout.survives() > 0;
+        }
+        for (bounds, able) in [
+            (&mut near.survives, self.survives),
+            (&mut near.copies, self.copies),
+            (&mut near.stripe_length, self.stripe_length),
+        ] {
+            bounds.min = bounds.min.max(able.min).min(bounds.goal);
+            bounds.max = bounds.max.min(able.max).max(bounds.goal);
+        }
+        Ok((near, is_it))
     }
 
     /// Whether any one disk can fail at best.
@@ -251,7 +332,6 @@ impl Abilities {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Kind;
     use super::*;
 
     fn wish(survives: u16, copies: u16, stripe_length: u16) -> Quality {
@@ -361,5 +441,60 @@ mod tests {
         setting.survives = Bounds::just(0);
         setting.copies.goal = 2;
         assert_eq!(setting.check().map_err(|e| e.kind), Err(Kind::NotSupported));
+    }
+
+    #[test]
+    fn the_nearest_setting_is_the_wish_or_what_can_be_had() {
+        let wish = |survives, copies, length, safe| {
+            let any = |goal| Bounds {
+                min: 0,
+                goal,
+                max: u16::MAX,
+            };
+            Setting {
+                id: SettingId::new(),
+                name: "wish".into(),
+                pool: None,
+                lasting: false,
+                survives: any(survives),
+                copies: any(copies),
+                stripe_length: any(length),
+                no_single_point_of_failure: safe,
+                thin: false,
+            }
+        };
+        let (six, two) = (Abilities::of_disks(6), Abilities::of_disks(2));
+        let thin = Abilities::just(Layout::Linear);
+        for (able, asked, near, is_it) in [
+            (six, (0, 1, 1, false), (0, 1, 1), true),
+            (six, (1, 2, 2, true), (1, 2, 2), true),
+            (six, (2, 1, 1, false), (2, 1, 1), true),
+            // Too many failures, too many copies, too many disks.
+            (six, (5, 1, 1, true), (2, 1, 5), false),
+            (six, (3, 4, 1, true), (2, 3, 1), false),
+            (six, (1, 1, 9, true), (1, 1, 6), false),
+            // Two disks have no parity; a mirror is as safe.
+            (two, (1, 1, 1, true), (1, 2, 1), false),
+            (thin, (1, 2, 1, true), (0, 1, 1), false),
+        ] {
+            let (survives, copies, length, safe) = asked;
+            let (found, exact) = able
+                .nearest(&wish(survives, copies, length, safe))
+                .expect("one");
+            let goals = (
+                found.survives.goal,
+                found.copies.goal,
+                found.stripe_length.goal,
+            );
+            assert_eq!((goals, exact), (near, is_it), "{asked:?}");
+            found.check().expect("it can be fulfilled");
+            assert!(found.survives.max <= able.survives.max);
+        }
+        let mut odd = wish(1, 2, 1, false);
+        odd.copies.max = 1;
+        assert_eq!(
+            six.nearest(&odd).map_err(|e| e.kind),
+            Err(Kind::InvalidArgument)
+        );
     }
 }

@@ -344,7 +344,9 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             None => Err(unlike(format!("the volume does not have {size} bytes"))),
         },
         Goal::Repaired { volume, .. } => {
-            let whole = |v: &&Volume| v.pieces.iter().all(|p| works(&facts.disks, &p.disk));
+            let whole = |v: &&Volume| {
+                v.trouble.is_empty() && v.pieces.iter().all(|p| works(&facts.disks, &p.disk))
+            };
             match find(facts, volume).filter(whole) {
                 Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
                 None => Err(unlike("a part of the volume still lies on a failed disk")),

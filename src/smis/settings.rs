@@ -3,7 +3,7 @@
 //! Package).
 
 use crate::array::{Bounds, Layout, Setting, SettingId};
-use crate::cim::Keys;
+use crate::cim::{Instance, Keys};
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::capabilities::abilities_of;
@@ -138,10 +138,26 @@ pub(super) fn fill(
     element: &Element,
     out: Builder<class::Standpipe_StorageSetting>,
 ) -> Builder<class::Standpipe_StorageSetting> {
+    match said(view, element) {
+        Some(said) => tell(said, out),
+        None => out,
+    }
+}
+
+/// A setting that is proposed and not made: it has no identity.
+pub(super) fn proposed(setting: &Setting) -> Instance {
+    tell(
+        Said::by(setting),
+        Builder::new(class::Standpipe_StorageSetting),
+    )
+    .build()
+}
+
+fn tell(
+    said: Said,
+    out: Builder<class::Standpipe_StorageSetting>,
+) -> Builder<class::Standpipe_StorageSetting> {
     use class::Standpipe_StorageSetting as P;
-    let Some(said) = said(view, element) else {
-        return out;
-    };
     out.set(P::ElementName, said.name)
         .set(P::NoSinglePointOfFailure, said.no_single_point_of_failure)
         .set(P::DataRedundancyMin, said.copies.min)

@@ -1,8 +1,8 @@
 //! An array with pools of its own, thin and redundant volumes and spare disks, and the commands on
 //! it that are killed.
 
-use standpipe::array::{Command, Growth, Health, Policy, PoolId, Quality, VolumeId};
-use standpipe::engine::sim::EXTENT;
+use standpipe::array::{Command, DiskId, Growth, Health, Policy, PoolId, Quality, VolumeId};
+use standpipe::engine::sim::{EXTENT, SimEngine};
 
 use super::kills::Entry;
 use super::rig::{Medium, Rig, creation, machine};
@@ -68,10 +68,25 @@ fn redundant(rig: &Rig, names: &[&str]) -> Command {
 
 /// The same without a disk that `twin` lies on.
 fn maimed() -> Rig {
+    hurt(|sim, disk| sim.pull_disk(disk, true))
+}
+
+/// The same with a disk on which a leg of `twin` fails though it is there.
+fn spoilt() -> Rig {
+    hurt(|sim, disk| sim.spoil_disk(disk, true))
+}
+
+/// The same with a disk under `twin` that was away.
+fn returned() -> Rig {
+    hurt(|sim, disk| sim.pull_disk(disk, true) && sim.pull_disk(disk, false))
+}
+
+/// The same after that happened to a disk that `twin` lies on.
+fn hurt(how: impl Fn(&SimEngine, &DiskId) -> bool) -> Rig {
     let rig = equipped();
     let now = rig.now();
     let twin = now.volume(&volume(&rig, "twin")).expect("it was made");
-    assert!(rig.sim.pull_disk(&twin.pieces[0].disk, true));
+    assert!(how(&rig.sim, &twin.pieces[0].disk));
     // A start looks at everything.
     let rig = rig.restart(false);
     let now = rig.now();
@@ -165,6 +180,14 @@ pub const ENTRIES: &[Entry] = &[
         resize(rig, "twin", 1, Some("other"))
     }),
     ("repair a volume", maimed, |rig| Command::RepairVolume {
+        volume: volume(rig, "twin"),
+    }),
+    ("replace a leg that fails", spoilt, |rig| {
+        Command::RepairVolume {
+            volume: volume(rig, "twin"),
+        }
+    }),
+    ("open a disk anew", returned, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),
     }),
     ("delete several volumes", equipped, |rig| {

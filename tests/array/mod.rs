@@ -11,3 +11,4 @@ mod outside;
 mod rig;
 mod setbacks;
 mod targets;
+mod together;

@@ -12,7 +12,7 @@ use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
     Inventory, Iqn, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
-    SystemName, ViewId, VolumeId, Waited,
+    SystemName, Trouble, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -111,8 +111,8 @@ pub struct Rig {
 pub struct Picture {
     /// Name → bytes, and the disks.
     pools: BTreeMap<String, (u64, BTreeSet<DiskId>)>,
-    /// Name → bytes, pool, layout, and the disks of its legs.
-    volumes: BTreeMap<String, (u64, String, Layout, BTreeSet<DiskId>)>,
+    /// Name → bytes, pool, layout, the disks of its legs, and which of these do not work.
+    volumes: BTreeMap<String, (u64, String, Layout, BTreeSet<DiskId>, Trouble)>,
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
@@ -357,7 +357,8 @@ impl Rig {
                     let legs = v.pieces.iter().filter(|_| v.layout != Layout::Linear);
                     let legs = legs.map(|piece| piece.disk.clone()).collect();
                     let pool = now.pool(&v.pool).expect("volumes name pools").name.clone();
-                    (v.name.clone(), (v.size, pool, v.layout, legs))
+                    let trouble = v.trouble.clone();
+                    (v.name.clone(), (v.size, pool, v.layout, legs, trouble))
                 })
                 .collect(),
             initiators: now.initiators().map(|i| i.name.to_string()).collect(),

@@ -306,3 +306,144 @@ pub fn nothing_missing_is_nothing_to_repair(rig: &mut dyn Rig) {
         },
     );
 }
+
+fn refresh(volume: &Volume) -> Step {
+    Step::Refresh {
+        volume: volume.id.clone(),
+    }
+}
+
+fn sync(volume: &Volume) -> Step {
+    Step::Sync {
+        volume: Subject::Known(volume.id.clone()),
+    }
+}
+
+/// Which legs are stale, and which fail.
+fn trouble(rig: &dyn Rig, of: &Volume) -> (Vec<u16>, Vec<u16>) {
+    let found = volume(rig, &of.id).expect("it is listed").trouble;
+    let list = |legs: std::collections::BTreeSet<u16>| legs.into_iter().collect();
+    (list(found.stale), list(found.failing))
+}
+
+pub fn a_leg_that_fails_is_put_elsewhere(rig: &mut dyn Rig) {
+    let a = &host("a");
+    for layout in LAYOUTS.into_iter().filter(|l| l.survives() > 0) {
+        // One disk more than legs.
+        let legs = usize::from(layout.legs());
+        if legs == rig.spare_disks().len() {
+            continue;
+        }
+        // The first leg and the last: LVM's own repair takes the one that works for the other.
+        for leg in [0, legs - 1] {
+            let group = finished_group(rig, layout.name(), &rig.spare_disks()[..legs + 1]);
+            let extent = group.extent;
+            let place = on_last(&group, layout);
+            let made = finished_at(rig, &group, 2 * layout.data_legs(), &place);
+            let shown = written(rig, &made, 1, 0x66);
+            let disk_of = |leg: usize| group.disks[legs - leg].clone();
+            let (bad, fresh) = (disk_of(leg), &group.disks[0]);
+            let step = repair(&made, &[fresh]);
+            if !rig.spoil(&bad) {
+                return;
+            }
+            // A host goes on, and what it writes now is only on the legs that are left.
+            assert!(rig.writes(a, 1, 0..made.size, 0x67), "{layout:?}");
+            let number = u16::try_from(leg).expect("a leg");
+            assert_eq!(trouble(rig, &made), (vec![], vec![number]), "{layout:?}");
+            assert!(matches!(health(rig, &made), Health::Degraded(why) if why.contains("repair")));
+            let whole = pool_now(rig, &group.id).expect("it is there");
+            assert_eq!(whole.health, Health::Ok, "no disk is missing");
+            refused(rig, &repair(&made, &[]), Kind::InvalidArgument);
+            refused(rig, &repair(&made, &[&bad]), Kind::InvalidArgument);
+
+            apply(rig, &step);
+            assert!(rig.writes(a, 1, 0..extent, 0x68), "{layout:?}");
+            apply(rig, &sync(&made));
+            let after = volume(rig, &made.id).expect("still there");
+            assert_eq!(after.health, Health::Ok, "{layout:?}");
+            assert!(after.trouble.is_empty());
+            assert_eq!((after.size, after.naa), (made.size, made.naa));
+            let on: Vec<_> = rig.legs(&made.id).into_iter().flatten().collect();
+            assert_eq!(on.len(), legs, "{layout:?}: {on:?}");
+            let is_on = |id: &DiskId| on.iter().any(|(d, _)| *d == disk_device(rig, id));
+            assert!(is_on(fresh) && !is_on(&bad), "{layout:?}: {on:?}");
+            idle(rig, &step);
+
+            // The new leg holds what the host wrote: the loss of its neighbour takes nothing.
+            let second = disk_of(if leg == 0 { 1 } else { leg - 1 });
+            assert!(rig.take_away(&second));
+            assert!(rig.reads(a, 1, 0..extent, 0x68), "{layout:?}");
+            assert!(rig.reads(a, 1, extent..made.size, 0x67), "{layout:?}");
+            rig.bring_back(&second);
+            apply(rig, &Step::Unmap(shown));
+            clear_away(rig, &group, &made);
+            rig.bring_back(&bad);
+        }
+    }
+}
+
+pub fn a_leg_is_replaced_only_from_others_that_are_in_step(rig: &mut dyn Rig) {
+    let group = wide_group(rig);
+    let place = Place::Disks {
+        layout: Layout::Mirrored { copies: 3 },
+        legs: group.disks[..3].to_vec(),
+    };
+    let made = finished_at(rig, &group, 20, &place);
+    written(rig, &made, 1, 0x44);
+    let a = &host("a");
+    if !rig.spoil(&group.disks[2]) || !rig.slow_sync(true) {
+        return;
+    }
+    assert!(rig.writes(a, 1, 0..made.size, 0x45));
+    apply(rig, &repair(&made, &[&group.disks[3]]));
+    // While the new leg has not caught up, another one fails: one leg holds all that there is.
+    assert!(rig.spoil(&group.disks[1]));
+    assert!(rig.writes(a, 1, 0..group.extent, 0x45));
+    assert_eq!(trouble(rig, &made), (vec![], vec![1]));
+    let step = repair(&made, &[&group.disks[4]]);
+    let error = rig.engine().apply(&step, &standpipe::array::Unwatched);
+    assert_eq!(error.map_err(|e| e.kind), Err(Kind::Unavailable));
+    let on: Vec<_> = rig.legs(&made.id).into_iter().flatten().collect();
+    let is_on = |id: &DiskId| on.iter().any(|(d, _)| *d == disk_device(rig, id));
+    assert!(is_on(&group.disks[1]) && !is_on(&group.disks[4]), "{on:?}");
+    assert!(rig.reads(a, 1, 0..made.size, 0x45));
+    rig.slow_sync(false);
+}
+
+pub fn a_disk_that_came_back_is_opened_anew(rig: &mut dyn Rig) {
+    let scene = scene(rig);
+    let a = &host("a");
+    let (on_first, mirror) = (&scene.on_first, &scene.mirror);
+    let (first, second) = (&scene.group.disks[0], &scene.group.disks[1]);
+    idle(rig, &refresh(on_first));
+    if !rig.take_away(first) {
+        return;
+    }
+    idle(rig, &refresh(on_first));
+    assert!(rig.writes(a, 2, 0..scene.group.extent, 0x23));
+    rig.put_back(first);
+    let whole = pool_now(rig, &scene.group.id).expect("it is there");
+    assert_eq!(whole.health, Health::Ok, "no disk is missing any more");
+    for volume in [on_first, mirror] {
+        assert_eq!(trouble(rig, volume), (vec![0], vec![]));
+        assert!(matches!(health(rig, volume), Health::Degraded(why) if why.contains("repair")));
+    }
+    assert_eq!(health(rig, &scene.on_third), Health::Ok);
+    assert!(!rig.reads(a, 1, 0..on_first.size, 0x11));
+    assert!(rig.reads(a, 2, 0..scene.group.extent, 0x23));
+
+    apply(rig, &refresh(on_first));
+    assert_eq!(health(rig, on_first), Health::Ok);
+    assert!(rig.reads(a, 1, 0..on_first.size, 0x11));
+    apply(rig, &refresh(mirror));
+    apply(rig, &sync(mirror));
+    assert_eq!(health(rig, mirror), Health::Ok);
+    idle(rig, &refresh(mirror));
+    idle(rig, &repair(mirror, &[]));
+    // The leg that came back holds what was written meanwhile.
+    assert!(rig.take_away(second));
+    assert!(rig.reads(a, 2, 0..scene.group.extent, 0x23));
+    assert!(rig.reads(a, 2, scene.group.extent..mirror.size, 0x22));
+    rig.bring_back(second);
+}

@@ -174,5 +174,8 @@ cases! {
         a_group_without_one_of_its_disks_is_not_changed
         a_repair_restores_redundancy
         an_impossible_repair_is_refused
-        nothing_missing_is_nothing_to_repair;
+        nothing_missing_is_nothing_to_repair
+        a_leg_that_fails_is_put_elsewhere
+        a_leg_is_replaced_only_from_others_that_are_in_step
+        a_disk_that_came_back_is_opened_anew;
 }

@@ -170,9 +170,19 @@ pub trait Rig {
         false
     }
 
-    /// Puts a disk back that was taken away, with what was on it. Volumes that lay on it without
-    /// redundancy can be read again.
+    /// Puts a disk back that was taken away, with what was on it, and nothing else is done: what lay
+    /// on it is not opened anew.
+    fn put_back(&self, _disk: &DiskId) {}
+
+    /// The same, and an administrator opens what lies on it anew (`vgchange --refresh`): volumes that
+    /// lay on it without redundancy can be read again.
     fn bring_back(&self, _disk: &DiskId) {}
+
+    /// Lets reads and writes of what lies on a disk fail, while the disk looks well and LVM reads its
+    /// label; whether the rig can. The rig puts it right at the end.
+    fn spoil(&self, _disk: &DiskId) -> bool {
+        false
+    }
 
     /// Wipes what a disk carries, so that it is a spare one again (`wipefs -a`).
     fn wipe(&self, _disk: &DiskId) {}

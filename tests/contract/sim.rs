@@ -247,8 +247,16 @@ impl Rig for SimRig {
         self.sim().pull_disk(disk, true)
     }
 
-    fn bring_back(&self, disk: &DiskId) {
+    fn put_back(&self, disk: &DiskId) {
         self.sim().pull_disk(disk, false);
+    }
+
+    fn bring_back(&self, disk: &DiskId) {
+        self.sim().fail_disk(disk, false);
+    }
+
+    fn spoil(&self, disk: &DiskId) -> bool {
+        self.sim().spoil_disk(disk, true)
     }
 
     fn wipe(&self, disk: &DiskId) {

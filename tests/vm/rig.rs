@@ -625,13 +625,34 @@ impl Rig for LinuxRig {
         true
     }
 
-    /// What lies on it is opened again, as an administrator would do it.
-    fn bring_back(&self, disk: &DiskId) {
+    fn put_back(&self, disk: &DiskId) {
         sh(&format!(
-            "set -e; echo 1 > /sys/bus/pci/rescan; udevadm settle; [ -e {} ]
-             vgchange -q --refresh || true",
+            "set -e; echo 1 > /sys/bus/pci/rescan; udevadm settle; [ -e {} ]",
             link_of(disk)
         ));
+    }
+
+    fn bring_back(&self, disk: &DiskId) {
+        self.put_back(disk);
+        sh("vgchange -q --refresh || true");
+    }
+
+    /// Of each device on the disk only the first sectors still lead there: the kernel sees errors,
+    /// and that the device lies on that disk.
+    fn spoil(&self, disk: &DiskId) -> bool {
+        sh(&format!(
+            "set -e; udevadm settle; number=$(lsblk -dnro MAJ:MIN $(readlink -f {}))
+             for name in $(dmsetup table | grep \" linear $number \" | cut -d: -f1 | sort -u); do
+                 dmsetup table $name | while read -r start length kind on first; do
+                     echo $start 8 $kind $on $first
+                     echo $((start + 8)) $((length - 8)) error
+                 done > /tmp/spoilt
+                 dmsetup suspend --noflush --nolockfs $name
+                 dmsetup load $name /tmp/spoilt; dmsetup resume $name
+             done",
+            link_of(disk)
+        ));
+        true
     }
 
     fn wipe(&self, disk: &DiskId) {

@@ -12,6 +12,7 @@ mod golden;
 mod xml;
 
 mod changing;
+mod goals;
 mod lasting;
 mod paths;
 mod protocol;

@@ -12,7 +12,7 @@ use crate::array::ids::{
 };
 use crate::array::job::Job;
 use crate::array::model::{
-    Disk, Group, Health, MadeTarget, Members, Owner, Pool, Session, Target, View, Volume,
+    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, Session, Target, View, Volume,
 };
 
 impl Inventory {
@@ -108,6 +108,24 @@ impl Inventory {
         for port in target.iter().flat_map(|target| &target.ports) {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
             self.ports.remove(&port.id);
+        }
+    }
+
+    /// Counts so many bytes of a volume group as taken: as many on each of these disks, or anywhere.
+    pub(in crate::array) fn promise(&mut self, group: &PoolId, bytes: u64, disks: &[DiskId]) {
+        if let Some(pool) = self.pools.get_mut(group) {
+            let pool = Arc::make_mut(pool);
+            pool.available = pool.available.saturating_sub(bytes);
+            pool.free = pool.free.saturating_sub(bytes);
+        }
+        let share = bytes / (disks.len() as u64).max(1);
+        for id in disks {
+            if let Some(disk) = self.disks.get_mut(id)
+                && let DiskUsage::Member { used, free, .. } = &mut Arc::make_mut(disk).usage
+            {
+                let share = share.min(*free);
+                (*used, *free) = (*used + share, *free - share);
+            }
         }
     }
 

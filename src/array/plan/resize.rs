@@ -161,29 +161,48 @@ fn absorption(
 pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error> {
     let volume = own_volume(inventory, id)?;
     let pool = pool(inventory, &volume.pool)?;
-    if pool.thin().is_some() || volume.layout.survives() == 0 {
+    let is_redundant = volume.layout.survives() > 0;
+    let is_stale = !volume.trouble.stale.is_empty();
+    let lacks_disk = room::lacks_disk(inventory, pool);
+    if pool.thin().is_some() || !is_redundant && !is_stale {
         return Err(Error::not_supported(format!(
             "volume '{}' has no redundancy of its own to be repaired from",
             volume.name
         )));
     }
-    // The group is whole again as soon as nothing lies on the lost disk: nobody waits for the legs.
-    let mut steps = vec![Planned::lasting(Step::DropMissing {
+    let mut steps = Vec::new();
+    if is_stale {
+        steps.push(Step::Refresh { volume: id.clone() });
+    }
+    let onto = room::spares(inventory, pool, volume)?;
+    let moves = !onto.is_empty();
+    let repair = moves.then(|| Step::Repair {
+        volume: id.clone(),
+        onto,
+    });
+    let drop = lacks_disk.then(|| Step::DropMissing {
         group: pool.id.clone(),
-    })];
-    if !room::is_whole(inventory, volume) || !room::lacks_disk(inventory, pool) {
-        let repair = Step::Repair {
-            volume: id.clone(),
-            onto: room::spares(inventory, pool, volume)?,
-        };
-        steps.insert(0, Planned::lasting(repair));
-        steps.push(Planned::lasting(Step::Sync {
+    });
+    // The group is whole again as soon as nothing lies on the lost disk: nobody waits for the legs.
+    // A leg that fails though its disk is there is replaced only in a group that lacks no disk.
+    match volume.trouble.failing.is_empty() {
+        true => steps.extend(repair.into_iter().chain(drop)),
+        false => steps.extend(drop.into_iter().chain(repair)),
+    }
+    if steps.is_empty() {
+        return Err(Error::invalid(format!(
+            "volume '{}' lies whole on working disks; there is nothing to repair",
+            volume.name
+        )));
+    }
+    if is_redundant && (is_stale || moves) {
+        steps.push(Step::Sync {
             volume: Subject::Known(id.clone()),
-        }));
+        });
     }
     Ok(Plan {
         title: format!("Repair volume '{}'", volume.name),
-        steps,
+        steps: steps.into_iter().map(Planned::lasting).collect(),
         changes: Vec::new(),
         goal: Goal::Repaired {
             group: pool.id.clone(),

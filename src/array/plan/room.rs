@@ -203,13 +203,17 @@ pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
     !group.disks.iter().all(|id| works(inventory, id))
 }
 
-/// Whether all of a volume lies on working disks.
-pub(super) fn is_whole(inventory: &Inventory, volume: &Volume) -> bool {
-    let mut pieces = volume.pieces.iter();
-    pieces.all(|piece| works(inventory, &piece.disk))
+/// Whether a leg of some volume fails on a disk: then it is no place for one more.
+fn fails(inventory: &Inventory, id: &DiskId) -> bool {
+    let mut volumes = inventory.volumes_on(id);
+    volumes.any(|volume| {
+        let mut pieces = volume.pieces.iter();
+        pieces.any(|piece| piece.disk == *id && volume.trouble.failing.contains(&piece.leg))
+    })
 }
 
-/// The disks that take the place of those that a volume has lost.
+/// The disks that take the place of those that a volume has lost, or on which a leg of it fails;
+/// none where all of its legs are to stay.
 pub(super) fn spares(
     inventory: &Inventory,
     group: &Pool,
@@ -222,12 +226,17 @@ pub(super) fn spares(
             on.any(|piece| !works(&piece.disk))
         })
         .collect();
-    if lost.is_empty() {
-        return Err(Error::invalid(format!(
-            "volume '{}' lies whole on working disks; there is nothing to repair",
+    let failing = &volume.trouble.failing;
+    if !lost.is_empty() && !failing.is_empty() {
+        return Err(Error::unavailable(format!(
+            "volume '{}' has lost a disk while another one fails; connect the lost disk again first",
             volume.name
         )));
     }
+    let lost: Vec<u16> = lost.into_iter().chain(failing.iter().copied()).collect();
+    let Some(first) = lost.first() else {
+        return Ok(Vec::new());
+    };
     if lost.len() > usize::from(volume.layout.survives()) {
         return Err(Error::unavailable(format!(
             "volume '{}' has lost more disks than it survives; connect them again",
@@ -235,13 +244,14 @@ pub(super) fn spares(
         )));
     }
     let extent = group.extent.max(1);
-    let needed = volume.pieces.iter().filter(|piece| piece.leg == lost[0]);
+    let needed = volume.pieces.iter().filter(|piece| piece.leg == *first);
     let needed =
         needed.map(|piece| piece.length).sum::<u64>() + volume.layout.metadata_per_leg() * extent;
     let mut spares: Vec<_> = group
         .disks
         .iter()
-        .filter(|id| works(id) && volume.pieces.iter().all(|piece| piece.disk != **id))
+        .filter(|id| works(id) && !fails(inventory, id))
+        .filter(|id| volume.pieces.iter().all(|piece| piece.disk != **id))
         .filter_map(|id| inventory.disk(id))
         .filter(|disk| disk.free() >= needed)
         .collect();
@@ -249,8 +259,8 @@ pub(super) fn spares(
     spares.truncate(lost.len());
     if spares.len() < lost.len() {
         return Err(Error::no_space(format!(
-            "pool {} has too few other disks with {} free to repair volume '{}'; connect the lost \
-             disk again",
+            "pool {} has too few other disks with {} free to repair volume '{}'; add a disk to it, \
+             or connect the lost one again",
             group.name,
             human(needed),
             volume.name

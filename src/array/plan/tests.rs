@@ -3,6 +3,7 @@
 mod masking;
 mod numbers;
 mod paths;
+mod repair;
 mod storage;
 mod targets;
 mod world;

@@ -4,7 +4,7 @@
 //! Nothing here knows LVM's commands or the target.
 
 use rustix::fs::{FallocateFlags, fallocate};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -91,6 +91,8 @@ pub struct DmDevice {
     pub name: String,
     /// Major and minor number.
     pub number: (u32, u32),
+    /// The numbers of the devices below it that are there.
+    pub on: BTreeSet<(u32, u32)>,
 }
 
 impl Places {
@@ -107,7 +109,8 @@ impl Places {
                 && let (Ok(uuid), Ok(number)) = (read("dm/uuid"), read("dev"))
                 && let Some(number) = device_number(number.trim())
             {
-                devices.insert(uuid.trim().to_owned(), DmDevice { name, number });
+                let on = below(&entry.path());
+                devices.insert(uuid.trim().to_owned(), DmDevice { name, number, on });
             }
         }
         Ok(devices)
@@ -179,6 +182,16 @@ impl Users {
             .contains(&device)
             .then(|| "used as swap".to_owned())
     }
+}
+
+/// The numbers of the devices below the one of that folder. What has gone has no folder any more.
+fn below(folder: &Path) -> BTreeSet<(u32, u32)> {
+    let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten();
+    let numbers = slaves.filter_map(|slave| {
+        let number = fs::read_to_string(slave.ok()?.path().join("dev")).ok()?;
+        device_number(number.trim())
+    });
+    numbers.collect()
 }
 
 /// Reads `major:minor`.

@@ -1,7 +1,7 @@
 //! What device-mapper tells of its devices that LVM's metadata does not: how full thin pools are,
 //! and which legs of RAID are in step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::program::{self, RunError};
@@ -67,6 +67,8 @@ pub enum Mode {
 pub struct Raid {
     /// Of each leg: whether it works.
     pub works: Vec<bool>,
+    /// Of each leg: whether it works and holds all that it should, as the kernel marks it.
+    pub holds_all: Vec<bool>,
     /// How much is in step, and how much there is, in sectors of a leg.
     pub in_step: (u64, u64),
     /// What the kernel does about it: `idle`, `resync`, `recover`, `frozen` …
@@ -76,7 +78,16 @@ pub struct Raid {
 impl Raid {
     /// Whether all legs hold the same.
     pub fn is_in_step(&self) -> bool {
-        self.in_step.0 >= self.in_step.1
+        self.is_in_step_without(&BTreeSet::new())
+    }
+
+    /// Whether all legs but these hold the same. Either sign alone deceives: a leg that waits is
+    /// marked while everything counts as done when the one that it is filled from fails, and after
+    /// a growth legs are marked as whole that are not.
+    pub fn is_in_step_without(&self, without: &BTreeSet<u16>) -> bool {
+        let mut legs = (0..).zip(&self.holds_all);
+        let others = legs.all(|(leg, holds_all)| *holds_all || without.contains(&leg));
+        others && self.in_step.0 >= self.in_step.1
     }
 }
 
@@ -155,6 +166,7 @@ fn read_raid(words: &[&str]) -> Option<Raid> {
     Some(Raid {
         // `A` and `a` are legs that work, in step and not; `D` is one that failed, `-` none at all.
         works: words.get(2)?.chars().map(|c| "Aa".contains(c)).collect(),
+        holds_all: words.get(2)?.chars().map(|c| c == 'A').collect(),
         in_step: ratio(words, 3)?,
         action: (*words.get(4)?).to_owned(),
     })
@@ -203,11 +215,32 @@ mod tests {
         assert_eq!(name, "vg0-r");
         let raid = Raid {
             works: vec![true, false, true],
+            holds_all: vec![true, false, false],
             in_step: (33816, 49152),
             action: "repair".into(),
         };
         assert!(!raid.is_in_step());
         assert_eq!(status, Status::Raid(raid));
+    }
+
+    #[test]
+    fn what_waits_for_a_leg_that_fails_is_not_in_step() {
+        let raid = |text: &str| match read(&format!("vg0-r: 0 98304 raid raid1 {text} 0 0 -")) {
+            Some((_, Status::Raid(raid))) => raid,
+            other => panic!("{text}: {other:?}"),
+        };
+        let first = BTreeSet::from([0]);
+        for (text, whole, without_first) in [
+            ("2 AA 8/8 idle", true, true),
+            ("2 AA 4/8 repair", false, false),
+            ("2 DA 8/8 idle", false, true),
+            ("2 Aa 8/8 idle", false, false),
+            ("2 Da 8/8 idle", false, false),
+        ] {
+            let raid = raid(text);
+            assert_eq!(raid.is_in_step(), whole, "{text}");
+            assert_eq!(raid.is_in_step_without(&first), without_first, "{text}");
+        }
     }
 
     #[test]

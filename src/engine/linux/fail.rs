@@ -43,6 +43,7 @@ impl From<LvmError> for Error {
                 Kind::Unavailable,
                 "LVM's configuration cannot be prepared".into(),
             ),
+            LvmError::Devices(_) => (Kind::Unavailable, error.to_string()),
             LvmError::NoGroup(_) => (
                 Kind::NotFound,
                 format!("{error}; create it, or correct the configuration"),

@@ -138,6 +138,7 @@ mod tests {
         let raid = |works, done| {
             let raid = Raid {
                 works: vec![true, works],
+                holds_all: vec![true, works],
                 in_step: (done, 1_000_000),
                 action: "idle".into(),
             };

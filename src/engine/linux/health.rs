@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dm;
 use super::lvm::report::VgRow;
 use super::lvm::shape::Shape;
-use crate::array::{Disk, DiskId, Health, Layout};
+use crate::array::{Disk, DiskId, Health, Layout, Trouble};
 
 /// Whether a layout has its data without these legs.
 fn survives(layout: Layout, lost: &BTreeSet<u16>) -> bool {
@@ -34,7 +34,12 @@ pub(super) fn lost(disks: &[Disk], ids: &BTreeMap<String, DiskId>) -> Lost {
 }
 
 /// How well a volume or the data of a thin pool is that lies so, as far as its disks go.
-pub(super) fn of_shape(shape: &Shape, lost: &Lost, raid: Option<&dm::Raid>) -> Health {
+pub(super) fn of_shape(
+    shape: &Shape,
+    lost: &Lost,
+    trouble: &Trouble,
+    raid: Option<&dm::Raid>,
+) -> Health {
     let legs: BTreeSet<u16> = shape.stretches.iter().map(|stretch| stretch.leg).collect();
     let mut names = BTreeSet::new();
     // A leg that was taken from it without another in its place is lost, too.
@@ -64,23 +69,51 @@ pub(super) fn of_shape(shape: &Shape, lost: &Lost, raid: Option<&dm::Raid>) -> H
             false => Health::Failed(format!("{disks}; connect it again to get at its data")),
         };
     }
+    if !trouble.stale.is_empty() {
+        return Health::Degraded(
+            "a disk of it was away and is there again, and what lies on it fails until the disk is \
+             opened anew; repair the volume, or use lvchange --refresh"
+                .into(),
+        );
+    }
+    if !trouble.failing.is_empty() {
+        return of_failing(shape.layout, &trouble.failing);
+    }
     raid.map_or(Health::Ok, of_raid)
 }
 
-/// How well RAID is of which no disk is missing.
-fn of_raid(raid: &dm::Raid) -> Health {
-    let failed = raid.works.iter().filter(|works| !**works).count();
-    if failed > 0 {
-        return Health::Degraded(format!(
-            "{failed} of its {} legs failed though the disks are there; look at the kernel's log, \
-             then bring them back with lvchange --refresh",
-            raid.works.len()
-        ));
+/// How well RAID is of which these legs fail.
+fn of_failing(layout: Layout, failing: &BTreeSet<u16>) -> Health {
+    let what = format!(
+        "{} of its {} legs failed though the disks are there",
+        failing.len(),
+        layout.legs()
+    );
+    match survives(layout, failing) {
+        true => Health::Degraded(format!(
+            "{what}; repair the volume onto another disk, or where the disk is sound bring it back \
+             with lvchange --refresh"
+        )),
+        false => Health::Failed(format!(
+            "{what}; look at the kernel's log and at the disks, then bring them back with lvchange \
+             --refresh"
+        )),
     }
+}
+
+/// How well RAID is of which all legs work.
+fn of_raid(raid: &dm::Raid) -> Health {
     if raid.is_in_step() {
         return Health::Ok;
     }
     let (done, total) = raid.in_step;
+    if done >= total {
+        return Health::Degraded(
+            "its disks are not in step, and the kernel does not bring them there; look at the \
+             kernel's log"
+                .into(),
+        );
+    }
     let percent = u128::from(done) * 100 / u128::from(total.max(1));
     Health::Degraded(format!(
         "its disks are being brought into step, {percent} % is done; wait for it"
@@ -173,6 +206,10 @@ mod tests {
         legs.iter().map(name).collect()
     }
 
+    fn by_disks(shape: &Shape, lost: &Lost) -> Health {
+        of_shape(shape, lost, &Trouble::default(), None)
+    }
+
     #[test]
     fn redundancy_decides_between_degraded_and_failed() {
         let parity = |parity| Layout::Parity { stripes: 3, parity };
@@ -189,7 +226,7 @@ mod tests {
             (ten, &[0, 2], true),
             (ten, &[2, 3], false),
         ] {
-            let health = of_shape(&shape(layout), &lost(legs), None);
+            let health = by_disks(&shape(layout), &lost(legs));
             let (sentence, readable) = match health {
                 Health::Degraded(sentence) => (sentence, true),
                 Health::Failed(sentence) => (sentence, false),
@@ -201,15 +238,15 @@ mod tests {
                 "{sentence}"
             );
         }
-        assert_eq!(of_shape(&shape(ten), &Lost::new(), None), Health::Ok);
-        assert_eq!(of_shape(&Shape::default(), &lost(&[0]), None), Health::Ok);
+        assert_eq!(by_disks(&shape(ten), &Lost::new()), Health::Ok);
+        assert_eq!(by_disks(&Shape::default(), &lost(&[0])), Health::Ok);
     }
 
     #[test]
     fn a_leg_that_is_nowhere_is_lost() {
         let mut mirror = shape(Layout::Mirrored { copies: 2 });
         mirror.stretches.pop();
-        let health = of_shape(&mirror, &Lost::new(), None);
+        let health = by_disks(&mirror, &Lost::new());
         assert!(matches!(health, Health::Degraded(_)), "{health:?}");
     }
 
@@ -218,15 +255,36 @@ mod tests {
         let mirror = shape(Layout::Mirrored { copies: 2 });
         let mut raid = dm::Raid {
             works: vec![true, true],
+            holds_all: vec![true, true],
             in_step: (50, 200),
             action: "resync".into(),
         };
-        let health = |raid: &dm::Raid| of_shape(&mirror, &Lost::new(), Some(raid));
+        let none = Trouble::default();
+        let health = |raid: &dm::Raid| of_shape(&mirror, &Lost::new(), &none, Some(raid));
         assert!(matches!(health(&raid), Health::Degraded(s) if s.contains("25 %")));
         raid.in_step.0 = 200;
         assert_eq!(health(&raid), Health::Ok);
-        raid.works[1] = false;
-        assert!(matches!(health(&raid), Health::Degraded(s) if s.contains("1 of its 2")));
+        raid.holds_all[1] = false;
+        assert!(matches!(health(&raid), Health::Degraded(s) if s.contains("not in step")));
+    }
+
+    #[test]
+    fn legs_that_fail_or_are_stale_degrade_until_too_many_do() {
+        let health = |layout, stale: &[u16], failing: &[u16]| {
+            let trouble = Trouble {
+                stale: stale.iter().copied().collect(),
+                failing: failing.iter().copied().collect(),
+            };
+            of_shape(&shape(layout), &Lost::new(), &trouble, None)
+        };
+        let mirror = Layout::Mirrored { copies: 2 };
+        let found = health(mirror, &[], &[1]);
+        assert!(matches!(found, Health::Degraded(s) if s.contains("1 of its 2")));
+        assert!(matches!(health(mirror, &[], &[0, 1]), Health::Failed(_)));
+        for layout in [mirror, Layout::Linear] {
+            let found = health(layout, &[0], &[]);
+            assert!(matches!(found, Health::Degraded(s) if s.contains("repair the volume")));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | `lio` | configfs, and how a volume becomes a logical unit |
 //! | `blockdev`, `disks`, `nics` | what the kernel shows of devices and interfaces |
 //! | `dm`, `program` | what device-mapper tells; programs that run once |
-//! | `scan`, `picture`, `health` | how all of that looks as [`Facts`] |
+//! | `scan`, `picture`, `health`, `trouble` | how all of that looks as [`Facts`] |
 //! | `fingerprint` | whether a scan is due |
 //! | `steps`, `exports` | the steps, with their guards |
 //! | `watch` | deadlines: no call hangs |
@@ -27,6 +27,7 @@ mod scan;
 mod sessions;
 mod settings;
 mod steps;
+mod trouble;
 pub mod watch;
 
 pub use settings::{Settings, TargetSettings};
@@ -151,6 +152,7 @@ impl Engine for LinuxEngine {
             Step::GrowThin { volume, size } => self.grow_thin(volume, *size, deadline),
             Step::Shrink { volume, size } => self.shrink(volume, *size, deadline),
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
+            Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
             Step::CreateGroup {
                 device,

@@ -7,14 +7,15 @@ use super::disks::Listing;
 use super::dm::{self, Status};
 use super::health::{self, Lost};
 use super::lio::backstore::NAME_PREFIX;
-use super::lio::read::{Backstore, Mapped, Target};
+use super::lio::read::{self, Backstore, Target};
 use super::lvm::names::{self, LvmUuid};
 use super::lvm::report::{LvRow, VgRow};
 use super::lvm::shape::{Shape, Shapes};
 use super::lvm::tags::Marks;
 use super::scan::{Kernel, Listed};
+use super::trouble::{self, Mapped};
 use crate::array::{
-    Health, JobId, Naa, Owner, Piece, Pool, PoolId, PoolKind, Thin, Volume, VolumeId,
+    Health, JobId, Naa, Owner, Piece, Pool, PoolId, PoolKind, Thin, Trouble, Volume, VolumeId,
 };
 
 /// The part of a group's metadata area that creates leave free, so that deletes and tags still
@@ -89,7 +90,7 @@ impl<'a> Picture<'a> {
     }
 
     /// The volume that a row of an initiator's table shows, if it is one of these.
-    pub(super) fn shown_in(&self, target: &Target, mapped: &Mapped) -> Option<VolumeId> {
+    pub(super) fn shown_in(&self, target: &Target, mapped: &read::Mapped) -> Option<VolumeId> {
         let unit = target.units.get(&mapped.unit?)?;
         let backstore = self.kernel.state.backstores.get(unit.backstore.as_ref()?)?;
         let uuid = self.active.get(&backstore.device?)?;
@@ -129,13 +130,13 @@ impl<'a> Picture<'a> {
         let thin_pools: Vec<Pool> = firsts
             .iter()
             .filter(|lv| lv.is_thin_pool())
-            .map(|lv| self.thin_pool(row, lv, shapes.of(lv.plain_name()), promised(&lv.lv_uuid)))
+            .map(|lv| self.thin_pool(row, lv, &shapes, promised(&lv.lv_uuid)))
             .collect();
         let volumes = firsts.iter().filter(|lv| lv.is_volume()).map(|lv| {
             let mut pools = thin_pools.iter();
             match pools.find(|pool| pool.id.as_str() == lv.pool_lv_uuid) {
                 Some(pool) => self.thin_volume(lv, pool),
-                None => self.volume(row, lv, shapes.of(lv.plain_name())),
+                None => self.volume(row, lv, &shapes),
             }
         });
         GroupPicture {
@@ -170,7 +171,8 @@ impl<'a> Picture<'a> {
         }
     }
 
-    fn thin_pool(&self, group: &VgRow, row: &LvRow, shape: Shape, promised: u64) -> Pool {
+    fn thin_pool(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>, promised: u64) -> Pool {
+        let (shape, trouble) = self.lie(row, shapes, None);
         let marks = Marks::read(&row.lv_tags);
         let status = dm::pool(&self.kernel.statuses, &row.vg_name, &row.lv_name);
         let size = row.lv_size.unwrap_or_default();
@@ -185,7 +187,7 @@ impl<'a> Picture<'a> {
         };
         // Where nobody knows what is used, nothing counts as free.
         let free = used.map_or(0, |used| size.saturating_sub(used));
-        let health = match health::of_shape(&shape, &self.lost, None) {
+        let health = match health::of_shape(&shape, &self.lost, &trouble, None) {
             Health::Failed(sentence) => Health::Failed(sentence),
             by_disks => match health::of_pool(status) {
                 Health::Ok => by_disks,
@@ -222,7 +224,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    fn volume(&self, group: &VgRow, row: &LvRow, shape: Shape) -> Volume {
+    fn volume(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>) -> Volume {
         let raid = match self
             .kernel
             .statuses
@@ -231,13 +233,29 @@ impl<'a> Picture<'a> {
             Some(Status::Raid(raid)) => Some(raid),
             _ => None,
         };
-        let by_disks = health::of_shape(&shape, &self.lost, raid);
+        let (shape, trouble) = self.lie(row, shapes, raid);
+        let by_disks = health::of_shape(&shape, &self.lost, &trouble, raid);
         Volume {
             consumed: Some(self.bytes(group, shape.extents)),
             layout: shape.layout,
             pieces: self.pieces(group, &shape),
+            trouble,
             ..self.plain(row, PoolId::from(row.vg_uuid.as_str()), by_disks)
         }
+    }
+
+    /// How a volume or thin pool lies, and which legs do not work though their disks are there.
+    fn lie(&self, row: &LvRow, shapes: &Shapes<'_>, raid: Option<&dm::Raid>) -> (Shape, Trouble) {
+        let shape = shapes.of(row.plain_name());
+        let leaves = shapes.leaves(row.plain_name());
+        let mapped = Mapped {
+            devices: &self.kernel.devices,
+            numbers: &self.disks.numbers,
+        };
+        let group = LvmUuid::new(row.vg_uuid.as_str());
+        let stale = group.map_or_else(|_| BTreeSet::new(), |group| mapped.stale(&group, &leaves));
+        let trouble = trouble::of(&shape, |pv| self.lost.contains_key(pv), &stale, raid);
+        (shape, trouble)
     }
 
     fn thin_volume(&self, row: &LvRow, pool: &Pool) -> Volume {
@@ -295,6 +313,7 @@ impl<'a> Picture<'a> {
                 .lv_time
                 .and_then(|seconds| seconds.checked_mul(1_000_000)),
             health,
+            trouble: Trouble::default(),
             id,
         }
     }

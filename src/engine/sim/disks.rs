@@ -17,6 +17,8 @@ pub(super) enum State {
     /// It works.
     #[default]
     Working,
+    /// It is there, and looks well, but reads and writes of what lies on it fail.
+    Unsound,
     /// It is there, and reads and writes fail.
     Failed,
     /// It is away.
@@ -69,15 +71,21 @@ impl Disk {
         self.space.free() == self.extents()
     }
 
-    /// Whether it can be read and written.
+    /// Whether it is there and LVM can use it.
     pub(super) fn works(&self) -> bool {
+        matches!(self.row.state, State::Working | State::Unsound)
+    }
+
+    /// Whether it can be read and written.
+    pub(super) fn is_sound(&self) -> bool {
         self.row.state == State::Working
     }
 
     /// What is wrong with it, after its name: "disk /dev/sdb has failed".
     pub(super) fn trouble(&self) -> &'static str {
         match self.row.state {
-            State::Working => "works",
+            State::Working => "was away and has to be opened anew",
+            State::Unsound => "fails",
             State::Failed => "has failed",
             State::Missing => "is missing",
         }
@@ -85,7 +93,7 @@ impl Disk {
 
     fn health(&self) -> Health {
         match self.row.state {
-            State::Working => Health::Ok,
+            State::Working | State::Unsound => Health::Ok,
             State::Failed => Health::Failed("reads and writes fail; replace it".to_owned()),
             State::Missing => Health::Failed("it is missing; connect it again".to_owned()),
         }
@@ -120,7 +128,7 @@ impl Machine {
         known.ok_or_else(|| Error::not_found(format!("there is no disk {id}; look at the disks")))
     }
 
-    /// Whether a disk can be read and written.
+    /// Whether a disk is there and LVM can use it.
     pub(super) fn disk_works(&self, id: &DiskId) -> bool {
         self.disks.get(id).is_some_and(Disk::works)
     }
@@ -134,6 +142,17 @@ impl Machine {
             .into_iter()
             .filter_map(|segment| self.disks.get(&segment.disk));
         disks.find(|disk| !disk.works())
+    }
+
+    /// The first disk under these segments that cannot be read and written.
+    pub(super) fn unsound_under<'a>(
+        &self,
+        segments: impl IntoIterator<Item = &'a Segment>,
+    ) -> Option<&Disk> {
+        let mut disks = segments
+            .into_iter()
+            .filter_map(|segment| self.disks.get(&segment.disk));
+        disks.find(|disk| !disk.is_sound())
     }
 
     /// Refuses a disk that a pool cannot be made from.

@@ -32,6 +32,21 @@ pub(super) struct Leg {
     pub(super) note: Option<Segment>,
     /// Whether it lacks what the others hold, until it is in step with them.
     pub(super) behind: bool,
+    /// Whether the kernel uses it, until the next start.
+    #[serde(skip)]
+    pub(super) standing: Standing,
+}
+
+/// How a leg of which the disk is there stands with the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It uses it.
+    #[default]
+    Used,
+    /// Its disk was away and is there again, and nobody has opened it anew.
+    Stale,
+    /// Reads or writes have failed.
+    Failing,
 }
 
 /// Legs that are being brought into step.
@@ -182,7 +197,7 @@ impl Machine {
             Some(data) => Some(Leg {
                 data,
                 note,
-                behind: false,
+                ..Leg::default()
             }),
             None => {
                 self.give_back(&note);
@@ -228,9 +243,9 @@ impl Machine {
         Some(legs)
     }
 
-    /// Whether the disks of a leg work.
-    fn works(&self, leg: &Leg) -> bool {
-        self.lost_under(leg.segments()).is_none()
+    /// Whether a leg can be read and written.
+    pub(super) fn works(&self, leg: &Leg) -> bool {
+        leg.standing == Standing::Used && self.unsound_under(leg.segments()).is_none()
     }
 
     /// Whether all of it can be read from the legs that are left.
@@ -243,9 +258,13 @@ impl Machine {
     pub(super) fn failed_under(&self, lv: &Lv) -> Option<&Disk> {
         match &lv.body {
             Body::Thick(legs) if self.can_read(legs) => None,
-            Body::Thick(legs) => self.lost_under(legs.segments()),
+            Body::Thick(legs) => {
+                let leg = legs.legs.iter().find(|leg| !self.works(leg))?;
+                let unsound = self.unsound_under(leg.segments());
+                unsound.or_else(|| self.disks.get(&leg.segments().next()?.disk))
+            }
             Body::Thin(map) => self.failed_under(self.volumes.get(&map.pool)?),
-            Body::Pool(pool) => self.lost_under(pool.data.iter().chain(&pool.metadata)),
+            Body::Pool(pool) => self.unsound_under(pool.data.iter().chain(&pool.metadata)),
         }
     }
 
@@ -274,6 +293,9 @@ impl Machine {
                     "disk {device} under it {trouble}; connect it again"
                 )),
             };
+        }
+        if let Some(health) = self.troubled(legs) {
+            return health;
         }
         match self.synced(id, legs) < legs.rows() {
             true if self.can_read(legs) => Health::Degraded(
@@ -428,15 +450,11 @@ impl Machine {
         let Body::Thick(legs) = &lv.body else {
             return Ok(None);
         };
-        if let Some(disk) = self
-            .lost_under(legs.segments())
-            .filter(|_| legs.is_redundant())
-        {
+        if legs.is_redundant() && !legs.legs.iter().all(|leg| self.works(leg)) {
             return Err(Error::unavailable(format!(
-                "{} does not come into step because disk {} {}; repair the volume",
-                lv.called(),
-                disk.row.device,
-                disk.trouble()
+                "{} does not come into step because a disk under it is missing or fails; repair \
+                 the volume",
+                lv.called()
             )));
         }
         let synced = self.synced(&lv.id, legs);

@@ -20,6 +20,7 @@ mod machine;
 mod names;
 mod observe;
 mod outside;
+mod repair;
 mod report;
 mod sessions;
 mod targets;
@@ -254,6 +255,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         Step::GrowThin { volume, size } => machine.grow_thin(volume, *size),
         Step::Shrink { volume, size } => machine.shrink(volume, *size),
         Step::Rename { volume, name } => machine.rename(volume, name),
+        Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),
         Step::CreateGroup {
             device,

@@ -6,6 +6,7 @@ use super::faults::{Fault, Hang, Moment, Stuck};
 use super::groups::METADATA;
 use super::guards::whole_extents;
 use super::keep::Row;
+use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
 use super::targets::Extra;
@@ -189,31 +190,34 @@ impl SimEngine {
         found.map(|disk| disk.row.id.clone())
     }
 
-    /// A disk fails, or works again; whether there is such a disk.
+    /// A disk fails, or is put right and what lies on it opened anew; whether there is such a disk.
     pub fn fail_disk(&self, disk: &DiskId, failed: bool) -> bool {
-        self.put_disk(
-            disk,
-            if failed {
-                State::Failed
-            } else {
-                State::Working
-            },
-        )
+        match failed {
+            true => self.put_disk(disk, State::Failed, None),
+            false => self.put_disk(disk, State::Working, Some(Standing::Used)),
+        }
     }
 
-    /// A disk is pulled, or is back with what was on it; whether there is such a disk.
+    /// Reads and writes of what lies on a disk fail, though the disk looks well; or they work again.
+    /// Whether there is such a disk.
+    pub fn spoil_disk(&self, disk: &DiskId, spoilt: bool) -> bool {
+        match spoilt {
+            true => self.put_disk(disk, State::Unsound, Some(Standing::Failing)),
+            false => self.put_disk(disk, State::Working, None),
+        }
+    }
+
+    /// A disk is pulled, or is back with what was on it, which nobody has opened anew; whether there
+    /// is such a disk.
     pub fn pull_disk(&self, disk: &DiskId, pulled: bool) -> bool {
-        self.put_disk(
-            disk,
-            if pulled {
-                State::Missing
-            } else {
-                State::Working
-            },
-        )
+        match pulled {
+            true => self.put_disk(disk, State::Missing, None),
+            false => self.put_disk(disk, State::Working, Some(Standing::Stale)),
+        }
     }
 
-    fn put_disk(&self, id: &DiskId, state: State) -> bool {
+    /// Puts a disk into a state; how the legs on it then stand, if that changes.
+    fn put_disk(&self, id: &DiskId, state: State, standing: Option<Standing>) -> bool {
         let mut machine = self.0.machine();
         machine.generation += 1;
         let Some(disk) = machine.disks.get_mut(id) else {
@@ -221,7 +225,10 @@ impl SimEngine {
         };
         disk.row.state = state;
         let row = disk.row.clone();
-        machine.mind_disk(id);
+        match standing {
+            Some(standing) => machine.mark_legs(id, standing),
+            None => machine.mind_disk(id),
+        }
         let made = machine.made;
         // A machine that cannot keep it forgets it at its next start.
         machine.keep.commit(&[Row::Disk(&row)], made).is_ok()

@@ -6,7 +6,8 @@ use super::machine::{Body, Group, Lv, Machine};
 use super::thin::{ThinPool, pool_id};
 use super::volumes::{consumed, pool_of};
 use crate::array::{
-    self, DiskId, Facts, GroupFacts, Health, Layout, Piece, Pool, PoolId, PoolKind, Thin, Volume,
+    self, DiskId, Facts, GroupFacts, Health, Layout, Piece, Pool, PoolId, PoolKind, Thin, Trouble,
+    Volume,
 };
 
 fn piece(leg: usize, segment: &Segment) -> Piece {
@@ -139,12 +140,14 @@ impl Machine {
 
     /// `None` for a thin pool, which is no volume.
     fn report_volume(&self, lv: &Lv) -> Option<Volume> {
+        let mut trouble = Trouble::default();
         let (layout, pieces, health) = match &lv.body {
             Body::Thick(legs) => {
                 let pieces = legs.legs.iter().enumerate().flat_map(|(number, leg)| {
                     leg.data.iter().map(move |segment| piece(number, segment))
                 });
                 let health = self.legs_health(&lv.id, legs);
+                trouble = self.trouble(legs);
                 (legs.layout, pieces.collect(), health)
             }
             Body::Thin(_) => (Layout::Linear, Vec::new(), self.thin_volume_health(lv)),
@@ -165,6 +168,7 @@ impl Machine {
             held_by: lv.held_by.clone(),
             created: Some(lv.created),
             health,
+            trouble,
         })
     }
 

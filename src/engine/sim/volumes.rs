@@ -406,68 +406,6 @@ impl Machine {
         Ok(())
     }
 
-    /// See [`Step::Repair`](crate::array::Step::Repair).
-    pub(super) fn repair(&mut self, id: &VolumeId, onto: &[DiskId]) -> Result<(), Error> {
-        let lv = self.volume(id)?;
-        ours(lv)?;
-        unmarked(lv.job, &lv.called())?;
-        let Body::Thick(legs) = &lv.body else {
-            return Err(Error::invalid(format!(
-                "{} is thin; its pool is to be repaired",
-                lv.called()
-            )));
-        };
-        let lost: Vec<usize> = (0..legs.legs.len())
-            .filter(|leg| self.lost_under(legs.legs[*leg].segments()).is_some())
-            .collect();
-        if lost.is_empty() {
-            return Ok(());
-        }
-        self.readable(lv)?;
-        let used: BTreeSet<&DiskId> = legs.segments().map(|segment| &segment.disk).collect();
-        let members = &self.group(&lv.group)?.row.disks;
-        let fits = |id: &&DiskId| {
-            let others = !used.contains(id) && members.contains(id);
-            others && self.disk_works(id)
-        };
-        let places: BTreeSet<&DiskId> = onto.iter().filter(fits).collect();
-        if onto.len() < lost.len() || places.len() < onto.len() {
-            return Err(Error::invalid(format!(
-                "{} has lost {} legs; name as many working disks of its pool on which it does not \
-                 lie",
-                lv.called(),
-                lost.len()
-            )));
-        }
-        let (mut lv, layout, rows) = (lv.clone(), legs.layout, legs.rows());
-        let (mut taken, mut gone) = (Vec::new(), Vec::new());
-        for (leg, disk) in lost.iter().zip(onto) {
-            let Some(mut new) = self.allocate_leg(layout, disk, rows) else {
-                self.give_back(&taken);
-                return Err(Error::no_space(format!(
-                    "disk {disk} has too little room to repair {}; name another",
-                    lv.called()
-                ))
-                .with_largest(0));
-            };
-            new.behind = true;
-            taken.extend(new.segments().cloned());
-            if let Body::Thick(legs) = &mut lv.body {
-                let old = std::mem::replace(&mut legs.legs[*leg], new);
-                gone.extend(old.segments().cloned());
-                legs.synced = 0;
-            }
-        }
-        if let Err(error) = self.replace(lv) {
-            self.give_back(&taken);
-            return Err(error);
-        }
-        self.give_back(&gone);
-        self.syncing.remove(id);
-        self.begin_sync(id);
-        Ok(())
-    }
-
     /// Whether that job may overwrite the volume, and how many extents that is.
     pub(super) fn may_zero(&self, subject: &Subject, job: JobId) -> Result<u64, Error> {
         let lv = self.present(subject)?;

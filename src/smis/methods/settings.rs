@@ -7,8 +7,9 @@ use crate::array::{
     Abilities, Bounds, Command, Effect, Layout, MAX_NAME, Quality, Setting, SettingId,
 };
 use crate::broker::Invocation;
-use crate::cim::{CimError, Property, Value};
+use crate::cim::{CimError, Instance, Property, Value};
 use crate::identity::Identity;
+use crate::schema::method::CIM_Capabilities::CreateGoalSettings;
 use crate::schema::method::CIM_StorageCapabilities::{
     CreateSetting, GetSupportedParityLayouts, GetSupportedStripeLengthRange,
     GetSupportedStripeLengths,
@@ -18,7 +19,7 @@ use crate::schema::{Outcome, Outputs, class};
 use crate::smis::capabilities::abilities_of;
 use crate::smis::element::{Element, Scope};
 use crate::smis::view::View;
-use crate::smis::{pools, volumes};
+use crate::smis::{pools, settings, volumes};
 
 /// What a `Goal` asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +101,10 @@ impl Gateway {
                 )
                 .returns(DONE));
         }
+        if let Some(arguments) = call.of(CreateGoalSettings) {
+            let templates = arguments.of(CreateGoalSettings::TemplateGoalSettings);
+            return goal_settings(&able, templates.unwrap_or_default());
+        }
         if call.of(GetSupportedStripeLengths).is_some() {
             return Ok(Outputs::new(GetSupportedStripeLengths).returns(USE_RANGE));
         }
@@ -116,6 +121,77 @@ impl Gateway {
         }
         Err(call.not_available())
     }
+}
+
+const ALTERNATIVE: u16 = 6;
+/// The classes of settings that can be wished for.
+const TEMPLATES: [&str; 2] = ["CIM_StorageSetting", "Standpipe_StorageSetting"];
+
+/// The settings nearest to templates that can be had; the default where there are none. Nothing is
+/// made: they last as long as the answer.
+fn goal_settings(able: &Abilities, templates: Vec<Instance>) -> Result<Outcome, CimError> {
+    let wishes: Vec<Setting> = match templates.is_empty() {
+        true => vec![wish(able)],
+        false => templates
+            .into_iter()
+            .map(|template| wished(able, template))
+            .collect::<Result<_, _>>()?,
+    };
+    let mut supported = Vec::new();
+    let mut all = true;
+    for wish in &wishes {
+        let (setting, is_it) = able.nearest(wish)?;
+        all &= is_it;
+        supported.push(settings::proposed(&setting));
+    }
+    let outputs = Outputs::new(CreateGoalSettings);
+    Ok(outputs
+        .set(CreateGoalSettings::SupportedGoalSettings, supported)
+        .returns(if all { 0 } else { ALTERNATIVE }))
+}
+
+/// What is wished for where nothing is said: the default, and anything else would do.
+fn wish(able: &Abilities) -> Setting {
+    let any = |goal| Bounds {
+        min: 0,
+        goal,
+        max: u16::MAX,
+    };
+    Setting {
+        id: SettingId::new(),
+        name: "proposal".to_owned(),
+        pool: None,
+        lasting: false,
+        survives: any(able.default.survives()),
+        copies: any(able.default.copies()),
+        stripe_length: any(able.default.stripe_length()),
+        no_single_point_of_failure: false,
+        thin: false,
+    }
+}
+
+/// What a template wishes for.
+fn wished(able: &Abilities, template: Instance) -> Result<Setting, CimError> {
+    use class::Standpipe_StorageSetting as P;
+    if !TEMPLATES.iter().any(|class| template.class == **class) {
+        return Err(CimError::invalid_parameter(format!(
+            "a template is of class {}; give instances of CIM_StorageSetting",
+            template.class
+        )));
+    }
+    // What only names or describes a setting, and what follows from the rest, is no wish.
+    let silent = [
+        P::InstanceID.name(),
+        P::Caption.name(),
+        P::Description.name(),
+        P::ParityLayout.name(),
+        P::ChangeableType.name(),
+    ];
+    let says = |property: &Property| {
+        property.value.is_some() && !silent.iter().any(|name| property.name == **name)
+    };
+    let said = template.properties.into_iter().filter(says).collect();
+    modified(&wish(able), said)
 }
 
 /// Parity wanders over the disks wherever there is any.

@@ -37,7 +37,7 @@ fn member(id: &str, free: u64) -> Disk {
 
 /// A group of five disks with 10, 9, 8, 7 and 6 free extents, two free disks and one in use, and a
 /// thin pool of ten extents.
-fn storage() -> Facts {
+pub(super) fn storage() -> Facts {
     let mut facts = facts(["v1", "v2", "v3"].map(volume).to_vec(), 40 * EXTENT);
     let free = [10, 9, 8, 7, 6];
     let members = ["d1", "d2", "d3", "d4", "d5"];
@@ -81,7 +81,7 @@ fn thin_pool(promised: u64, free: u64) -> Pool {
     }
 }
 
-fn piece(disk: &str, leg: u16, extents: u64) -> Piece {
+pub(super) fn piece(disk: &str, leg: u16, extents: u64) -> Piece {
     Piece {
         disk: disk.into(),
         leg,
@@ -502,43 +502,6 @@ fn a_volume_is_shrunk_only_where_that_is_wanted_and_nobody_sees_it() {
     );
     world.devices(&["v2"]);
     world.refuses(&shrink("v2", 1), Kind::InUse, "device group");
-}
-
-#[test]
-fn a_repair_takes_other_disks_with_room() {
-    let mirrored = |lost: &str, free: u64| {
-        let mut facts = storage();
-        facts.volumes[0].layout = Layout::Mirrored { copies: 2 };
-        facts.volumes[0].pieces = vec![piece("d1", 0, 2), piece("d2", 1, 2)];
-        for disk in &mut facts.disks {
-            if disk.id.as_str() == lost
-                || lost == "both" && ["d1", "d2"].contains(&disk.id.as_str())
-            {
-                disk.health = Health::Failed("gone".into());
-            } else if let DiskUsage::Member { free: left, .. } = &mut disk.usage {
-                *left = (*left).min(free * EXTENT);
-            }
-        }
-        World::with(facts)
-    };
-    let repair = |id: &str| Command::RepairVolume { volume: id.into() };
-    let plan = mirrored("d2", 10).plan(&repair("v1")).expect("d3 has room");
-    assert_eq!(steps(&plan), ["repair onto d3", "drop missing", "sync"]);
-    // Nothing of it lies on the lost disk: only the group lets go of it.
-    let plan = mirrored("d5", 10).plan(&repair("v1"));
-    assert_eq!(steps(&plan.expect("the group")), ["drop missing"]);
-    mirrored("d2", 2).refuses(
-        &repair("v1"),
-        Kind::NoSpace,
-        "too few other disks with 12 MiB",
-    );
-    mirrored("both", 10).refuses(
-        &repair("v1"),
-        Kind::Unavailable,
-        "more disks than it survives",
-    );
-    mirrored("none", 10).refuses(&repair("v1"), Kind::InvalidArgument, "nothing to repair");
-    mirrored("d2", 10).refuses(&repair("v2"), Kind::NotSupported, "no redundancy");
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(super) fn volume(id: &str) -> Volume {
         held_by: None,
         created: None,
         health: Health::Ok,
+        trouble: Trouble::default(),
     }
 }
 
@@ -252,6 +253,7 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Sync { .. } => "sync".into(),
         Step::GrowThin { size, .. } => format!("grow thin {}", size / EXTENT),
         Step::Shrink { size, .. } => format!("shrink {}", size / EXTENT),
+        Step::Refresh { .. } => "refresh".to_owned(),
         Step::Repair { onto, .. } => format!("repair onto {}", disks(onto)),
         Step::CreateGroup {
             device, disks: d, ..

@@ -154,6 +154,7 @@ fn volume(id: &str, pool: &str, pieces: Vec<Piece>, health: Health) -> crate::ar
         held_by: None,
         created: None,
         health,
+        trouble: Default::default(),
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Listing {
     pub disks: Vec<Disk>,
     /// The disk of each member, by the UUID of its physical volume.
     pub ids: BTreeMap<String, DiskId>,
+    /// Major and minor number of the device of each member that is there, by the same.
+    pub numbers: BTreeMap<String, (u32, u32)>,
 }
 
 /// What the paths that the configuration allows lead to.
@@ -161,6 +163,7 @@ impl Disks {
                     let all = std::iter::once(disk.clone()).chain(below).collect();
                     self.remembered().members.insert(member.pv.clone(), all);
                     listing.ids.insert(member.pv.clone(), disk.id.clone());
+                    listing.numbers.insert(member.pv.clone(), node.number);
                     disk
                 }
                 None => {

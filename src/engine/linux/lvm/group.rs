@@ -29,6 +29,9 @@ pub enum LvmError {
     /// The configuration of the host's LVM could not be had, or ours not written.
     #[error("the host's LVM configuration could not be read")]
     Configuration(#[source] io::Error),
+    /// The kernel's list of devices could not be had.
+    #[error("the kernel's list of devices cannot be read")]
+    Devices(#[source] io::Error),
     /// A configured volume group is not there.
     #[error("there is no volume group {0}")]
     NoGroup(VgName),
@@ -254,6 +257,11 @@ impl Session<'_> {
     /// Makes an owned volume's device appear.
     pub fn activate(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
         self.change(Line::new("lvchange").with("-ay"), volume)
+    }
+
+    /// Opens the disks of an owned volume anew, as its metadata has them now. No metadata is written.
+    pub fn refresh(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
+        self.change(Line::new("lvchange").with("--refresh"), volume)
     }
 
     /// Makes the devices of all thin pools and thin volumes of ours appear: only then the kernel

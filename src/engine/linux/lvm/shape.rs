@@ -4,7 +4,7 @@
 //! devices. What is followed here: images of RAID are legs, the data of a pool or cache is data,
 //! everything else below a volume counts as taken and holds no data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::Area;
 use super::report::{LvRow, PvRow, PvSegmentRow};
@@ -37,6 +37,26 @@ pub struct Stretch {
     pub first: u64,
     /// How many.
     pub count: u64,
+}
+
+/// A volume that lies on physical volumes itself: a plain one, or a hidden part of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its plain name.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// The UUIDs of the physical volumes that are there.
+    pub on: BTreeSet<String>,
+}
+
+impl Leaf {
+    /// Which leg of RAID it is a part of, its metadata included (lvm(8), "Reserved names").
+    pub fn leg(&self) -> Option<u16> {
+        let names = ["_rimage_", "_rmeta_"].iter();
+        let mut numbers = names.filter_map(|part| self.name.rsplit_once(part));
+        numbers.next()?.1.parse().ok()
+    }
 }
 
 /// The volumes of one group, hidden ones included, with what they lie on.
@@ -94,6 +114,35 @@ impl<'a> Shapes<'a> {
         Shape {
             extents: self.extents(name, DEPTH),
             ..self.of_data(name, DEPTH)
+        }
+    }
+
+    /// The parts of a volume that lie on physical volumes themselves, whatever they hold.
+    pub fn leaves(&self, name: &str) -> Vec<Leaf> {
+        let mut leaves = Vec::new();
+        self.gather(name, DEPTH, &mut leaves);
+        leaves
+    }
+
+    fn gather(&self, name: &str, depth: usize, leaves: &mut Vec<Leaf>) {
+        let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
+            return;
+        };
+        let ranges = lv.segments.iter();
+        let areas = ranges.flat_map(|row| row.seg_pe_ranges.split_whitespace());
+        let areas = areas.filter_map(Area::read);
+        let areas = areas.filter(|area| !area.on.starts_with('['));
+        let devices = areas.filter_map(|area| self.devices.get(area.on));
+        let on: BTreeSet<String> = devices.map(|uuid| (*uuid).to_owned()).collect();
+        if let (false, Some(row)) = (on.is_empty(), lv.segments.first()) {
+            leaves.push(Leaf {
+                name: name.to_owned(),
+                uuid: row.lv_uuid.clone(),
+                on,
+            });
+        }
+        for part in &lv.parts {
+            self.gather(part, depth - 1, leaves);
         }
     }
 
@@ -352,6 +401,33 @@ mod tests {
             [stretch("pv-b", 0, 1, 5), stretch("pv-x", 1, 3, 5)]
         );
         assert_eq!(found.extents, 12);
+    }
+
+    #[test]
+    fn the_parts_on_devices_are_told_with_their_legs() {
+        let rows = [
+            lv("r", "", "raid1", 2, 0, "r_rimage_0:0-4 r_rimage_1:0-4"),
+            lv("[r_rimage_0]", "r", "linear", 1, 0, "/dev/b:1-3"),
+            lv("[r_rimage_0]", "r", "linear", 1, 3, "/dev/c:1-2"),
+            lv("[r_rmeta_1]", "r", "linear", 1, 0, "[unknown]:2-2"),
+            lv("[r_rmeta_0]", "r", "linear", 1, 0, "/dev/b:0-0"),
+            lv("x", "", "striped", 2, 0, "/dev/b:9-9 /dev/a:4-4"),
+        ];
+        let devices = ["/dev/a", "/dev/b", "/dev/c", "[unknown]"].map(pv);
+        let shapes = Shapes::new(&rows, &devices, &[]);
+        let told = |name: &str| -> Vec<(String, Option<u16>, Vec<String>)> {
+            let leaves = shapes.leaves(name).into_iter();
+            leaves
+                .map(|leaf| (leaf.uuid.clone(), leaf.leg(), leaf.on.into_iter().collect()))
+                .collect()
+        };
+        let on = |pvs: &[&str]| pvs.iter().map(|pv| format!("pv-{pv}")).collect::<Vec<_>>();
+        assert_eq!(told("x"), [("uuid-x".to_owned(), None, on(&["a", "b"]))]);
+        let mirror = [
+            ("uuid-r_rimage_0".to_owned(), Some(0), on(&["b", "c"])),
+            ("uuid-r_rmeta_0".to_owned(), Some(0), on(&["b"])),
+        ];
+        assert_eq!(told("r"), mirror);
     }
 
     #[test]

@@ -1,0 +1,97 @@
+//! Plans that make volumes whole again.
+
+use super::storage::{piece, storage};
+use super::world::*;
+use super::*;
+use crate::array::error::Kind;
+use crate::array::layout::Layout;
+use crate::array::model::*;
+
+#[test]
+fn a_repair_takes_other_disks_with_room() {
+    let mirrored = |lost: &str, free: u64| {
+        let mut facts = storage();
+        facts.volumes[0].layout = Layout::Mirrored { copies: 2 };
+        facts.volumes[0].pieces = vec![piece("d1", 0, 2), piece("d2", 1, 2)];
+        for disk in &mut facts.disks {
+            if disk.id.as_str() == lost
+                || lost == "both" && ["d1", "d2"].contains(&disk.id.as_str())
+            {
+                disk.health = Health::Failed("gone".into());
+            } else if let DiskUsage::Member { free: left, .. } = &mut disk.usage {
+                *left = (*left).min(free * EXTENT);
+            }
+        }
+        World::with(facts)
+    };
+    let repair = |id: &str| Command::RepairVolume { volume: id.into() };
+    let plan = mirrored("d2", 10).plan(&repair("v1")).expect("d3 has room");
+    assert_eq!(steps(&plan), ["repair onto d3", "drop missing", "sync"]);
+    // Nothing of it lies on the lost disk: only the group lets go of it.
+    let plan = mirrored("d5", 10).plan(&repair("v1"));
+    assert_eq!(steps(&plan.expect("the group")), ["drop missing"]);
+    mirrored("d2", 2).refuses(
+        &repair("v1"),
+        Kind::NoSpace,
+        "too few other disks with 12 MiB",
+    );
+    mirrored("both", 10).refuses(
+        &repair("v1"),
+        Kind::Unavailable,
+        "more disks than it survives",
+    );
+    mirrored("none", 10).refuses(&repair("v1"), Kind::InvalidArgument, "nothing to repair");
+    mirrored("d2", 10).refuses(&repair("v2"), Kind::NotSupported, "no redundancy");
+}
+
+#[test]
+fn legs_that_fail_are_put_elsewhere_and_stale_ones_opened_anew() {
+    let repair = Command::RepairVolume {
+        volume: "v1".into(),
+    };
+    let troubled = |layout: Layout, stale: &[u16], failing: &[u16], lost: &str| {
+        let mut facts = storage();
+        let volume = &mut facts.volumes[0];
+        volume.layout = layout;
+        let legs = (0..layout.legs()).zip(["d1", "d2", "d3"]);
+        volume.pieces = legs.map(|(leg, disk)| piece(disk, leg, 2)).collect();
+        volume.trouble = Trouble {
+            stale: stale.iter().copied().collect(),
+            failing: failing.iter().copied().collect(),
+        };
+        for disk in facts
+            .disks
+            .iter_mut()
+            .filter(|disk| disk.id.as_str() == lost)
+        {
+            disk.health = Health::Failed("gone".into());
+        }
+        World::with(facts)
+    };
+    let plan = |layout, stale: &[u16], failing: &[u16], lost: &str| {
+        let plan = troubled(layout, stale, failing, lost).plan(&repair);
+        steps(&plan.expect("a plan"))
+    };
+    let mirror = Layout::Mirrored { copies: 2 };
+    let elsewhere = plan(mirror, &[], &[1], "none");
+    assert!(elsewhere[0].starts_with("repair onto d"), "{elsewhere:?}");
+    assert!(!elsewhere[0].contains("d1") && !elsewhere[0].contains("d2"));
+    assert_eq!(elsewhere[1..], ["sync"]);
+    // A group that lacks another disk is made whole first: LVM changes nothing of it before.
+    let lacking = plan(mirror, &[], &[1], "d5");
+    assert_eq!((&*lacking[0], &*lacking[2]), ("drop missing", "sync"));
+    assert_eq!(plan(mirror, &[0], &[], "none"), ["refresh", "sync"]);
+    assert_eq!(plan(Layout::Linear, &[0], &[], "none"), ["refresh"]);
+    let three = Layout::Mirrored { copies: 3 };
+    troubled(three, &[], &[0], "d3").refuses(&repair, Kind::Unavailable, "another one fails");
+    troubled(mirror, &[], &[0, 1], "none").refuses(
+        &repair,
+        Kind::Unavailable,
+        "more disks than it survives",
+    );
+    troubled(Layout::Linear, &[0], &[], "d1").refuses(
+        &repair,
+        Kind::Unavailable,
+        "more disks than it survives",
+    );
+}

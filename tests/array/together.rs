@@ -1,0 +1,131 @@
+//! Creates that are planned before either of them has taken anything.
+
+use std::sync::{Arc, Barrier};
+
+use standpipe::array::{
+    Array, Command, Engine, Error, Facts, GroupFacts, Map, Place, Policy, PoolId, Progress,
+    Quality, Step, SystemName, VolumeGroup, Waited,
+};
+use standpipe::engine::sim::{Clock, EXTENT, SimEngine};
+
+use super::rig::{Medium, who};
+
+/// A machine on which nobody makes a volume with legs of its own before everybody is about to.
+struct Gathered {
+    sim: SimEngine,
+    all: Barrier,
+}
+
+impl Engine for Gathered {
+    fn scan(&self) -> Result<Facts, Error> {
+        self.sim.scan()
+    }
+
+    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
+        self.sim.scan_group(pool)
+    }
+
+    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
+        self.sim.manage(groups)
+    }
+
+    fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
+        self.sim.is_mapped(map)
+    }
+
+    fn fingerprint(&self) -> Result<u64, Error> {
+        self.sim.fingerprint()
+    }
+
+    fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
+        if let Step::Create {
+            place: Place::Disks { .. },
+            ..
+        } = step
+        {
+            self.all.wait();
+        }
+        self.sim.apply(step, progress)
+    }
+
+    fn converge(&self, maps: &[Map]) -> Result<(), Error> {
+        self.sim.converge(maps)
+    }
+}
+
+/// An array with one pool of four disks of 20 extents, where so many creates meet.
+fn array(creates: usize) -> Array {
+    let sim = SimEngine::builder()
+        .pool("vg0", 4, 21 * EXTENT)
+        .clock(Clock::instant())
+        .build()
+        .expect("a machine");
+    let engine = Gathered {
+        sim,
+        all: Barrier::new(creates),
+    };
+    let system = SystemName {
+        name: "system".into(),
+        label: "label".into(),
+    };
+    let store = Medium::default().store();
+    Array::open(Arc::new(engine), store, system, Policy::default()).expect("it starts")
+}
+
+fn mirror(array: &Array, name: &str, extents: u64) -> Command {
+    let now = array.snapshot();
+    Command::CreateVolumes {
+        pool: now.pools().next().expect("the pool").id.clone(),
+        names: vec![name.to_owned()],
+        count: 1,
+        size: extents * EXTENT,
+        quality: Quality {
+            survives: Some(1),
+            copies: Some(2),
+            ..Quality::default()
+        },
+    }
+}
+
+#[test]
+fn creates_at_once_choose_different_disks() {
+    // Two on one pair of disks have no room; the pool has room for both.
+    let array = array(2);
+    let tickets = ["one", "two"].map(|name| {
+        let command = mirror(&array, name, 15);
+        array.submit(&who(), command).expect("it is taken in")
+    });
+    for ticket in tickets {
+        match ticket.join() {
+            Waited::Done(..) => {}
+            other => panic!("there was room: {other:?}"),
+        }
+    }
+    let now = array.snapshot();
+    let mut disks: Vec<_> = now
+        .volumes()
+        .flat_map(|volume| volume.pieces.iter().map(|piece| piece.disk.clone()))
+        .collect();
+    disks.sort();
+    disks.dedup();
+    assert_eq!(disks.len(), 4, "each leg lies on a disk of its own");
+}
+
+#[test]
+fn what_was_promised_is_free_again_when_it_was_taken_or_failed() {
+    let array = array(1);
+    let done = |name: &str| {
+        let command = mirror(&array, name, 15);
+        array
+            .submit(&who(), command)
+            .expect("it is taken in")
+            .join()
+    };
+    assert!(matches!(done("one"), Waited::Done(..)));
+    assert!(matches!(done("two"), Waited::Done(..)));
+    // No pair of disks has room for a third, and nothing counts twice.
+    let Waited::Failed(error, None) = done("three") else {
+        panic!("there is no room for it");
+    };
+    assert_eq!(error.largest, Some(3 * EXTENT));
+}
