@@ -3,8 +3,8 @@
 use std::sync::{Arc, Barrier};
 
 use standpipe::array::{
-    Array, Command, Engine, Error, Facts, GroupFacts, Map, Place, Policy, PoolId, Progress,
-    Quality, Step, SystemName, VolumeGroup, Waited,
+    Array, Command, Engine, Error, Facts, GroupFacts, MadeTarget, Map, Place, Policy, PoolId,
+    Progress, Quality, Step, SystemName, VolumeGroup, Waited,
 };
 use standpipe::engine::sim::{Clock, EXTENT, SimEngine};
 
@@ -25,8 +25,8 @@ impl Engine for Gathered {
         self.sim.scan_group(pool)
     }
 
-    fn manage(&self, groups: &[VolumeGroup]) -> Result<(), Error> {
-        self.sim.manage(groups)
+    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
+        self.sim.manage(groups, targets)
     }
 
     fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
