@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::array::DriftPolicy;
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub storage: Storage,
     /// The iSCSI target that exports it.
     pub target: Target,
+    /// What is done about what hosts are shown.
+    pub masking: Masking,
     /// Bounds on what clients may cost.
     pub limits: Limits,
 }
@@ -87,6 +90,15 @@ pub struct Target {
     pub iqn: Iqn,
     /// Where initiators reach it; at least one.
     pub portals: Vec<SocketAddr>,
+    /// The file of targetcli's in which this array's objects are kept, too.
+    pub saveconfig: Option<PathBuf>,
+}
+
+/// The `[masking]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Masking {
+    /// What is done when somebody changes by hand what hosts are shown.
+    pub drift: DriftPolicy,
 }
 
 /// An iSCSI qualified name (RFC 3720 §3.2.6.3.1), in lower case.

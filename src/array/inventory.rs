@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
+use super::drift::{Drift, DriftPolicy};
 use super::engine::ForeignMap;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SettingId, ViewId, VolumeId,
@@ -72,6 +73,7 @@ pub enum Ailing {
     Port(PortId),
     Volume(VolumeId),
     Disk(DiskId),
+    View(ViewId),
 }
 
 /// What the array is called.
@@ -83,7 +85,7 @@ pub struct SystemName {
     pub label: String,
 }
 
-/// What the administrator has decided about storage; fixed at start-up.
+/// What the administrator has decided; fixed at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How much the volumes of a thin pool may have together, in percent of the pool's data size.
@@ -92,6 +94,8 @@ pub struct Policy {
     pub low_space: u16,
     /// Whether a volume that no host sees may be made smaller.
     pub shrink: bool,
+    /// What is done when hosts do not see what the views say.
+    pub drift: DriftPolicy,
 }
 
 impl Default for Policy {
@@ -100,6 +104,7 @@ impl Default for Policy {
             overcommit: 1000,
             low_space: 80,
             shrink: false,
+            drift: DriftPolicy::default(),
         }
     }
 }
@@ -150,6 +155,9 @@ pub struct Inventory {
     settings: OrdMap<SettingId, Arc<Setting>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
+    /// How hosts see something else than the views say, and what that makes of the views.
+    drift: Arc<Drift>,
+    drifted: OrdMap<ViewId, Health>,
     pool_volumes: Index<PoolId, VolumeId>,
     group_pools: Index<PoolId, PoolId>,
     name_pools: Index<String, PoolId>,
@@ -333,6 +341,7 @@ impl Inventory {
                 Ailing::Port(id) => &self.ports.get(id)?.health,
                 Ailing::Volume(id) => &self.volumes.get(id)?.health,
                 Ailing::Disk(id) => &self.disks.get(id)?.health,
+                Ailing::View(id) => self.drifted.get(id)?,
             };
             Some((what, health))
         })
@@ -341,6 +350,25 @@ impl Inventory {
     /// The numbers that somebody else's maps take.
     pub fn foreign_maps(&self) -> &[ForeignMap] {
         &self.foreign_maps
+    }
+
+    /// What is wrong with what a view shows to hosts, if anything is.
+    pub fn drift_of(&self, view: &ViewId) -> Option<&Health> {
+        self.drifted.get(view)
+    }
+
+    /// The view that says that an initiator sees this.
+    pub fn view_of(&self, map: &Map) -> Option<ViewId> {
+        let groups = self.groups_with_initiator(&map.initiator);
+        let mut views = groups.flat_map(|group| self.views_with(group.id));
+        let through = |id: GroupId| match self.groups.get(&id).map(|group| &group.members) {
+            Some(Members::Ports(ports)) => ports.contains(&map.port),
+            _ => false,
+        };
+        let named = views.find(|view| {
+            view.luns.get(&map.volume) == Some(&map.lun) && view.ports.is_some_and(through)
+        });
+        named.map(|view| view.id)
     }
 
     /// Everything that a view shows: each initiator, through each port, each volume.

@@ -8,6 +8,7 @@
 
 mod change;
 mod command;
+mod drift;
 mod engine;
 mod error;
 mod handle;
@@ -23,6 +24,7 @@ mod start;
 mod work;
 
 pub use command::{Command, Effect, Growth};
+pub use drift::DriftPolicy;
 pub use engine::{
     Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,
 };

@@ -76,6 +76,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         overcommit: storage.thin_overcommit_percent,
         low_space: storage.low_space_percent,
         shrink: storage.allow_shrink,
+        drift: config.masking.drift,
     };
     let directory = &config.server.state_dir;
     std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::array::DriftPolicy;
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
-use super::{Config, Iqn, Server, Storage, Target, TlsFiles, Wrong};
+use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
 
 type Checked<T> = Result<T, Wrong>;
 
@@ -27,6 +28,8 @@ struct RawConfig {
     user: Vec<RawUser>,
     storage: Spanned<RawStorage>,
     target: RawTarget,
+    #[serde(default)]
+    masking: RawMasking,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -71,6 +74,13 @@ struct RawStorage {
 struct RawTarget {
     iqn: Spanned<String>,
     portals: Spanned<Vec<Spanned<String>>>,
+    saveconfig: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMasking {
+    drift: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -101,6 +111,7 @@ pub(super) fn read(text: &str) -> Checked<Config> {
         users: users(raw.user, server_at.end)?,
         storage: storage(raw.storage)?,
         target: raw.target.check()?,
+        masking: raw.masking.check()?,
         limits: raw.limits.check()?,
     })
 }
@@ -372,7 +383,31 @@ impl RawTarget {
             let reason = "target.portals: name at least one address, such as 192.0.2.10:3260";
             return Err(wrong(&self.portals, reason));
         }
-        Ok(Target { iqn, portals })
+        let saveconfig = self
+            .saveconfig
+            .map(|file| absolute("target.saveconfig", Some(file), ""));
+        Ok(Target {
+            iqn,
+            portals,
+            saveconfig: saveconfig.transpose()?,
+        })
+    }
+}
+
+impl RawMasking {
+    fn check(self) -> Checked<Masking> {
+        let drift = match &self.drift {
+            None => DriftPolicy::default(),
+            Some(word) => match word.get_ref().as_str() {
+                "report" => DriftPolicy::Report,
+                "repair" => DriftPolicy::Repair,
+                _ => {
+                    let reason = "masking.drift: write \"report\" or \"repair\"";
+                    return Err(wrong(word, reason));
+                }
+            },
+        };
+        Ok(Masking { drift })
     }
 }
 

@@ -11,7 +11,12 @@ use super::names::{check_device, check_group};
 use crate::array::{
     DiskId, Error, InitiatorName, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
 };
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+
+/// What another manager has kept of the kernel target.
+#[derive(Clone, Debug)]
+pub struct SavedTarget(BTreeMap<(PortId, InitiatorName, u16), Lun>);
 
 impl SimEngine {
     /// Somebody makes a logical volume of his own. Its extents keep what they held.
@@ -139,6 +144,42 @@ impl SimEngine {
             *count = count.saturating_sub(1);
         }
         lost.is_some()
+    }
+
+    /// Somebody takes the whole kernel target down, as `targetcli clearconfig` does.
+    pub fn clear_target(&self) {
+        let mut machine = self.0.machine();
+        machine.luns.clear();
+        machine.exports.clear();
+        machine.open = false;
+        machine.generation += 1;
+    }
+
+    /// What another manager keeps of the kernel target in a file of its own.
+    pub fn save_target(&self) -> SavedTarget {
+        SavedTarget(self.0.machine().luns.clone())
+    }
+
+    /// Another manager takes the kernel target down and makes it again as its file says.
+    pub fn restore_target(&self, saved: &SavedTarget) {
+        self.clear_target();
+        let mut machine = self.0.machine();
+        for lun in saved.0.values().filter(|lun| lun.ours) {
+            *machine.exports.entry(lun.volume.clone()).or_insert(0) += 1;
+        }
+        machine.luns.clone_from(&saved.0);
+        machine.open = true;
+        machine.generation += 1;
+    }
+
+    /// Somebody puts a volume of this array under a number by hand, in the place of what stands
+    /// there.
+    ///
+    /// # Errors
+    /// When the volume is not there or cannot be shown.
+    pub fn map_by_hand(&self, map: &Map) -> Result<(), Error> {
+        self.lose_map(&map.initiator, &map.port, map.lun);
+        self.0.machine().map(map)
     }
 
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
