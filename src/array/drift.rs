@@ -69,6 +69,13 @@ impl Drift {
         self.missing.is_empty() && self.surplus.is_empty()
     }
 
+    /// What no view names and may be hidden: what stands in the place of something else stays.
+    pub(super) fn to_hide(&self) -> impl Iterator<Item = &Map> {
+        let contested: BTreeSet<_> = self.taken.iter().map(place).collect();
+        let surplus = self.surplus.iter();
+        surplus.filter(move |map| !contested.contains(&place(map)))
+    }
+
     /// What is left of it when the views say something else than before.
     pub(super) fn revised(&self, inventory: &Inventory) -> Self {
         let is_wanted = |map: &Map| inventory.view_of(map).is_some();

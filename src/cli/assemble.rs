@@ -70,6 +70,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         blkid: storage.blkid.clone(),
         dmsetup: storage.dmsetup.clone(),
         configfs: storage.configfs.join("target"),
+        saveconfig: config.target.saveconfig.clone(),
         ..Settings::new(storage.volume_groups.clone(), vec![target])
     };
     let policy = Policy {

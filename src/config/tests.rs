@@ -53,6 +53,8 @@ fn a_right_file_is_read_with_defaults() {
     assert!(!config.storage.allow_shrink);
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
     assert_eq!(config.target.iqn.as_str(), "iqn.2026-01.com.example:box");
+    assert_eq!(config.target.saveconfig, None);
+    assert_eq!(config.masking.drift, DriftPolicy::Report);
     assert_eq!(config.users[0].name, "admin");
     assert!(config.users[0].role.may_change());
     assert_eq!(config.limits.connections, 7);
@@ -261,4 +263,20 @@ fn an_unreadable_file_is_named() {
     let missing = Config::load(Path::new("/nonexistent/standpipe.toml")).map(|_| ());
     let message = missing.expect_err("missing").to_string();
     assert!(message.contains("/nonexistent/standpipe.toml"));
+}
+
+#[test]
+fn what_is_done_about_drift_and_the_file_of_others_are_read() {
+    let more = text().replace(
+        "[limits]",
+        "saveconfig = \"/etc/target/saveconfig.json\"\n[masking]\ndrift = \"repair\"\n[limits]",
+    );
+    let config = Config::parse(Path::new("c.toml"), &more).expect("right");
+    let file = config.target.saveconfig.as_deref();
+    assert_eq!(file, Some(Path::new("/etc/target/saveconfig.json")));
+    assert_eq!(config.masking.drift, DriftPolicy::Repair);
+    let wrong = message(&more.replace("repair", "ignore"));
+    assert!(wrong.contains("write \"report\" or \"repair\""), "{wrong}");
+    let wrong = message(&more.replace("/etc/target/", ""));
+    assert!(wrong.contains("absolute path"), "{wrong}");
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::{Inner, WATCH_EVERY, lock};
 use crate::array::drift::{Drift, DriftPolicy, lost_ports};
 use crate::array::engine::{Facts, Step, Unwatched};
-use crate::array::error::{Error, Kind};
+use crate::array::error::Error;
+use crate::array::ids::PortId;
 use crate::array::inventory::Inventory;
 use crate::array::locks::Key;
 use crate::array::model::Map;
@@ -109,14 +110,13 @@ impl Inner {
         let mut is_done = true;
         for map in unsure {
             let step = match now.view_of(&map) {
-                Some(_) if !is_there(&now, &map) => continue,
+                // It waits for its volume, or for somebody who frees its number.
+                Some(_) if !is_there(&now, &map) || now.drift().taken.contains(&map) => continue,
                 Some(_) => Step::Map(map.clone()),
                 None => Step::Unmap(map.clone()),
             };
             match self.engine.apply(&step, &Unwatched) {
                 Ok(()) => drop(lock(&self.unsure).remove(&map)),
-                // Its number shows something else: that is drift, and the administrator's to settle.
-                Err(error) if error.kind == Kind::InUse => drop(lock(&self.unsure).remove(&map)),
                 Err(error) => {
                     tracing::warn!(?step, %error, "hosts may not see what they should");
                     is_done = false;
@@ -128,24 +128,30 @@ impl Inner {
 
     /// Looks at everything, and compares what hosts see with what the views say.
     fn survey(&self) -> Result<Surveyed, Error> {
-        let began = Instant::now();
+        let mut began = Instant::now();
         let mut facts = self.engine.scan()?;
         // Who changes what hosts see holds this; the records are in step with it when it is free.
         let Some(_held) = self.locks.take([Key::Masking].into(), Duration::ZERO) else {
             self.publish_look(|next, looks| looks.take_all(next, began, facts));
             return Ok(Surveyed::Postponed);
         };
-        let mut began = began;
-        if !lost_ports(&facts).is_empty() {
+        let mut lost = lost_ports(&facts);
+        if !lost.is_empty() {
+            // What was seen may be older than what a command has done since.
             (began, facts) = (Instant::now(), self.engine.scan()?);
-            if !lost_ports(&facts).is_empty() {
-                self.restore(&facts);
-                (began, facts) = (Instant::now(), self.engine.scan()?);
-            }
+            lost = lost_ports(&facts);
         }
-        let is_lost = !lost_ports(&facts).is_empty();
+        if !lost.is_empty() {
+            self.restore(&facts, &lost);
+            (began, facts) = (Instant::now(), self.engine.scan()?);
+        }
+        let still_lost = lost_ports(&facts);
         let now = self.published.load_full();
         let mut drift = self.drift(&now, &facts);
+        // What could not be made again with its port is owed, whatever the policy.
+        let owed = drift.missing.iter().filter(|map| lost.contains(&map.port));
+        let owed = owed.filter(|map| !still_lost.contains(&map.port));
+        lock(&self.unsure).extend(owed.cloned());
         let mut is_repaired = true;
         if now.policy.drift == DriftPolicy::Repair && !drift.is_none() {
             self.repair(&now, &drift);
@@ -158,9 +164,9 @@ impl Inner {
             next.take_drift(drift);
             tell(next, &before);
         });
-        Ok(match is_lost || !is_repaired {
-            true => Surveyed::Wanting,
-            false => Surveyed::Whole,
+        Ok(match still_lost.is_empty() && is_repaired {
+            true => Surveyed::Whole,
+            false => Surveyed::Wanting,
         })
     }
 
@@ -170,17 +176,16 @@ impl Inner {
 
     /// Makes the ports again that are gone or closed as a whole, with everything that the views
     /// show through them. What hosts see through the others stays as it is.
-    fn restore(&self, facts: &Facts) {
-        let lost = lost_ports(facts);
-        let ready = facts.volumes.iter().filter(|v| v.job.is_none());
-        let ready: BTreeSet<_> = ready.map(|v| &v.id).collect();
+    fn restore(&self, facts: &Facts, lost: &BTreeSet<PortId>) {
+        let ready = facts.volumes.iter().filter(|volume| volume.job.is_none());
+        let ready: BTreeSet<_> = ready.map(|volume| &volume.id).collect();
         let wanted = self.published.load().all_maps().into_iter();
-        let due: Vec<Map> = wanted.filter(|map| lost.contains(&map.port)).collect();
-        let (good, bad): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|m| ready.contains(&m.volume));
+        let mut maps: Vec<Map> = wanted
+            .filter(|map| lost.contains(&map.port) && ready.contains(&map.volume))
+            .collect();
+        let count = maps.len();
         let kept = facts.maps.iter().filter(|map| !lost.contains(&map.port));
-        let count = good.len();
-        let maps: Vec<Map> = good.into_iter().chain(kept.cloned()).collect();
+        maps.extend(kept.cloned());
         let ports: Vec<String> = lost.iter().map(ToString::to_string).collect();
         let ports = ports.join(", ");
         match self.engine.converge(&maps) {
@@ -195,24 +200,15 @@ impl Inner {
                 "target ports are gone or closed and could not be made again as they were"
             ),
         }
-        // These are shown when their volumes are there again.
-        lock(&self.unsure).extend(bad);
     }
 
     /// Shows hosts again what they lack, and hides from them what no view names. A number that
     /// shows something else is not touched.
     fn repair(&self, now: &Inventory, drift: &Drift) {
-        let contested: BTreeSet<_> = drift
-            .taken
-            .iter()
-            .map(|m| (&m.port, &m.initiator, m.lun))
-            .collect();
-        let surplus = drift.surplus.iter();
-        let surplus = surplus.filter(|m| !contested.contains(&(&m.port, &m.initiator, m.lun)));
-        let missing = drift.missing.difference(&drift.taken);
-        let missing = missing.filter(|map| is_there(now, map));
-        let hide = surplus.map(|map| Step::Unmap(map.clone()));
-        let show = missing.map(|map| Step::Map(map.clone()));
+        let hide = drift.to_hide().map(|map| Step::Unmap(map.clone()));
+        let show = drift.missing.difference(&drift.taken);
+        let show = show.filter(|map| is_there(now, map));
+        let show = show.map(|map| Step::Map(map.clone()));
         for step in hide.chain(show) {
             match self.engine.apply(&step, &Unwatched) {
                 Ok(()) => tracing::info!(target: "audit", who = "drift repair", ?step, "repaired"),

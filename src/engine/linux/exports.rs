@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use super::lio::aptpl;
 use super::lio::configfs::Configfs;
 use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
 use super::lio::read::{self, State};
 use super::lio::target;
+use super::saver::Saver;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
 use crate::array::{Error, Map};
@@ -20,6 +22,7 @@ pub(super) struct Exports {
     targets: Vec<TargetSettings>,
     gate: Gate<()>,
     watch: Watch,
+    saver: Option<Saver>,
 }
 
 impl Exports {
@@ -30,6 +33,7 @@ impl Exports {
             targets: settings.targets.clone(),
             gate: Gate::new(()),
             watch: Watch::default(),
+            saver: Saver::start(settings),
         }
     }
 
@@ -47,6 +51,7 @@ impl Exports {
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets.clone();
         self.change("preparing the targets", deadline, move |configfs| {
+            aptpl::prepare(configfs);
             targets.iter().try_for_each(|target| {
                 Ok(target::ensure(
                     configfs,
@@ -98,6 +103,14 @@ impl Exports {
         let iqns = self.iqns();
         self.change("removing what is not wanted", deadline, move |configfs| {
             export::sweep(configfs, &iqns, &wanted)
+        })
+    }
+
+    /// Gives hosts the lasting registrations back that another manager left out.
+    pub(super) fn restore_registrations(&self, deadline: Deadline) -> Result<(), Error> {
+        let iqns = self.iqns();
+        self.change("restoring reservations", deadline, move |configfs| {
+            export::restore_registrations(configfs, &iqns)
         })
     }
 
@@ -171,7 +184,11 @@ impl Exports {
         let _turn = self.gate.enter("the kernel target", deadline)?;
         let _locks = self.locks.take(deadline.left())?;
         let configfs = self.configfs.clone();
-        Ok(self.watch.run(what, deadline, move || call(&configfs))??)
+        let done = self.watch.run(what, deadline, move || call(&configfs));
+        if let Some(saver) = &self.saver {
+            saver.note();
+        }
+        Ok(done??)
     }
 }
 

@@ -2,6 +2,7 @@
 //! they need root, a volume group `vg0` on a disk full of other data, and nobody else. What every
 //! engine promises is in the contract suite; here is what only a real machine can show.
 
+mod convergence;
 mod pools;
 
 use super::*;

@@ -9,7 +9,6 @@ use super::LinuxEngine;
 use super::blockdev::{DmDevice, Users};
 use super::disks::{Listing, Member};
 use super::dm;
-use super::lio::export;
 use super::lio::read::State;
 use super::lio::target;
 use super::lvm::report::{LvRow, PvRow, PvSegmentRow, VgRow};
@@ -17,8 +16,8 @@ use super::nics;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Map, PoolId, Port, PortId, Target,
-    VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Map, Owner, PoolId, Port, PortId,
+    Target, Volume, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -67,7 +66,7 @@ impl LinuxEngine {
             pools.extend(group.thin_pools);
             volumes.extend(group.volumes);
         }
-        let (maps, foreign_maps) = self.maps(&kernel.state);
+        let (maps, foreign_maps) = self.maps(&kernel.state, &volumes);
         Ok(Facts {
             pools,
             volumes,
@@ -211,8 +210,13 @@ impl LinuxEngine {
             .collect()
     }
 
-    /// The maps on our ports: ours, and the numbers that others take.
-    fn maps(&self, state: &State) -> (Vec<Map>, Vec<ForeignMap>) {
+    /// The maps on our ports: ours, and the numbers that others take. A map is ours by the volume
+    /// that it leads to, whoever made it and whatever its link is called.
+    fn maps(&self, state: &State, volumes: &[Volume]) -> (Vec<Map>, Vec<ForeignMap>) {
+        let owned = volumes.iter().filter(|volume| volume.owner == Owner::Array);
+        let serials: BTreeMap<String, VolumeId> = owned
+            .map(|volume| (volume.id.unit_serial(), volume.id.clone()))
+            .collect();
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
         for wanted in self.exports.targets() {
             let Some(target) = state.targets.get(wanted.iqn.as_str()) else {
@@ -231,12 +235,14 @@ impl LinuxEngine {
                     let Ok(lun) = u16::try_from(number) else {
                         continue;
                     };
-                    match export::volume_of(&mapped.alias) {
-                        Some(uuid) if mapped.unit.is_some() => ours.push(Map {
+                    let named = state.volume_in(target, mapped).map(VolumeId::from);
+                    let by_serial = || serials.get(state.serial_in(target, mapped)?).cloned();
+                    match named.or_else(by_serial) {
+                        Some(volume) if mapped.unit.is_some() => ours.push(Map {
                             port: port.clone(),
                             initiator: initiator.clone(),
                             lun,
-                            volume: VolumeId::from(uuid),
+                            volume,
                         }),
                         _ => foreign.push(ForeignMap {
                             port: port.clone(),

@@ -7,7 +7,7 @@ use super::configfs::{Configfs, ConfigfsError};
 use super::target;
 
 /// The `tag` of an ACL that we made: only such a one is removed when it is empty.
-const TAG: &str = "standpipe";
+pub const TAG: &str = "standpipe";
 
 /// One row of an initiator's table of logical units.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,36 @@ pub fn unmap(
     initiator: &str,
     number: u64,
 ) -> Result<(), ConfigfsError> {
-    let acl = folder(iqn, initiator);
-    let path = format!("{acl}/lun_{number}");
+    clear(configfs, iqn, initiator, number)?;
+    remove_if_empty(configfs, iqn, initiator)
+}
+
+/// Hides a number from an initiator, whose ACL and sessions stay.
+pub fn clear(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    number: u64,
+) -> Result<(), ConfigfsError> {
+    let path = format!("{}/lun_{number}", folder(iqn, initiator));
     for (alias, _) in configfs.links(&path)? {
         configfs.unlink(&format!("{path}/{alias}"))?;
     }
-    configfs.remove(&path)?;
-    remove_if_empty(configfs, iqn, initiator)
+    configfs.remove(&path).map(|_| ())
+}
+
+/// Lets an initiator write to a number that is there.
+pub fn make_writable(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    number: u64,
+) -> Result<(), ConfigfsError> {
+    let path = format!("{}/lun_{number}/write_protect", folder(iqn, initiator));
+    match configfs.read(&path)?.as_str() {
+        "0" => Ok(()),
+        _ => configfs.write(&path, "0"),
+    }
 }
 
 /// Removes an ACL of ours that has no map left.

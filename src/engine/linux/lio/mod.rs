@@ -3,9 +3,11 @@
 //! Everything that names a configfs path is here; LVM is known only by the UUIDs from which a
 
 pub mod acl;
+pub mod aptpl;
 pub mod backstore;
 pub mod configfs;
 pub mod export;
 pub mod locks;
 pub mod read;
+pub mod saveconfig;
 pub mod target;
