@@ -17,11 +17,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
-use crate::array::ChapTable;
+use crate::array::{ChapTable, DriftPolicy};
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
+use zeroize::Zeroizing;
 
 /// Longest configuration file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -109,6 +108,10 @@ pub struct Masking {
     pub lun_quarantine: Duration,
     /// The greatest device number.
     pub max_lun: u16,
+    /// What is done when somebody changes by hand what hosts are shown.
+    pub drift: DriftPolicy,
+    /// The file of targetcli's in which this array's objects are kept, too.
+    pub saveconfig: Option<PathBuf>,
 }
 
 /// An iSCSI qualified name (RFC 3720 §3.2.6.3.1), in lower case.

@@ -1,7 +1,9 @@
 //! The array as the rest of the program holds it: look, ask, wait, cancel.
 
+mod watcher;
+
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -12,12 +14,12 @@ use crate::store::{Batch, Store, Table};
 
 use super::claims::Claims;
 use super::command::{Command, Effect};
-use super::engine::{Engine, Facts, GroupFacts, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts};
 use super::error::Error;
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
-use super::locks::{Key, Locks, keys};
+use super::locks::{Locks, keys};
 use super::model::Map;
 use super::plan::Scope;
 use super::start;
@@ -42,7 +44,7 @@ struct Inner {
     /// Held while the next picture is put together. When the look began that a pool in the
     /// present picture comes from: an older look that ends later must not replace it.
     writer: Mutex<Looks>,
-    /// Maps that a failed command left behind in an unknown state.
+    /// Maps that a failed command or the start left behind in an unknown state.
     unsure: Mutex<BTreeSet<Map>>,
     versions: watch::Sender<u64>,
     locks: Locks,
@@ -114,14 +116,14 @@ impl Array {
         system: SystemName,
         policy: Policy,
     ) -> Result<Self, Error> {
-        let inventory = start::start(engine.as_ref(), &store, system, policy)?;
+        let (inventory, owed) = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
             store,
             versions: watch::Sender::new(inventory.version),
             published: ArcSwap::from_pointee(inventory),
             writer: Mutex::default(),
-            unsure: Mutex::default(),
+            unsure: Mutex::new(owed),
             locks: Locks::default(),
             claims: Claims::default(),
             running: Mutex::default(),
@@ -129,7 +131,7 @@ impl Array {
         let watched = Arc::downgrade(&inner);
         std::thread::Builder::new()
             .name("watcher".into())
-            .spawn(move || watch_outside(&watched))
+            .spawn(move || watcher::watch_outside(&watched))
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
         Ok(Self(inner))
     }
@@ -302,6 +304,7 @@ impl Inner {
         self.publish_look(|next, looks| {
             let changes = reached.changes.iter();
             changes.for_each(|change| next.take_change(change));
+            next.revise_drift();
             match reached.look {
                 Some((began, Look::Group(facts))) => looks.take_group(next, began, *facts),
                 Some((began, Look::Machine(facts))) => looks.take_all(next, began, *facts),
@@ -344,29 +347,6 @@ impl Inner {
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")
-    }
-
-    /// Brings the maps that a failed command left in an unknown state into the one that the
-    /// records say, as soon as the engine can.
-    fn mend(&self) {
-        if lock(&self.unsure).is_empty() {
-            return;
-        }
-        let Some(_held) = self.locks.take([Key::Masking].into(), Duration::ZERO) else {
-            return;
-        };
-        let unsure = lock(&self.unsure).clone();
-        let shown: BTreeSet<Map> = self.published.load().all_maps().into_iter().collect();
-        for map in unsure {
-            let step = match shown.contains(&map) {
-                true => Step::Map(map.clone()),
-                false => Step::Unmap(map.clone()),
-            };
-            match self.engine.apply(&step, &Unwatched) {
-                Ok(()) => drop(lock(&self.unsure).remove(&map)),
-                Err(error) => tracing::warn!(?step, %error, "hosts may not see what they should"),
-            }
-        }
     }
 
     /// After a failure only a look tells what is there.
@@ -448,26 +428,5 @@ impl Looks {
             .collect();
         next.take_facts(facts);
         newer.into_iter().for_each(|group| next.take_group(group));
-    }
-}
-
-/// Looks at the world outside now and then, until the array is dropped.
-fn watch_outside(array: &Weak<Inner>) {
-    let mut seen = None;
-    loop {
-        std::thread::sleep(WATCH_EVERY);
-        let Some(inner) = array.upgrade() else { return };
-        inner.expire_jobs();
-        inner.mend();
-        let now = inner.engine.fingerprint().map_err(|error| {
-            tracing::warn!(%error, "the state outside could not be read");
-        });
-        if now.is_err() || Some(&now) != seen.as_ref() {
-            match inner.refresh() {
-                Ok(()) => seen = Some(now),
-                // What has changed is still to be seen.
-                Err(error) => tracing::warn!(%error, "the array could not be looked at"),
-            }
-        }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
+use super::drift::{Drift, DriftPolicy};
 use super::engine::ForeignMap;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
@@ -79,6 +80,7 @@ pub enum Ailing {
     Port(PortId),
     Volume(VolumeId),
     Disk(DiskId),
+    View(ViewId),
 }
 
 /// What the array is called.
@@ -104,6 +106,8 @@ pub struct Policy {
     pub lun_quarantine: Duration,
     /// The greatest device number that is given; at most [`MAX_LUN`](super::MAX_LUN).
     pub max_lun: u16,
+    /// What is done when hosts do not see what the views say.
+    pub drift: DriftPolicy,
 }
 
 impl Default for Policy {
@@ -115,6 +119,7 @@ impl Default for Policy {
             lun_quarantine: Duration::from_secs(600),
             // What every kind of initiator can address.
             max_lun: 255,
+            drift: DriftPolicy::default(),
         }
     }
 }
@@ -170,6 +175,9 @@ pub struct Inventory {
     settings: OrdMap<SettingId, Arc<Setting>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
+    /// How hosts see something else than the views say, and what that makes of the views.
+    drift: Arc<Drift>,
+    drifted: OrdMap<ViewId, Health>,
     pool_volumes: Index<PoolId, VolumeId>,
     group_pools: Index<PoolId, PoolId>,
     name_pools: Index<String, PoolId>,
@@ -388,6 +396,7 @@ impl Inventory {
                 Ailing::Port(id) => &self.ports.get(id)?.health,
                 Ailing::Volume(id) => &self.volumes.get(id)?.health,
                 Ailing::Disk(id) => &self.disks.get(id)?.health,
+                Ailing::View(id) => self.drifted.get(id)?,
             };
             Some((what, health))
         })
@@ -401,6 +410,25 @@ impl Inventory {
     /// What other managers show to initiators.
     pub fn foreign_maps(&self) -> &[ForeignMap] {
         &self.foreign_maps
+    }
+
+    /// What is wrong with what a view shows to hosts, if anything is.
+    pub fn drift_of(&self, view: &ViewId) -> Option<&Health> {
+        self.drifted.get(view)
+    }
+
+    /// The view that says that an initiator sees this.
+    pub fn view_of(&self, map: &Map) -> Option<ViewId> {
+        let groups = self.groups_with_initiator(&map.initiator);
+        let mut views = groups.flat_map(|group| self.views_with(group.id));
+        let through = |id: GroupId| match self.groups.get(&id).map(|group| &group.members) {
+            Some(Members::Ports(ports)) => ports.contains(&map.port),
+            _ => false,
+        };
+        let named = views.find(|view| {
+            view.luns.get(&map.volume) == Some(&map.lun) && view.ports.is_some_and(through)
+        });
+        named.map(|view| view.id)
     }
 
     /// Everything that a view shows: each initiator, through each port, each volume.

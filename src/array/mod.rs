@@ -10,6 +10,7 @@ mod change;
 mod chap;
 mod claims;
 mod command;
+mod drift;
 mod engine;
 mod error;
 mod handle;
@@ -26,6 +27,7 @@ mod work;
 
 pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
 pub use command::{Command, Effect, Growth};
+pub use drift::DriftPolicy;
 pub use engine::{
     Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,
 };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Batch, Store, StoreError, Table};
 
 use super::change::Change;
+use super::drift::Drift;
 use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
@@ -28,13 +29,13 @@ struct SystemRecord {
     label: String,
 }
 
-/// Makes the first picture.
+/// Makes the first picture. With it come the maps that could not be made yet.
 pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
     system: SystemName,
     policy: Policy,
-) -> Result<Inventory, Error> {
+) -> Result<(Inventory, BTreeSet<Map>), Error> {
     let known = system_record(store)?;
     let fresh = known.is_none();
     let system = SystemName {
@@ -99,12 +100,16 @@ pub(super) fn start(
             "not everything that should be shown to hosts is: {error}"
         ));
     }
-    inventory.take_facts(engine.scan()?);
+    let facts = engine.scan()?;
+    let drift = Drift::between(&inventory, &facts, |map| engine.is_mapped(map).ok());
+    inventory.take_facts(facts);
+    let owed = drift.missing.clone();
+    inventory.take_drift(drift);
     warnings
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
-    Ok(inventory)
+    Ok((inventory, owed))
 }
 
 /// The volume groups that this array has made, and those that it may have been making when it

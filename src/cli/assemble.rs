@@ -72,6 +72,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         blkid: storage.blkid.clone(),
         dmsetup: storage.dmsetup.clone(),
         configfs: storage.configfs.join("target"),
+        saveconfig: config.masking.saveconfig.clone(),
         ..Settings::new(storage.volume_groups.clone(), targets.collect())
     };
     let policy = Policy {
@@ -80,6 +81,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         shrink: storage.allow_shrink,
         lun_quarantine: config.masking.lun_quarantine,
         max_lun: config.masking.max_lun,
+        drift: config.masking.drift,
     };
     let directory = &config.server.state_dir;
     std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;

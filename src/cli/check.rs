@@ -106,6 +106,7 @@ impl Machine {
         )];
         findings.extend(MODULES.into_iter().map(|module| self.module(module)));
         findings.push(self.configfs(&config.storage.configfs));
+        findings.push(self.reservations(&config.storage.configfs));
         findings.extend(storage::programs(&config.storage));
         findings.extend(storage::volume_groups(
             &config.storage.lvm,
@@ -171,6 +172,28 @@ impl Machine {
             loaded || available(),
             remedy,
         )
+    }
+
+    /// Where persistent reservations of hosts are kept.
+    fn reservations(&self, mount_point: &Path) -> Finding {
+        let below = |path: &Path| self.root.join(path.strip_prefix("/").unwrap_or(path));
+        let root = fs::read_to_string(below(&mount_point.join("target/dbroot")));
+        let Ok(root) = root else {
+            return Finding::note(
+                "persistent reservations of hosts are kept where the kernel target says when it is \
+                 loaded",
+            );
+        };
+        let folder = Path::new(root.trim()).join("pr");
+        let shown = folder.display();
+        match below(&folder).is_dir() {
+            true => Finding::note(format!(
+                "persistent reservations of hosts are kept in {shown}"
+            )),
+            false => Finding::note(format!(
+                "persistent reservations of hosts are kept in {shown}, which serve will make"
+            )),
+        }
     }
 
     /// Whether configfs is mounted where the configuration says.
@@ -271,6 +294,31 @@ mod tests {
             .remedy
             .expect("missing");
         assert!(missing.contains("mount -t configfs"));
+    }
+
+    #[test]
+    fn the_folder_of_reservations_is_named() {
+        let configfs = Path::new("/sys/kernel/config");
+        let (_root, bare) = machine(&[]);
+        assert!(
+            bare.reservations(configfs)
+                .what
+                .contains("when it is loaded")
+        );
+        let dbroot = ("sys/kernel/config/target/dbroot", "/var/target\n");
+        let (_root, without) = machine(&[dbroot]);
+        let what = without.reservations(configfs).what;
+        assert!(
+            what.contains("/var/target/pr, which serve will make"),
+            "{what}"
+        );
+        let (_root, whole) = machine(&[dbroot, ("var/target/pr/aptpl_x", "")]);
+        assert!(
+            whole
+                .reservations(configfs)
+                .what
+                .ends_with("in /var/target/pr")
+        );
     }
 
     #[test]

@@ -13,12 +13,11 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use crate::array::{MAX_LUN, Policy};
-use crate::http::{Limits, ListenUrl, Scheme};
-use crate::identity::{PasswordHash, Role, User, Users};
-
 use super::chap::{self, RawChap};
 use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
+use crate::array::{DriftPolicy, MAX_LUN, Policy};
+use crate::http::{Limits, ListenUrl, Scheme};
+use crate::identity::{PasswordHash, Role, User, Users};
 
 pub(super) type Checked<T> = Result<T, Wrong>;
 
@@ -117,6 +116,8 @@ impl<'de> Deserialize<'de> for OneOrMore {
 struct RawMasking {
     lun_quarantine_seconds: Option<Spanned<u64>>,
     max_lun: Option<Spanned<u64>>,
+    drift: Option<Spanned<String>>,
+    saveconfig: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -511,10 +512,27 @@ impl RawMasking {
             1..=MAX_LUN.into(),
             max_lun.into(),
         )?;
+        let saveconfig = self
+            .saveconfig
+            .map(|file| absolute("masking.saveconfig", Some(file), ""));
         Ok(Masking {
             lun_quarantine: Duration::from_secs(quarantine),
             max_lun: u16::try_from(most).unwrap_or(MAX_LUN),
+            drift: drift(self.drift.as_ref())?,
+            saveconfig: saveconfig.transpose()?,
         })
+    }
+}
+
+fn drift(word: Option<&Spanned<String>>) -> Checked<DriftPolicy> {
+    match word.map(|word| (word, word.get_ref().as_str())) {
+        None => Ok(DriftPolicy::default()),
+        Some((_, "report")) => Ok(DriftPolicy::Report),
+        Some((_, "repair")) => Ok(DriftPolicy::Repair),
+        Some((word, _)) => {
+            let reason = "masking.drift: write \"report\" or \"repair\"";
+            Err(wrong(word, reason))
+        }
     }
 }
 

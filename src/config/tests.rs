@@ -54,6 +54,8 @@ fn a_right_file_is_read_with_defaults() {
     let masking = Masking {
         lun_quarantine: Duration::from_secs(600),
         max_lun: 255,
+        drift: DriftPolicy::Report,
+        saveconfig: None,
     };
     assert_eq!(config.masking, masking);
     assert_eq!(config.storage.configfs, Path::new("/sys/kernel/config"));
@@ -101,6 +103,8 @@ fn the_numbers_of_devices_can_be_bounded_and_kept_for_a_month_or_not_at_all() {
         let wanted = Masking {
             lun_quarantine: Duration::from_secs(seconds),
             max_lun: most,
+            drift: DriftPolicy::Report,
+            saveconfig: None,
         };
         assert_eq!(config.masking, wanted);
     }
@@ -486,4 +490,20 @@ fn an_unreadable_file_is_named() {
     let missing = Config::load(Path::new("/nonexistent/standpipe.toml")).map(|_| ());
     let message = missing.expect_err("missing").to_string();
     assert!(message.contains("/nonexistent/standpipe.toml"));
+}
+
+#[test]
+fn what_is_done_about_drift_and_the_file_of_others_are_read() {
+    let more = text().replace(
+        "[limits]",
+        "[masking]\nsaveconfig = \"/etc/target/saveconfig.json\"\ndrift = \"repair\"\n[limits]",
+    );
+    let config = Config::parse(Path::new("c.toml"), &more).expect("right");
+    let file = config.masking.saveconfig.as_deref();
+    assert_eq!(file, Some(Path::new("/etc/target/saveconfig.json")));
+    assert_eq!(config.masking.drift, DriftPolicy::Repair);
+    let wrong = message(&more.replace("repair", "ignore"));
+    assert!(wrong.contains("write \"report\" or \"repair\""), "{wrong}");
+    let wrong = message(&more.replace("/etc/target/", ""));
+    assert!(wrong.contains("absolute path"), "{wrong}");
 }

@@ -17,6 +17,7 @@ fn seen(view: &View, what: &Ailing) -> Option<Element> {
         Ailing::Port(id) => Some(Element::Endpoint(id.clone())),
         Ailing::Volume(id) => volumes::volume(view, id).map(|v| Element::Volume(v.id.clone())),
         Ailing::Disk(id) => view.inventory.disk(id).map(|disk| disks::element(disk)),
+        Ailing::View(id) => Some(Element::View(*id)),
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) fn is_ailing(view: &View, element: &Element) -> bool {
         Element::Drive(_) | Element::Extent(_) => {
             ailing_disk(view, element).map(|disk| &disk.health)
         }
+        Element::View(id) => inventory.drift_of(id),
         Element::PrimordialPool => ailing_managed(view).next().map(|disk| &disk.health),
         _ => None,
     };
@@ -159,6 +161,7 @@ fn sentence(view: &View, what: &Ailing, why: &str) -> String {
         Ailing::Port(id) => ("port", Some(id.to_string())),
         Ailing::Volume(id) => ("volume", inventory.volume(id).map(|v| v.name.clone())),
         Ailing::Disk(id) => ("disk", inventory.disk(id).map(|disk| disk.device.clone())),
+        Ailing::View(id) => ("masking view", inventory.view(id).map(|v| v.name.clone())),
     };
     format!("{kind} {}: {why}", name.unwrap_or_default())
 }

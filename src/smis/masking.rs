@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::array::{self, Group, GroupId, GroupKind, InitiatorName, ViewId};
+use crate::array::{self, Group, GroupId, GroupKind, Health, InitiatorName, ViewId};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::keys::array_keys;
+use super::status::set_health;
 use super::view::View;
 
 const GROUP: &str = "Standpipe:MaskingGroup:";
@@ -138,12 +139,13 @@ pub(super) fn fill_view(
     let Some(shown) = masking_view(view, element) else {
         return out;
     };
-    out.set(P::ElementName, shown.name.as_str())
+    let out = out
+        .set(P::ElementName, shown.name.as_str())
         .set(P::Name, shown.name.as_str())
         // 1 Other: 3 would make clients take the view for a target.
-        .set(P::NameFormat, 1u16)
-        .set(P::OperationalStatus, [2u16])
-        .set(P::HealthState, 5u16)
+        .set(P::NameFormat, 1u16);
+    let drift = view.inventory.drift_of(&shown.id);
+    set_health!(out, P, drift.unwrap_or(&Health::Ok))
         .set(P::EnabledState, 2u16)
         .set(P::RequestedState, 12u16)
 }

@@ -2,6 +2,7 @@
 //! commands, jobs, crashes, lost and failing stores, and of changes past the array.
 
 mod crowd;
+mod drift;
 mod equipped;
 mod kills;
 mod life;

@@ -221,6 +221,52 @@ pub fn a_lost_map_is_seen_and_made_again(rig: &mut dyn Rig) {
     apply(rig, &Step::Mark { volume, job });
 }
 
+pub fn a_target_that_was_taken_down_is_seen_and_made_again(rig: &mut dyn Rig) {
+    let volume = finished(rig, "taken down", 1);
+    let shown = map(rig, &volume.id, &host("a"), 3);
+    apply(rig, &Step::Map(shown.clone()));
+    let mark = rig.engine().fingerprint().expect("a mark");
+    rig.clear_target();
+    assert_ne!(rig.engine().fingerprint().expect("a mark"), mark);
+    assert!(!rig.engine().is_mapped(&shown).expect("a look"));
+    let facts = scan(rig);
+    assert_eq!(facts.maps, []);
+    assert!(!facts.targets[0].ports[0].enabled);
+    rig.engine()
+        .converge(std::slice::from_ref(&shown))
+        .expect("converged");
+    assert_eq!(rig.luns(&host("a")), Some([(3, volume.naa)].into()));
+    assert!(scan(rig).targets[0].ports[0].enabled);
+}
+
+pub fn what_another_manager_restored_is_taken_over(rig: &mut dyn Rig) {
+    let (one, two) = (finished(rig, "one", 1), finished(rig, "two", 1));
+    let shown = [
+        map(rig, &one.id, &host("a"), 1),
+        map(rig, &two.id, &host("a"), 5),
+    ];
+    shown
+        .iter()
+        .for_each(|map| apply(rig, &Step::Map(map.clone())));
+    rig.restored_by_another();
+    assert_eq!(scan(rig).maps, shown);
+    assert!(
+        shown
+            .iter()
+            .all(|map| rig.engine().is_mapped(map).expect("a look"))
+    );
+    rig.engine().converge(&shown).expect("converged");
+    assert_eq!(
+        rig.luns(&host("a")),
+        Some([(1, one.naa), (5, two.naa)].into())
+    );
+    // It is hidden and removed like any other.
+    apply(rig, &Step::Unmap(shown[1].clone()));
+    assert_eq!(rig.luns(&host("a")), Some([(1, one.naa)].into()));
+    let (volume, job) = (Subject::Known(two.id), JobId::new());
+    apply(rig, &Step::Mark { volume, job });
+}
+
 pub fn converging_shows_exactly_what_is_listed(rig: &mut dyn Rig) {
     let (one, two) = (finished(rig, "one", 1), finished(rig, "two", 1));
     let listed = [

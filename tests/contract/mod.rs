@@ -102,6 +102,8 @@ cases! {
         a_taken_number_is_refused
         a_foreign_map_is_reported_and_kept
         a_lost_map_is_seen_and_made_again
+        a_target_that_was_taken_down_is_seen_and_made_again
+        what_another_manager_restored_is_taken_over
         converging_shows_exactly_what_is_listed
         converging_tries_everything
         the_identifier_survives_another_export

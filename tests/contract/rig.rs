@@ -151,6 +151,13 @@ pub trait Rig {
     /// Somebody deletes our map with a tool of his own.
     fn lose_map(&self, map: &Map);
 
+    /// Somebody takes the whole kernel target down (`targetcli clearconfig`).
+    fn clear_target(&self);
+
+    /// Another manager saves the kernel target, takes it down, and makes it again from what it
+    /// saved, under numbers of its own (`targetctl save`, `clear`, `restore`).
+    fn restored_by_another(&self);
+
     /// Lets the next step hang past the engine's patience; whether the rig can.
     fn stall(&self) -> bool {
         false

@@ -227,6 +227,15 @@ impl Rig for SimRig {
         assert!(self.sim().lose_map(&map.initiator, &map.port, map.lun));
     }
 
+    fn clear_target(&self) {
+        self.sim().clear_target();
+    }
+
+    fn restored_by_another(&self) {
+        let saved = self.sim().save_target();
+        self.sim().restore_target(&saved);
+    }
+
     fn stall(&self) -> bool {
         self.hang.replace(Some(self.sim().hang_step(1)));
         true

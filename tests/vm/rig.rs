@@ -605,6 +605,16 @@ impl Rig for LinuxRig {
         ));
     }
 
+    fn clear_target(&self) {
+        sh(CLEAR_TARGET);
+    }
+
+    fn restored_by_another(&self) {
+        sh(
+            "targetctl save /run/saved.json && targetctl clear && targetctl restore /run/saved.json",
+        );
+    }
+
     fn lose_map(&self, map: &Map) {
         let row = format!(
             "/sys/kernel/config/target/iscsi/{IQN}/tpgt_1/acls/{}/lun_{}",

@@ -6,13 +6,15 @@ use imbl::OrdSet;
 
 use super::{Ailing, Inventory, Policy, SystemName, disks_of};
 use crate::array::change::Change;
+use crate::array::drift::Drift;
 use crate::array::engine::{Facts, GroupFacts};
 use crate::array::ids::{
     DiskId, GroupId, Iqn, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId,
 };
 use crate::array::job::Job;
 use crate::array::model::{
-    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, Session, Target, View, Volume,
+    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, Port, Session, Target, View,
+    Volume,
 };
 
 impl Inventory {
@@ -35,13 +37,6 @@ impl Inventory {
             .into_iter()
             .map(|n| (n.name.clone(), Arc::new(n)))
             .collect();
-        for port in std::mem::take(&mut self.ports).values() {
-            self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
-        }
-        for port in facts.targets.iter().flat_map(|t| &t.ports) {
-            self.note_health(Ailing::Port(port.id.clone()), &port.health, true);
-            self.ports.insert(port.id.clone(), port.clone().into());
-        }
         let mut iqns = facts.targets.iter().map(|t| &t.iqn);
         self.first_target = iqns
             .find(|iqn| !self.made_targets.contains_key(*iqn))
@@ -51,6 +46,7 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
+        self.replace_ports();
         self.replace_sessions(facts.sessions);
         for made in self.made_targets.clone().values() {
             self.show_target(made);
@@ -62,6 +58,50 @@ impl Inventory {
         if *self.foreign_maps != *facts.foreign_maps {
             self.replace_foreign(facts.foreign_maps);
         }
+    }
+
+    /// The ports are as the targets have them, but for what they show too much.
+    fn replace_ports(&mut self) {
+        for port in std::mem::take(&mut self.ports).values() {
+            self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
+        }
+        let targets = self.targets.clone();
+        for port in targets.values().flat_map(|target| &target.ports) {
+            let health = self.drift.of_port(port);
+            self.note_health(Ailing::Port(port.id.clone()), &health, true);
+            let port = Port {
+                health,
+                ..port.clone()
+            };
+            self.ports.insert(port.id.clone(), port.into());
+        }
+    }
+
+    /// How hosts see something else than the views say.
+    pub(in crate::array) fn drift(&self) -> &Arc<Drift> {
+        &self.drift
+    }
+
+    /// Takes over how hosts see something else than the views say.
+    pub(in crate::array) fn take_drift(&mut self, drift: Drift) {
+        if *self.drift == drift && drift.is_none() {
+            return;
+        }
+        for (view, health) in std::mem::take(&mut self.drifted) {
+            self.note_health(Ailing::View(view), &health, false);
+        }
+        for (view, health) in drift.of_views(self) {
+            self.note_health(Ailing::View(view), &health, true);
+            self.drifted.insert(view, health);
+        }
+        self.drift = drift.into();
+        self.replace_ports();
+    }
+
+    /// The same after the records changed: only what differed can be something else now.
+    pub(in crate::array) fn revise_drift(&mut self) {
+        let drift = Arc::clone(&self.drift);
+        self.take_drift(drift.revised(self));
     }
 
     /// Takes over what an engine saw of one volume group.

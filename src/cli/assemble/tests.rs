@@ -36,6 +36,25 @@ fn ailing() -> Array {
     array(Arc::new(engine))
 }
 
+/// One of two volumes' views has lost a path by somebody's hand, and the array knows.
+fn drifted() -> Array {
+    let engine = SimEngine::builder().volumes(2).build();
+    let engine = engine.expect("a simulated array");
+    let array = array(Arc::new(engine.clone()));
+    populate::show_some(&array).expect("it shows some");
+    let map = engine.scan().expect("it can be looked at").maps.remove(0);
+    assert!(engine.lose_map(&map.initiator, &map.port, map.lun));
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let mut versions = array.versions();
+    let known = versions.wait_for(|_| array.snapshot().ailing().next().is_some());
+    runtime
+        .expect("a runtime")
+        .block_on(known)
+        .map(drop)
+        .expect("it looks");
+    array
+}
+
 fn gateway(array: Array, machine: Machine) -> Gateway {
     let server = Server {
         urls: vec!["http://127.0.0.1:5988".into()],
@@ -58,6 +77,7 @@ fn every_path_and_every_step_leads_there_and_back() {
         ("nothing", gateway(simulated(0), machine::simulated())),
         ("volumes", gateway(simulated(20), real())),
         ("a failed disk", gateway(ailing(), machine::simulated())),
+        ("drift", gateway(drifted(), machine::simulated())),
     ] {
         let faults = View::catalog().faults_in(&gateway.snapshot());
         assert_eq!(faults, Vec::<String>::new(), "{what}");
@@ -282,6 +302,37 @@ fn a_failed_disk_is_told_on_everything_that_suffers_and_leads_from_the_array_to_
             |(_, profile): &(ObjectPath, Instance)| text(profile, "RegisteredName") == "Health";
         assert!(profiles.iter().any(health), "{device}");
     }
+}
+
+#[test]
+fn a_view_that_hosts_do_not_see_whole_is_degraded_and_leads_from_the_array_to_it() {
+    let client = Client::of(drifted(), machine::simulated());
+    let (path, view) = client.only("Standpipe_MaskingView");
+    let why = shown(&view, "StatusDescriptions").expect("a sentence");
+    assert!(
+        why.contains("1 of its 1 paths") && why.contains("example.host:1"),
+        "{why}"
+    );
+    assert!(
+        shown(&view, "OperationalStatus")
+            .expect("a status")
+            .contains("(3)")
+    );
+    assert!(
+        shown(&view, "HealthState")
+            .expect("a state")
+            .contains("(10)")
+    );
+    let (system, instance) = client.only("Standpipe_ComputerSystem");
+    let why = shown(&instance, "StatusDescriptions").expect("a sentence");
+    assert!(why.contains("masking view host-1: 1 of"), "{why}");
+    let causes = client.through(&system, "CIM_RelatedElementCausingError");
+    assert_eq!(
+        causes.iter().map(|cause| &cause.0).collect::<Vec<_>>(),
+        [&path]
+    );
+    let affected = client.through(&path, "CIM_RelatedElementCausingError");
+    assert_eq!(affected[0].0, system);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::lio::acl;
 use super::lio::chap::{self, Demands};
 use super::lio::configfs::{Configfs, ConfigfsError};
 use super::lio::export::{self, ExportError, Exported, Row};
@@ -12,6 +11,8 @@ use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::target;
+use super::lio::{acl, aptpl};
+use super::saver::Saver;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
 use crate::array::{Error, Iqn, MadeTarget, Map};
@@ -28,6 +29,7 @@ pub(super) struct Exports {
     demands: Arc<Demands>,
     gate: Gate<()>,
     watch: Watch,
+    saver: Option<Saver>,
 }
 
 /// Where an initiator may log in.
@@ -47,6 +49,7 @@ impl Exports {
             demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
             watch: Watch::default(),
+            saver: Saver::start(settings),
         }
     }
 
@@ -111,6 +114,7 @@ impl Exports {
         let made = self.made().clone();
         let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
+            aptpl::prepare(configfs);
             let configured = configured.iter().map(|target| {
                 let iqn = target.iqn.as_str();
                 demanding(
@@ -179,6 +183,14 @@ impl Exports {
         let iqns = self.iqns();
         self.change("removing what is not wanted", deadline, move |configfs| {
             export::sweep(configfs, &iqns, &wanted)
+        })
+    }
+
+    /// Gives hosts the lasting registrations back that another manager left out.
+    pub(super) fn restore_registrations(&self, deadline: Deadline) -> Result<(), Error> {
+        let iqns = self.iqns();
+        self.change("restoring reservations", deadline, move |configfs| {
+            export::restore_registrations(configfs, &iqns)
         })
     }
 
@@ -283,7 +295,11 @@ impl Exports {
         let _turn = self.gate.enter("the kernel target", deadline)?;
         let _locks = self.locks.take(deadline.left())?;
         let configfs = self.configfs.clone();
-        Ok(self.watch.run(what, deadline, move || call(&configfs))??)
+        let done = self.watch.run(what, deadline, move || call(&configfs));
+        if let Some(saver) = &self.saver {
+            saver.note();
+        }
+        Ok(done??)
     }
 }
 

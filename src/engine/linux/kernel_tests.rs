@@ -3,6 +3,7 @@
 //! engine promises is in the contract suite; here is what only a real machine can show.
 
 mod chap;
+mod convergence;
 mod pools;
 
 use super::*;

@@ -9,6 +9,7 @@
 //! | `scan`, `picture`, `health`, `trouble` | how all of that looks as [`Facts`] |
 //! | `fingerprint` | whether a scan is due |
 //! | `steps`, `exports` | the steps, with their guards |
+//! | `saver` | our objects in targetcli's file |
 //! | `watch` | deadlines: no call hangs |
 
 pub mod blockdev;
@@ -23,6 +24,7 @@ pub mod lvm;
 pub mod nics;
 mod picture;
 pub mod program;
+mod saver;
 mod scan;
 mod sessions;
 mod settings;
@@ -207,8 +209,9 @@ impl Engine for LinuxEngine {
             first = first.and(done);
         }
         let swept = self.exports.sweep(maps, Deadline::after(LIMIT));
+        let registered = self.exports.restore_registrations(Deadline::after(LIMIT));
         let opened = self.exports.open(Deadline::after(LIMIT));
-        first.and(swept).and(opened)
+        first.and(swept).and(registered).and(opened)
     }
 }
 

@@ -9,7 +9,6 @@ use super::LinuxEngine;
 use super::blockdev::{DmDevice, Users};
 use super::disks::{Listing, Member};
 use super::dm;
-use super::lio::export;
 use super::lio::made;
 use super::lio::read::State;
 use super::lio::target;
@@ -18,8 +17,8 @@ use super::nics;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Iqn, MadeTarget, Map, PoolId,
-    Port, PortId, Target, VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Iqn, MadeTarget, Map, Naa, Owner,
+    PoolId, Port, PortId, Target, Volume, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -68,7 +67,7 @@ impl LinuxEngine {
             pools.extend(group.thin_pools);
             volumes.extend(group.volumes);
         }
-        let (maps, foreign_maps) = self.maps(&kernel.state, &picture);
+        let (maps, foreign_maps) = self.maps(&kernel.state, &volumes, &picture);
         Ok(Facts {
             pools,
             volumes,
@@ -231,8 +230,18 @@ impl LinuxEngine {
             .collect()
     }
 
-    /// The maps in the kernel: ours on our ports, and what other managers show.
-    fn maps(&self, state: &State, picture: &Picture<'_>) -> (Vec<Map>, Vec<ForeignMap>) {
+    /// The maps in the kernel: ours on our ports, and what other managers show. A map on a port of ours
+    /// is ours by the volume that it leads to, whoever made it and whatever its link is called.
+    fn maps(
+        &self,
+        state: &State,
+        volumes: &[Volume],
+        picture: &Picture<'_>,
+    ) -> (Vec<Map>, Vec<ForeignMap>) {
+        let owned = volumes.iter().filter(|volume| volume.owner == Owner::Array);
+        let seen_as: BTreeMap<Naa, VolumeId> = owned
+            .map(|volume| (volume.naa, volume.id.clone()))
+            .collect();
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
         let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
         for (iqn, target) in &state.targets {
@@ -252,12 +261,18 @@ impl LinuxEngine {
                         continue;
                     };
                     let (port, initiator) = (port.clone(), initiator.clone());
-                    match export::volume_of(&mapped.alias) {
-                        Some(uuid) if is_ours && mapped.unit.is_some() => ours.push(Map {
+                    let named = state.volume_in(target, mapped).map(VolumeId::from);
+                    let by_serial = || {
+                        let serial = state.serial_in(target, mapped)?;
+                        let naa = Naa::from_serial(Naa::LIO_COMPANY, serial);
+                        seen_as.get(&naa).cloned()
+                    };
+                    match named.or_else(by_serial) {
+                        Some(volume) if is_ours && mapped.unit.is_some() => ours.push(Map {
                             port,
                             initiator,
                             lun,
-                            volume: VolumeId::from(uuid),
+                            volume,
                         }),
                         _ => foreign.push(ForeignMap {
                             port,

@@ -30,6 +30,8 @@ pub struct Settings {
     pub configfs: PathBuf,
     /// The folder of the lock files that managers of the target share.
     pub lock_folder: PathBuf,
+    /// The file of targetcli's in which our objects are kept, too.
+    pub saveconfig: Option<PathBuf>,
     /// Where the kernel shows devices.
     pub places: Places,
 }
@@ -57,6 +59,7 @@ impl Settings {
             dmsetup: "/usr/sbin/dmsetup".into(),
             configfs: "/sys/kernel/config/target".into(),
             lock_folder: "/var/run".into(),
+            saveconfig: None,
             places: Places::default(),
         }
     }

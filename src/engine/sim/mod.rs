@@ -36,6 +36,7 @@ pub use builder::{Builder, DEFAULT_IQN};
 pub use clock::Clock;
 pub use extents::{Content, EXTENT};
 pub use faults::{Hang, Moment};
+pub use outside::SavedTarget;
 
 use crate::array::{
     Engine, Error, Facts, GroupFacts, JobId, MadeTarget, Map, PoolId, Progress, Step, Subject,

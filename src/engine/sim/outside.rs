@@ -13,11 +13,19 @@ use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
 };
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// The unit serial of what another manager exports.
 const FOREIGN_SERIAL: &str = "0badcafe";
+
+/// What another manager has kept of the kernel target.
+#[derive(Clone, Debug)]
+pub struct SavedTarget {
+    luns: BTreeMap<(PortId, InitiatorName, u16), Lun>,
+    extra: BTreeMap<Iqn, Extra>,
+}
 
 impl SimEngine {
     /// Somebody makes a logical volume of his own. Its extents keep what they held.
@@ -159,6 +167,49 @@ impl SimEngine {
         };
         machine.extra_targets.insert(iqn.clone(), theirs);
         machine.generation += 1;
+    }
+
+    /// Somebody takes the whole kernel target down, as `targetcli clearconfig` does.
+    pub fn clear_target(&self) {
+        let mut machine = self.0.machine();
+        machine.luns.clear();
+        machine.exports.clear();
+        machine.extra_targets.clear();
+        machine.sessions.clear();
+        machine.open = false;
+        machine.generation += 1;
+    }
+
+    /// What another manager keeps of the kernel target in a file of its own.
+    pub fn save_target(&self) -> SavedTarget {
+        let machine = self.0.machine();
+        SavedTarget {
+            luns: machine.luns.clone(),
+            extra: machine.extra_targets.clone(),
+        }
+    }
+
+    /// Another manager takes the kernel target down and makes it again as its file says.
+    pub fn restore_target(&self, saved: &SavedTarget) {
+        self.clear_target();
+        let mut machine = self.0.machine();
+        for lun in saved.luns.values().filter(|lun| lun.ours) {
+            *machine.exports.entry(lun.volume.clone()).or_insert(0) += 1;
+        }
+        machine.luns.clone_from(&saved.luns);
+        machine.extra_targets.clone_from(&saved.extra);
+        machine.open = true;
+        machine.generation += 1;
+    }
+
+    /// Somebody puts a volume of this array under a number by hand, in the place of what stands
+    /// there.
+    ///
+    /// # Errors
+    /// When the volume is not there or cannot be shown.
+    pub fn map_by_hand(&self, map: &Map) -> Result<(), Error> {
+        self.lose_map(&map.initiator, &map.port, map.lun);
+        self.0.machine().map(map)
     }
 
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of

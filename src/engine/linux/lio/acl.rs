@@ -48,8 +48,13 @@ impl Mark {
     pub fn read(configfs: &Configfs, iqn: &str, initiator: &str) -> Option<Self> {
         let acl = folder(iqn, initiator);
         let found = configfs.read(&format!("{acl}/tag")).ok()?;
+        Self::of(&found, initiator)
+    }
+
+    /// The mark that a tag is; `None` for one that is not ours.
+    pub fn of(tag: &str, initiator: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|mark| mark.tag(initiator) == found)
+        all.find(|mark| mark.tag(initiator) == tag)
     }
 }
 
@@ -120,13 +125,36 @@ pub fn unmap(
     initiator: &str,
     number: u64,
 ) -> Result<(), ConfigfsError> {
-    let acl = folder(iqn, initiator);
-    let path = format!("{acl}/lun_{number}");
+    clear(configfs, iqn, initiator, number)?;
+    remove_if_empty(configfs, iqn, initiator)
+}
+
+/// Hides a number from an initiator, whose ACL and sessions stay.
+pub fn clear(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    number: u64,
+) -> Result<(), ConfigfsError> {
+    let path = format!("{}/lun_{number}", folder(iqn, initiator));
     for (alias, _) in configfs.links(&path)? {
         configfs.unlink(&format!("{path}/{alias}"))?;
     }
-    configfs.remove(&path)?;
-    remove_if_empty(configfs, iqn, initiator)
+    configfs.remove(&path).map(|_| ())
+}
+
+/// Lets an initiator write to a number that is there.
+pub fn make_writable(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    number: u64,
+) -> Result<(), ConfigfsError> {
+    let path = format!("{}/lun_{number}/write_protect", folder(iqn, initiator));
+    match configfs.read(&path)?.as_str() {
+        "0" => Ok(()),
+        _ => configfs.write(&path, "0"),
+    }
 }
 
 /// Removes an ACL of ours that has no map left.

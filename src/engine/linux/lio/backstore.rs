@@ -3,7 +3,9 @@
 //! The number in `iblock_N` is no identity: other managers renumber at will. A backstore is ours
 //! by its name, and a volume's by its serial or its device.
 
+use super::aptpl;
 use super::configfs::{Configfs, ConfigfsError};
+use crate::array::VolumeId;
 use std::io::ErrorKind;
 
 /// First of the numbers that we use for `iblock_N`, far above those of other managers.
@@ -41,6 +43,21 @@ pub fn create(configfs: &Configfs, wanted: &Wanted<'_>) -> Result<String, Config
             let _ = remove(configfs, &place);
             Err(error)
         }
+    }
+}
+
+/// The volume of a backstore of ours, by its name.
+pub fn volume_of(place: &str) -> Option<&str> {
+    place.split_once('/')?.1.strip_prefix(NAME_PREFIX)
+}
+
+/// Whether a backstore is a volume's, whoever made it: by its name, or because hosts find the
+/// volume's identifier on it.
+pub fn is_of(configfs: &Configfs, place: &str, uuid: &str) -> bool {
+    match volume_of(place) {
+        Some(named) => named == uuid,
+        None => serial(configfs, place)
+            .is_ok_and(|serial| serial == Some(VolumeId::from(uuid).unit_serial())),
     }
 }
 
@@ -110,6 +127,7 @@ fn fill(configfs: &Configfs, place: &str, wanted: &Wanted<'_>) -> Result<(), Con
     write("udev_path", wanted.device)?;
     write("wwn/vpd_unit_serial", wanted.serial)?;
     write("enable", "1")?;
+    aptpl::restore(configfs, place, wanted.serial);
     let unmap = if wanted.thin { "1" } else { "0" };
     write("attrib/emulate_tpu", unmap)?;
     write("attrib/emulate_tpws", unmap)

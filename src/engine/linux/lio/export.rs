@@ -5,6 +5,7 @@
 //! belongs to another manager is never changed.
 
 use super::acl::{self, Map};
+use super::aptpl;
 use super::backstore::{self, NAME_PREFIX, Wanted};
 use super::chap::{self, Demands};
 use super::configfs::{Configfs, ConfigfsError};
@@ -122,9 +123,20 @@ pub fn show(
 fn try_show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), ExportError> {
     let place = backstore_of(configfs, volume)?;
     let alias = alias(&volume.uuid);
-    let unit = unit_of(configfs, &row.iqn, &place, &alias)?;
-    match mapped(configfs, row)? {
-        Some(mapped) if mapped.unit == Some(unit) && mapped.alias == alias => return Ok(()),
+    let unit = unit_of(configfs, &row.iqn, &place, &alias, &volume.serial)?;
+    match standing(configfs, row)? {
+        Some(standing) if standing.place.as_ref() == Some(&place) => {
+            return Ok(acl::make_writable(
+                configfs,
+                &row.iqn,
+                &row.initiator,
+                row.number,
+            )?);
+        }
+        // A link of ours that died with its unit.
+        Some(standing) if standing.place.is_none() && standing.alias == alias => {
+            acl::clear(configfs, &row.iqn, &row.initiator, row.number)?;
+        }
         Some(_) => {
             return Err(ExportError::NumberTaken {
                 initiator: row.initiator.clone(),
@@ -147,7 +159,7 @@ fn try_show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), Exp
 /// Hides a volume from one initiator. A row that shows something else is left alone. The volume
 /// is exported no longer when that was its last row.
 pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportError> {
-    if mapped(configfs, row)?.is_some_and(|mapped| mapped.alias == alias(uuid)) {
+    if standing(configfs, row)?.is_some_and(|standing| standing.is_of(configfs, uuid)) {
         acl::unmap(configfs, &row.iqn, &row.initiator, row.number)?;
     }
     // Somebody may have removed the row and left the rest.
@@ -175,20 +187,19 @@ pub fn hide_all(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<usize
 
 /// Whether the kernel shows that volume in that row now.
 pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, ExportError> {
-    let Some(unit) = mapped(configfs, row)?.and_then(|mapped| mapped.unit) else {
+    let Some(standing) = standing(configfs, row)? else {
         return Ok(false);
     };
-    let links = configfs.links(&target::unit(&row.iqn, unit))?;
-    let Some(place) = links.first().and_then(|(_, to)| to.strip_prefix("core/")) else {
+    let Some(place) = &standing.place else {
         return Ok(false);
     };
     let is_on = |path: &str| configfs.read(path).is_ok_and(|text| text == "1");
-    Ok(links.iter().any(|(name, _)| *name == alias(uuid))
+    Ok(backstore::is_of(configfs, place, uuid)
         && is_on(&format!("core/{place}/enable"))
         && is_on(&format!("{}/enable", target::group(&row.iqn))))
 }
 
-/// Whether a backstore of ours holds the volume open.
+/// Whether a backstore of ours holds the volume open, or one with its identifier.
 pub fn is_exported(configfs: &Configfs, uuid: &str) -> Result<bool, ExportError> {
     Ok(place_of(configfs, uuid)?.is_some())
 }
@@ -214,7 +225,7 @@ pub fn sweep(
         };
         for (initiator, rows) in &target.acls {
             for (&number, mapped) in rows {
-                let Some(uuid) = volume_of(&mapped.alias) else {
+                let Some(uuid) = state.volume_in(target, mapped) else {
                     continue;
                 };
                 let row = Row {
@@ -228,9 +239,7 @@ pub fn sweep(
             }
         }
         let units = target.units.values();
-        volumes.extend(
-            units.filter_map(|unit| Some((iqn.clone(), volume_of(&unit.alias)?.to_owned()))),
-        );
+        volumes.extend(units.filter_map(|unit| Some((iqn.clone(), unit.volume()?.to_owned()))));
     }
     for (iqn, uuid) in &volumes {
         note(release(configfs, uuid, iqn));
@@ -239,6 +248,103 @@ pub fn sweep(
         note(release_backstore(configfs, &uuid));
     }
     first
+}
+
+/// Gives hosts their lasting registrations back that the kernel should know and does not: another
+/// manager made the backstore again without them. For a moment the unit is away from all hosts.
+pub fn restore_registrations(configfs: &Configfs, iqns: &[String]) -> Result<(), ExportError> {
+    let state = read::state(configfs)?;
+    for place in state.backstores.keys() {
+        if backstore::volume_of(place).is_none() {
+            continue;
+        }
+        let lost = aptpl::lost(configfs, place)?;
+        let is_due = |r: &aptpl::Registration| {
+            let number = r.number()?;
+            let target = state
+                .targets
+                .get(iqns.iter().find(|iqn| Some(iqn.as_str()) == r.target())?)?;
+            let mapped = target.acls.get(r.initiator()?)?.get(&number)?;
+            let unit = target.units.get(&mapped.unit?)?;
+            let wanted = r.unit()?;
+            let is_free = wanted == mapped.unit? || !target.units.contains_key(&wanted);
+            (unit.backstore.as_ref() == Some(place) && is_free).then_some(())
+        };
+        if lost
+            .iter()
+            .any(|registration| is_due(registration).is_some())
+        {
+            refit(configfs, &state, iqns, place)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a backstore out of our targets, gives it its registrations, and puts it back as it was.
+fn refit(
+    configfs: &Configfs,
+    state: &State,
+    iqns: &[String],
+    place: &str,
+) -> Result<(), ExportError> {
+    let leads = |unit: &read::Unit| unit.backstore.as_deref() == Some(place);
+    let targets = state.targets.iter();
+    if targets
+        .clone()
+        .any(|(iqn, t)| !iqns.contains(iqn) && t.units.values().any(leads))
+    {
+        tracing::error!(
+            place,
+            "another target exports it, so reservations cannot be restored"
+        );
+        return Ok(());
+    }
+    let (Some(uuid), Some(serial)) = (
+        backstore::volume_of(place),
+        backstore::serial(configfs, place)?,
+    ) else {
+        return Ok(());
+    };
+    let alias = alias(uuid);
+    let mut rows = Vec::new();
+    for (iqn, target) in targets {
+        let units: BTreeSet<u64> = target
+            .units
+            .iter()
+            .filter(|(_, u)| leads(u))
+            .map(|(n, _)| *n)
+            .collect();
+        for (initiator, maps) in &target.acls {
+            let maps = maps
+                .iter()
+                .filter(|(_, m)| m.unit.is_some_and(|unit| units.contains(&unit)));
+            for (&number, mapped) in maps {
+                rows.push((iqn, initiator, number, mapped.read_only));
+                acl::clear(configfs, iqn, initiator, number)?;
+            }
+        }
+        for unit in units {
+            target::remove_unit(configfs, iqn, unit)?;
+        }
+    }
+    aptpl::restore(configfs, place, &serial);
+    for (iqn, initiator, number, read_only) in rows {
+        let unit = unit_of(configfs, iqn, place, &alias, &serial)?;
+        let map = Map {
+            iqn,
+            initiator,
+            number,
+            unit,
+            alias: &alias,
+            read_only,
+        };
+        acl::map(configfs, &map)?;
+    }
+    tracing::warn!(
+        place,
+        "persistent reservations that another manager had left out were restored"
+    );
+    Ok(())
 }
 
 /// The volumes of backstores of ours that no unit of any target leads to.
@@ -253,15 +359,7 @@ fn unused(state: &State) -> Vec<String> {
         .backstores
         .keys()
         .filter(|place| !used.contains(place.as_str()))
-        .filter_map(|place| {
-            Some(
-                place
-                    .split_once('/')?
-                    .1
-                    .strip_prefix(NAME_PREFIX)?
-                    .to_owned(),
-            )
-        })
+        .filter_map(|place| backstore::volume_of(place).map(str::to_owned))
         .collect()
 }
 
@@ -269,10 +367,11 @@ fn unused(state: &State) -> Vec<String> {
 fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<String, ExportError> {
     if let Some(place) = place_of(configfs, &volume.uuid)? {
         let found = read::backstore(configfs, &place);
-        if !found.enabled {
+        if !found.enabled && backstore::volume_of(&place).is_some() {
             // Half made: a predecessor died in between.
             backstore::remove(configfs, &place)?;
-        } else if found.serial.as_deref() == Some(&volume.serial)
+        } else if found.enabled
+            && found.serial.as_deref() == Some(&volume.serial)
             && found.device == Some(volume.number)
         {
             return Ok(place);
@@ -329,8 +428,27 @@ fn check_identifier(
     })
 }
 
-/// The place of our backstore of a volume.
+/// The place of the backstore of a volume: ours, or one that shows hosts the same identifier.
 fn place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
+    if let Some(place) = own_place_of(configfs, uuid)? {
+        return Ok(Some(place));
+    }
+    for hba in configfs
+        .folders("core")?
+        .iter()
+        .filter(|hba| hba.starts_with("iblock_"))
+    {
+        let names = configfs.folders(&format!("core/{hba}"))?;
+        let mut places = names.iter().map(|name| format!("{hba}/{name}"));
+        if let Some(place) = places.find(|place| backstore::is_of(configfs, place, uuid)) {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+/// The place of our backstore of a volume, whichever number it has.
+fn own_place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
     let name = format!("{NAME_PREFIX}{uuid}");
     let hbas = configfs.folders("core")?;
     Ok(hbas
@@ -340,9 +458,15 @@ fn place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsE
         .find(|place| configfs.exists(&format!("core/{place}"))))
 }
 
-/// The unit of a portal group that leads to a backstore: found, or made with the lowest free
-/// number.
-fn unit_of(configfs: &Configfs, iqn: &str, place: &str, alias: &str) -> Result<u64, ConfigfsError> {
+/// The unit of a portal group that leads to a backstore: found, or made with the number that its
+/// lasting registrations name, else with the lowest one that is free.
+fn unit_of(
+    configfs: &Configfs,
+    iqn: &str,
+    place: &str,
+    alias: &str,
+    serial: &str,
+) -> Result<u64, ConfigfsError> {
     let mut taken = BTreeSet::new();
     for (number, path) in read::numbered(configfs, &format!("{}/lun", target::group(iqn)))? {
         let links = configfs.links(&path)?;
@@ -354,23 +478,56 @@ fn unit_of(configfs: &Configfs, iqn: &str, place: &str, alias: &str) -> Result<u
         }
         taken.insert(number);
     }
-    let number = (0..)
-        .find(|number| !taken.contains(number))
-        .unwrap_or(u64::MAX);
+    let registrations = aptpl::registrations(configfs, serial);
+    let mut registered = registrations.iter().filter(|r| r.target() == Some(iqn));
+    let number = match registered.find_map(|r| r.unit()) {
+        Some(number) if !taken.contains(&number) => number,
+        _ => {
+            taken.extend(aptpl::units_of_others(configfs, iqn, serial));
+            let mut free = (0..).filter(|number| !taken.contains(number));
+            free.next().unwrap_or(u64::MAX)
+        }
+    };
     target::add_unit(configfs, iqn, number, place, alias)?;
     Ok(number)
 }
 
-fn mapped(configfs: &Configfs, row: &Row) -> Result<Option<read::Mapped>, ConfigfsError> {
-    let path = format!(
-        "{}/lun_{}",
-        acl::folder(&row.iqn, &row.initiator),
-        row.number
-    );
-    match configfs.exists(&path) {
-        true => read::mapped(configfs, &path).map(Some),
-        false => Ok(None),
+/// What stands in a row.
+#[derive(Debug)]
+struct Standing {
+    /// The backstore that it leads to; `None` for a link that died with its unit.
+    place: Option<String>,
+    /// The link's name.
+    alias: String,
+}
+
+impl Standing {
+    /// Whether it is a volume's, whoever made it and whatever the link is called: what it leads to
+    /// is what the host sees.
+    fn is_of(&self, configfs: &Configfs, uuid: &str) -> bool {
+        match &self.place {
+            Some(place) => backstore::is_of(configfs, place, uuid),
+            None => self.alias == alias(uuid),
+        }
     }
+}
+
+fn standing(configfs: &Configfs, row: &Row) -> Result<Option<Standing>, ConfigfsError> {
+    let acl = acl::folder(&row.iqn, &row.initiator);
+    let path = format!("{acl}/lun_{}", row.number);
+    if !configfs.exists(&path) {
+        return Ok(None);
+    }
+    let mapped = read::mapped(configfs, &path)?;
+    let links = match mapped.unit {
+        Some(unit) => configfs.links(&target::unit(&row.iqn, unit))?,
+        None => Vec::new(),
+    };
+    let place = links.first().and_then(|(_, to)| to.strip_prefix("core/"));
+    Ok(Some(Standing {
+        place: place.map(str::to_owned),
+        alias: mapped.alias,
+    }))
 }
 
 /// Removes the volume's unit in a target when no initiator sees it any more, and its backstore
@@ -378,8 +535,12 @@ fn mapped(configfs: &Configfs, row: &Row) -> Result<Option<read::Mapped>, Config
 fn release(configfs: &Configfs, uuid: &str, iqn: &str) -> Result<(), ExportError> {
     let group = target::group(iqn);
     let alias = alias(uuid);
+    let is_ours = |(name, to): &(String, String)| {
+        let place = to.strip_prefix("core/").unwrap_or(to);
+        *name == alias || backstore::volume_of(place) == Some(uuid)
+    };
     for (number, path) in read::numbered(configfs, &format!("{group}/lun"))? {
-        if configfs.exists(&format!("{path}/{alias}")) && !configfs.is_led_to(&path)? {
+        if configfs.links(&path)?.iter().any(is_ours) && !configfs.is_led_to(&path)? {
             target::remove_unit(configfs, iqn, number)?;
         }
     }
@@ -387,7 +548,8 @@ fn release(configfs: &Configfs, uuid: &str, iqn: &str) -> Result<(), ExportError
 }
 
 fn release_backstore(configfs: &Configfs, uuid: &str) -> Result<(), ExportError> {
-    let Some(place) = place_of(configfs, uuid)? else {
+    // One that another manager made is his.
+    let Some(place) = own_place_of(configfs, uuid)? else {
         return Ok(());
     };
     match backstore::remove(configfs, &place) {

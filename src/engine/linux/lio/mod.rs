@@ -3,6 +3,7 @@
 //! Everything that names a configfs path is here; LVM is known only by the UUIDs from which a
 
 pub mod acl;
+pub mod aptpl;
 pub mod backstore;
 pub mod chap;
 pub mod configfs;
@@ -10,5 +11,6 @@ pub mod export;
 pub mod locks;
 pub mod made;
 pub mod read;
+pub mod saveconfig;
 pub mod session;
 pub mod target;

@@ -6,8 +6,8 @@
 
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
-use super::made;
 use super::target::TPGT;
+use super::{export, made};
 use std::collections::BTreeMap;
 
 /// The state of the kernel target.
@@ -67,7 +67,35 @@ pub struct Mapped {
     pub read_only: bool,
 }
 
+impl Unit {
+    /// The volume of this array that it leads to, whatever the link is called.
+    pub fn volume(&self) -> Option<&str> {
+        match &self.backstore {
+            Some(place) => backstore::volume_of(place),
+            None => export::volume_of(&self.alias),
+        }
+    }
+}
+
 impl State {
+    /// The volume of this array that a row of a target's ACL leads to, whoever made the row; of a
+    /// dead link that it led to.
+    pub fn volume_in<'a>(&'a self, target: &'a Target, mapped: &'a Mapped) -> Option<&'a str> {
+        match mapped.unit.and_then(|unit| target.units.get(&unit)) {
+            Some(unit) => unit.volume(),
+            None => export::volume_of(&mapped.alias),
+        }
+    }
+
+    /// The unit serial of the backstore that a row leads to.
+    pub fn serial_in(&self, target: &Target, mapped: &Mapped) -> Option<&str> {
+        let unit = target.units.get(&mapped.unit?)?;
+        self.backstores
+            .get(unit.backstore.as_ref()?)?
+            .serial
+            .as_deref()
+    }
+
     /// The backstore on this device.
     pub fn by_device(&self, device: (u32, u32)) -> Option<(&str, &Backstore)> {
         self.backstores

@@ -12,7 +12,7 @@ pub const TPGT: u16 = 1;
 
 /// Attributes of a portal group of ours. The kernel's defaults are not relied upon: without an
 /// ACL no host may see anything, and without credentials in an ACL none are asked for.
-const ATTRIBUTES: &[(&str, &str)] = &[
+pub const ATTRIBUTES: &[(&str, &str)] = &[
     ("authentication", "0"),
     ("generate_node_acls", "0"),
     ("cache_dynamic_acls", "0"),

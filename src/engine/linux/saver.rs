@@ -1,0 +1,90 @@
+//! Keeps our objects in targetcli's file up to date, behind the changes: however many of them come,
+//! the file is written as often as it can be.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::lio::configfs::Configfs;
+use super::lio::locks::{LockError, LockFiles};
+use super::lio::saveconfig;
+use super::settings::Settings;
+
+/// How long a lock is waited for before that is told.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The one who writes the file; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Saver(SyncSender<()>);
+
+/// What it works with.
+struct Desk {
+    configfs: Configfs,
+    locks: LockFiles,
+    iqns: Vec<String>,
+    file: PathBuf,
+}
+
+impl Saver {
+    /// Starts it where a file is configured.
+    pub(super) fn start(settings: &Settings) -> Option<Self> {
+        let desk = Desk {
+            configfs: Configfs::new(&settings.configfs),
+            locks: LockFiles::in_folder(&settings.lock_folder),
+            iqns: settings
+                .targets
+                .iter()
+                .map(|target| target.iqn.as_str().to_owned())
+                .collect(),
+            file: settings.saveconfig.clone()?,
+        };
+        // One note that waits stands for all changes until it is read.
+        let (sender, notes) = sync_channel(1);
+        let started = thread::Builder::new()
+            .name("saveconfig".into())
+            .spawn(move || desk.work(&notes));
+        if let Err(error) = started {
+            tracing::warn!(%error, "targetcli's file is not kept up to date");
+        }
+        Some(Self(sender))
+    }
+
+    /// Something has changed.
+    pub(super) fn note(&self) {
+        // When a note waits already, this change is seen with it.
+        let _ = self.0.try_send(());
+    }
+}
+
+impl Desk {
+    fn work(&self, notes: &Receiver<()>) {
+        let mut told = String::new();
+        while notes.recv().is_ok() {
+            let trouble = self.save().err().unwrap_or_default();
+            if trouble != told && !trouble.is_empty() {
+                let file = self.file.display();
+                tracing::warn!(%file, "targetcli's file is left as it is: {trouble}");
+            }
+            told = trouble;
+        }
+    }
+
+    /// Writes what has changed, under the locks of those who use the file.
+    fn save(&self) -> Result<(), String> {
+        let _locks = loop {
+            match self.locks.take(PATIENCE) {
+                Ok(locks) => break locks,
+                Err(error @ LockError::Busy { .. }) => tracing::warn!(%error, "it is waited for"),
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        let saved = saveconfig::update(&self.configfs, &self.iqns, &self.file);
+        saved
+            .map(drop)
+            .map_err(|error| match std::error::Error::source(&error) {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            })
+    }
+}
