@@ -36,6 +36,7 @@ PROGRAMS = {
     "sfdisk": "fdisk",
     "thin_check": "thin-provisioning-tools",
     "setpriv": "util-linux",
+    "targetctl": "python3-rtslib-fb",
 }
 
 #: Modules that must be there before the host's file system is.

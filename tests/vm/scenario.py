@@ -11,7 +11,8 @@ import sys
 import types
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "conformance"))
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "conformance"))
 
 import pywbem  # noqa: E402
 
@@ -28,6 +29,11 @@ IQN = "iqn.2026-11.example.array:scenario"
 HOST = "iqn.2026-11.example.host:one"
 OTHER = "iqn.2026-11.example.host:two"
 STATE = "/var/lib/standpipe"
+
+#: `OperationalStatus`.
+OK, DEGRADED = 2, 3
+#: How often something that is about to come is looked for.
+LOOKS = 120
 
 CONFIGURATION = """
 [server]
@@ -315,7 +321,31 @@ class Story:
         self.checks.that(self.reads(0x5A, 0, MIB), "the host reads on without the gateway")
         self.serve()
         self.same_as_before("the gateway's restart")
+        self.meddling()
         self.stop()
+
+    def view_until(self, status):
+        """The view as soon as it has that operational status; as it is when that does not come."""
+        for _ in range(LOOKS):
+            view = self.connection.GetInstance(self.view)
+            if view["OperationalStatus"] == [status]:
+                break
+            self.run("sleep 0.5")
+        return view
+
+    def meddling(self):
+        """Somebody removes a map by hand, and then the whole target, while the gateway runs."""
+        checks, number = self.checks, int(self.number, 16)
+        row = f"/sys/kernel/config/target/iscsi/{IQN}/tpgt_1/acls/{HOST}/lun_{number}"
+        self.run(f"rm {row}/standpipe-* && rmdir {row}")
+        view = self.view_until(DEGRADED)
+        checks.equal(view["OperationalStatus"], [DEGRADED], "a view that lost a path is degraded")
+        checks.that(HOST in view["StatusDescriptions"][0], "and names who lacks it")
+        checks.that(self.identifier(HOST) is None, "the host sees nothing, as somebody wanted")
+        self.run(f"sh {HERE}/guest/clear")
+        view = self.view_until(OK)
+        checks.equal(view["OperationalStatus"], [OK], "a target that was taken down is made again")
+        self.same_as_before("somebody took the target down")
 
     def after(self, vm):
         """The machine was restarted."""
