@@ -31,7 +31,7 @@ impl Quality {
     /// The layout that fulfils it.
     ///
     /// # Errors
-    /// [`Kind::NotSupported`](super::Kind::NotSupported) where there is none.
+    /// [`Kind::NotSupported`] where there is none.
     pub fn layout(&self) -> Result<Layout, Error> {
         let stripes = self.stripe_length.unwrap_or(1).max(1);
         let survives = self.survives.unwrap_or(0);
@@ -163,7 +163,7 @@ impl Setting {
     /// The layout that fulfils it and lies within its bounds.
     ///
     /// # Errors
-    /// [`Kind::NotSupported`](super::Kind::NotSupported) where there is none.
+    /// [`Kind::NotSupported`] where there is none.
     pub fn layout(&self) -> Result<Layout, Error> {
         let layout = self.quality().layout()?;
         // A stripe length of 1 asks for nothing: parity then chooses its own.
@@ -204,7 +204,7 @@ impl Setting {
     /// Checks that its goals lie within its bounds and can be fulfilled.
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument), or as [`Setting::layout`].
+    /// [`Kind::InvalidArgument`], or as [`Setting::layout`].
     pub fn check(&self) -> Result<(), Error> {
         for (what, bounds) in [
             ("PackageRedundancy", self.survives),
@@ -297,7 +297,7 @@ impl Abilities {
     /// rather kept safer than was asked for, and what the wish would do with rather than not.
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument) where its goals contradict its bounds.
+    /// [`Kind::InvalidArgument`] where its goals contradict its bounds.
     pub fn nearest(&self, wish: &Setting) -> Result<(Setting, bool), Error> {
         let mut near = wish.clone();
         let is_it = match wish.check() {
