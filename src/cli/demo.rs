@@ -38,7 +38,7 @@ pub struct Demo {
     #[arg(long, value_name = "N", default_value_t = 4)]
     spare_disks: u32,
     /// File or FIFO to read events from while it runs: fail DISK, pull DISK, restore DISK, fill
-    /// POOL PERCENT, login INITIATOR \[PORT\], logout INITIATOR.
+    /// POOL PERCENT, login INITIATOR (PORT), logout INITIATOR.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
     /// Directory that keeps the array's state and certificate; without it nothing is kept.
