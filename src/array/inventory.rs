@@ -417,7 +417,7 @@ impl Inventory {
         self.drifted.get(view)
     }
 
-    /// The view that says that an initiator sees this.
+    /// The view of this array that says that an initiator sees this.
     pub fn view_of(&self, map: &Map) -> Option<ViewId> {
         let groups = self.groups_with_initiator(&map.initiator);
         let mut views = groups.flat_map(|group| self.views_with(group.id));
@@ -426,7 +426,9 @@ impl Inventory {
             _ => false,
         };
         let named = views.find(|view| {
-            view.luns.get(&map.volume) == Some(&map.lun) && view.ports.is_some_and(through)
+            view.owner == Owner::Array
+                && view.luns.get(&map.volume) == Some(&map.lun)
+                && view.ports.is_some_and(through)
         });
         named.map(|view| view.id)
     }

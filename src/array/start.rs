@@ -91,6 +91,13 @@ pub(super) fn start(
         let changes = adopt(&strays, &facts.maps);
         begin(store, &system, &mut inventory, &changes, &mut warnings)?;
     }
+    for stray in &facts.stray_targets {
+        warnings.push(format!(
+            "target {} was made through this array, but nothing is stored of it; it stays as it is and \
+             shows what it shows. If nobody needs it, remove it with targetcli",
+            stray.iqn
+        ));
+    }
     let shown: BTreeSet<Map> = facts.maps.iter().cloned().collect();
     inventory.take_facts(facts);
     warn_of_unfinished(&inventory, &unfinished, &mut warnings);
@@ -360,7 +367,7 @@ fn adopt(strays: &[MadeTarget], maps: &[Map]) -> Vec<Change> {
             }));
             id
         };
-        let name = format!("adopted {initiator} {}", port.tag);
+        let name = format!("adopted {initiator} {port}");
         let host = *hosts.entry(initiator).or_insert_with(|| {
             group(
                 format!("adopted {initiator}"),

@@ -40,6 +40,7 @@ impl Inventory {
         let mut iqns = facts.targets.iter().map(|t| &t.iqn);
         self.first_target = iqns
             .find(|iqn| !self.made_targets.contains_key(*iqn))
+            .or(facts.targets.first().map(|target| &target.iqn))
             .cloned();
         self.targets = facts
             .targets

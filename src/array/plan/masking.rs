@@ -201,7 +201,10 @@ impl<'a> Draft<'a> {
 
     fn delete_initiator(&mut self, name: &InitiatorName) -> Result<(String, Effect), Error> {
         if self.known(name).is_none() {
-            return Err(Error::not_found(format!("initiator {name} is not known")));
+            return Err(match self.now.initiator(name) {
+                Some(_) => foreign("access for", name.as_str()),
+                None => Error::not_found(format!("initiator {name} is not known")),
+            });
         }
         if let Some(group) = self.group_with(name) {
             return Err(Error::in_use(format!(
@@ -211,6 +214,19 @@ impl<'a> Draft<'a> {
         }
         self.initiators.insert(name.clone(), None);
         Ok((format!("Forget initiator {name}"), Effect::Gone))
+    }
+
+    /// Makes those initiators known to this array that are listed for what another manager shows
+    /// them: clients take who is listed for introduced.
+    fn introduce_listed(&mut self, members: &Members) {
+        let Members::Initiators(names) = members else {
+            return;
+        };
+        for name in names {
+            if self.now.initiator(name).is_some() && self.known(name).is_none() {
+                self.introduce(name);
+            }
+        }
     }
 
     /// Makes an initiator known to this array.
@@ -233,6 +249,7 @@ impl<'a> Draft<'a> {
         let kind = members.kind();
         let name = name.map_or_else(|| format!("group-{}", &id.hex()[..12]), str::to_owned);
         self.check_group_name(kind, &name)?;
+        self.introduce_listed(members);
         let mut group = Group {
             id,
             name,
@@ -368,6 +385,7 @@ impl<'a> Draft<'a> {
     ) -> Result<(String, Effect), Error> {
         let mut group = self.group(id)?;
         let kind = group.members.kind();
+        self.introduce_listed(members);
         self.join(&mut group, members)?;
         self.want_for(members, luns)?;
         if !luns.is_empty() && self.views_with(id).is_empty() {

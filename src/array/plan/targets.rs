@@ -100,16 +100,14 @@ pub(super) fn open(
     portals: &BTreeSet<SocketAddr>,
 ) -> Result<Plan, Error> {
     let target = made(inventory, iqn)?;
-    let bound = bindings(inventory, portals)?;
-    if !target.portals.is_disjoint(&bound) {
-        return Err(taken(target, portals));
-    }
+    check_silent(inventory, target, portals)?;
     if !target.portals.is_empty() {
         return Err(Error::already_exists(format!(
             "target '{}' has its port already, and a target has one; add addresses to that port",
             target.alias
         )));
     }
+    let bound = bindings(inventory, portals)?;
     let title = format!("Open the port of target '{}'", target.alias);
     Ok(listen(title, target, bound))
 }
@@ -120,10 +118,8 @@ pub(super) fn add_portal(
     portal: SocketAddr,
 ) -> Result<Plan, Error> {
     let target = with_port(inventory, port)?;
+    check_silent(inventory, target, &[portal].into())?;
     let mut bound = bindings(inventory, &[portal].into())?;
-    if !target.portals.is_disjoint(&bound) {
-        return Err(taken(target, &[portal].into()));
-    }
     bound.extend(&target.portals);
     let title = format!("Let target '{}' listen at {portal}", target.alias);
     Ok(listen(title, target, bound))
@@ -237,13 +233,21 @@ fn unused(inventory: &Inventory, target: &MadeTarget) -> Result<(), Error> {
     }
 }
 
-fn taken(target: &MadeTarget, portals: &BTreeSet<SocketAddr>) -> Error {
-    let named: Vec<_> = portals.iter().map(ToString::to_string).collect();
-    Error::portal_taken(format!(
-        "target '{}' listens at {} already",
-        target.alias,
-        named.join(", ")
-    ))
+/// Refuses addresses at which the target listens, by themselves or with all others of the machine.
+fn check_silent(
+    inventory: &Inventory,
+    target: &MadeTarget,
+    portals: &BTreeSet<SocketAddr>,
+) -> Result<(), Error> {
+    let listening = target.portals.iter();
+    let listening: BTreeSet<_> = listening.flat_map(|at| inventory.expanded(*at)).collect();
+    match portals.iter().find(|portal| listening.contains(portal)) {
+        None => Ok(()),
+        Some(portal) => Err(Error::portal_taken(format!(
+            "target '{}' listens at {portal} already",
+            target.alias
+        ))),
+    }
 }
 
 /// What the kernel is to be told so that a port listens at exactly these addresses of the machine.

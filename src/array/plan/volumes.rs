@@ -420,8 +420,12 @@ pub(super) fn rename(inventory: &Inventory, id: &VolumeId, name: &str) -> Result
 /// Refuses a volume that hosts see or may come to see.
 pub(super) fn check_unused(inventory: &Inventory, volume: &Volume) -> Result<(), Error> {
     if let Some(view) = inventory.views_of_volume(&volume.id).next() {
+        let way = match view.owner {
+            Owner::Array => "unmask it first",
+            Owner::Foreign => "end that with the tools of who shows it",
+        };
         return Err(Error::in_use(format!(
-            "volume '{}' is shown to hosts by masking view '{}'; unmask it first",
+            "volume '{}' is shown to hosts by masking view '{}'; {way}",
             volume.name, view.name
         )));
     }

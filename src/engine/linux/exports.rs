@@ -56,16 +56,20 @@ impl Exports {
     /// The configured targets, then those that clients made.
     pub(super) fn targets(&self) -> Vec<TargetSettings> {
         let made = self.made();
-        let made = made.values().map(|target| TargetSettings {
+        let is_configured = |iqn: &Iqn| self.configured.iter().any(|known| known.iqn == *iqn);
+        let made = made.values().filter(|target| !is_configured(&target.iqn));
+        let made = made.map(|target| TargetSettings {
             iqn: target.iqn.clone(),
             portals: target.portals.iter().copied().collect(),
         });
         self.configured.iter().cloned().chain(made).collect()
     }
 
-    /// Whether a client made a target of that name, and it has a port.
+    /// Whether a client made a target of that name that has a port and that the configuration does
+    /// not name.
     pub(super) fn is_made(&self, iqn: &Iqn) -> bool {
-        self.made().contains_key(iqn)
+        let is_configured = self.configured.iter().any(|known| known.iqn == *iqn);
+        !is_configured && self.made().contains_key(iqn)
     }
 
     /// Exports through these targets from now on, which clients made, besides the configured ones.
@@ -126,6 +130,7 @@ impl Exports {
             });
             let made = made.values().map(|target| {
                 let iqn = target.iqn.as_str();
+                made::check(configfs, iqn)?;
                 demanding(configfs, iqn, made::prepare(configfs, target), &demands)
             });
             // What one lacks keeps no other from hosts, nor from being closed to those without
@@ -137,16 +142,20 @@ impl Exports {
 
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
-        let iqns = self.iqns();
+        let targets = self.targets().into_iter();
+        let targets: Vec<_> = targets.map(|t| (self.is_made(&t.iqn), t.iqn)).collect();
         let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            let open = |iqn: &String| {
+            let open = |(is_made, iqn): &(bool, Iqn)| {
+                if *is_made {
+                    made::check(configfs, iqn.as_str())?;
+                }
                 // Not open without it, whatever became of the preparations.
-                chap::demand(configfs, iqn, &demands)?;
-                target::open(configfs, iqn)
+                chap::demand(configfs, iqn.as_str(), &demands)?;
+                Ok(target::open(configfs, iqn.as_str())?)
             };
-            let all: Vec<_> = iqns.iter().map(open).collect();
-            all.into_iter().collect::<Result<(), _>>()
+            let all: Vec<_> = targets.iter().map(open).collect();
+            all.into_iter().collect::<Result<(), ExportError>>()
         })
     }
 
@@ -158,8 +167,12 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let row = self.row(map)?;
+        let is_made = self.is_made(&map.port.iqn);
         let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
+            if is_made {
+                made::check(configfs, &row.iqn)?;
+            }
             export::show(configfs, &volume, &row, &demands)
         })
     }
@@ -297,7 +310,7 @@ impl Exports {
         let configfs = self.configfs.clone();
         let done = self.watch.run(what, deadline, move || call(&configfs));
         if let Some(saver) = &self.saver {
-            saver.note();
+            saver.note(self.iqns());
         }
         Ok(done??)
     }

@@ -135,6 +135,10 @@ impl From<ExportError> for Error {
                 "{error}; give it the same there, or remove it"
             ))
             .caused_by(error),
+            ExportError::OthersTarget { .. } => Self::access_denied(format!(
+                "{error} in the place of ours; remove it, or delete ours here"
+            ))
+            .caused_by(error),
             ExportError::NoExcuse { .. } => Self::not_supported(format!(
                 "{error}; name it in a [[chap]] table of the configuration, or take Linux 6.0 or later"
             ))

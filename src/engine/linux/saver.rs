@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,13 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The one who writes the file; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Saver(SyncSender<()>);
+pub(super) struct Saver {
+    notes: SyncSender<()>,
+    /// The targets, as they are by now.
+    iqns: Arc<Mutex<Vec<String>>>,
+}
 
 /// What it works with.
 struct Desk {
     configfs: Configfs,
     locks: LockFiles,
-    iqns: Vec<String>,
+    iqns: Arc<Mutex<Vec<String>>>,
     file: PathBuf,
 }
 
@@ -32,29 +37,34 @@ impl Saver {
         let desk = Desk {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
-            iqns: settings
-                .targets
-                .iter()
-                .map(|target| target.iqn.as_str().to_owned())
-                .collect(),
+            iqns: Arc::default(),
             file: settings.saveconfig.clone()?,
         };
         // One note that waits stands for all changes until it is read.
         let (sender, notes) = sync_channel(1);
+        let iqns = Arc::clone(&desk.iqns);
         let started = thread::Builder::new()
             .name("saveconfig".into())
             .spawn(move || desk.work(&notes));
         if let Err(error) = started {
             tracing::warn!(%error, "targetcli's file is not kept up to date");
         }
-        Some(Self(sender))
+        Some(Self {
+            notes: sender,
+            iqns,
+        })
     }
 
-    /// Something has changed.
-    pub(super) fn note(&self) {
+    /// Something has changed; these are our targets now.
+    pub(super) fn note(&self, iqns: Vec<String>) {
+        *lock(&self.iqns) = iqns;
         // When a note waits already, this change is seen with it.
-        let _ = self.0.try_send(());
+        let _ = self.notes.try_send(());
     }
+}
+
+fn lock(iqns: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    iqns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Desk {
@@ -79,7 +89,8 @@ impl Desk {
                 Err(error) => return Err(error.to_string()),
             }
         };
-        let saved = saveconfig::update(&self.configfs, &self.iqns, &self.file);
+        let iqns = lock(&self.iqns).clone();
+        let saved = saveconfig::update(&self.configfs, &iqns, &self.file);
         saved
             .map(drop)
             .map_err(|error| match std::error::Error::source(&error) {

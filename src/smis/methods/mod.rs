@@ -135,6 +135,8 @@ impl Model for Gateway {
             "GetElementNameCapabilities",
             "GetError",
             "GetErrors",
+            // Makes nothing: it only tells what could be had.
+            "CreateGoalSettings",
         ]
         .contains(&method.name)
     }

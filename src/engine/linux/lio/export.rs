@@ -55,6 +55,12 @@ pub enum ExportError {
         /// The initiator.
         initiator: String,
     },
+    /// Somebody has made a target of his own under the name of one of ours.
+    #[error("somebody else has made a target {iqn}")]
+    OthersTarget {
+        /// The name.
+        iqn: String,
+    },
     /// Others have secrets, and this kernel cannot let one in without.
     #[error("this kernel cannot let {initiator} in without CHAP where others need it")]
     NoExcuse {

@@ -6,12 +6,13 @@
 
 use super::chap::{self, Demands};
 use super::configfs::{Configfs, ConfigfsError};
+use super::export::ExportError;
 use super::target;
 use crate::array::MadeTarget;
 use std::net::SocketAddr;
 
 /// The alias of a target that a client made.
-const MARK: &str = "standpipe";
+pub const MARK: &str = "standpipe";
 
 /// Why a target that a client made cannot be as it is to be.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,14 @@ pub fn alias_of(iqn: &str) -> String {
 
 fn alias(group: &str) -> String {
     format!("{group}/param/TargetAlias")
+}
+
+/// Refuses a target that somebody else made under the name of ours while that was away.
+pub fn check(configfs: &Configfs, iqn: &str) -> Result<(), ExportError> {
+    match is_foreign(configfs, &target::group(iqn))? {
+        true => Err(ExportError::OthersTarget { iqn: iqn.into() }),
+        false => Ok(()),
+    }
 }
 
 /// Makes a target without opening it, or completes one that is there.

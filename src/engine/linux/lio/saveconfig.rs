@@ -7,6 +7,7 @@ use super::acl::{self, Mark};
 use super::backstore::{self, NAME_PREFIX};
 use super::configfs::{Configfs, ConfigfsError};
 use super::export;
+use super::made;
 use super::read::{self, State, Target};
 use super::target::{self, TPGT};
 use serde_json::{Map, Value, json};
@@ -16,6 +17,9 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+/// The parameter of a portal group by which a target that a client made is known.
+const ALIAS: &str = "TargetAlias";
 
 /// Longest file that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -151,6 +155,8 @@ fn merge(
         attributes.insert("emulate_tpws".into(), unmap.into());
     }
     let targets = list(root, "targets")?;
+    // Those that clients have removed since.
+    targets.retain(|target| !is_made(target) || iqns.iter().any(|iqn| text(target, "wwn") == iqn));
     for iqn in iqns {
         if let Some(found) = state.targets.get(iqn) {
             let target = entry(targets, |target| {
@@ -176,6 +182,9 @@ fn merge_group(
 ) -> Result<(), SaveError> {
     // A group that is closed for a moment while it is made is not one that is to be restored so.
     set(group, "enable", true);
+    if found.made {
+        member(group, "parameters")?.insert(ALIAS.into(), made::MARK.into());
+    }
     let attributes = member(group, "attributes")?;
     for (name, _) in target::ATTRIBUTES {
         let value = flag(configfs, &format!("{}/attrib/{name}", target::group(iqn)));
@@ -279,6 +288,18 @@ fn name_of(place: &str) -> Option<&str> {
 
 fn is_own_object(object: &Value) -> bool {
     text(object, "plugin") == "block" && text(object, "name").starts_with(NAME_PREFIX)
+}
+
+/// Whether a client made a target.
+fn is_made(target: &Value) -> bool {
+    let groups = target.get("tpgs").and_then(Value::as_array);
+    let mut groups = groups.into_iter().flatten();
+    let marked = |group: &Value| {
+        group
+            .get("parameters")
+            .is_some_and(|parameters| text(parameters, ALIAS) == made::MARK)
+    };
+    text(target, "fabric") == "iscsi" && groups.any(marked)
 }
 
 /// An attribute that is a small number.
