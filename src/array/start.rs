@@ -93,8 +93,8 @@ pub(super) fn start(
     }
     for stray in &facts.stray_targets {
         warnings.push(format!(
-            "target {} was made through this array, but nothing is stored of it; it stays as it is and \
-             shows what it shows. If nobody needs it, remove it with targetcli",
+            "target {} was made through this array, but nothing is stored of it; what is ours in it is \
+             hidden, and it goes if nobody uses it",
             stray.iqn
         ));
     }

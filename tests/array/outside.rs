@@ -1,6 +1,6 @@
 //! The world outside moves: what is done past the array appears in it.
 
-use standpipe::array::{Ailing, Command, Effect, Health, Inventory, Kind, Map, Owner};
+use standpipe::array::{Ailing, Command, Effect, Health, Inventory, Kind, Map, Members, Owner};
 use standpipe::engine::sim::EXTENT;
 
 use std::slice;
@@ -114,8 +114,20 @@ fn what_another_manager_shows_is_a_view_of_his_that_nobody_changes_here() {
     };
     assert_eq!(rig.fails(removal).0.kind, Kind::AccessDenied);
     let removal = Command::DeleteInitiator { name: host("a") };
-    assert_eq!(rig.fails(removal.clone()).0.kind, Kind::NotFound);
+    assert_eq!(rig.fails(removal.clone()).0.kind, Kind::AccessDenied);
     assert_eq!(rig.luns("a"), [9]);
+    // Clients take who is listed for introduced.
+    let joined = rig.done(Command::CreateGroup {
+        name: None,
+        members: Members::Initiators([host("a")].into()),
+        delete_on_empty: false,
+        delete_when_unassociated: false,
+    });
+    let Effect::Group(group, _) = joined else {
+        panic!("a group");
+    };
+    let force = false;
+    rig.done(Command::DeleteGroup { group, force });
 
     // The initiator can be this array's, too, and then again only his.
     let (_, groups, ours) = rig.show_one();

@@ -139,6 +139,10 @@ impl From<ExportError> for Error {
                 "{error} in the place of ours; remove it, or delete ours here"
             ))
             .caused_by(error),
+            ExportError::ShutOut { .. } => Self::access_denied(format!(
+                "{error}; excuse it there (attrib/authentication = 0), or remove it"
+            ))
+            .caused_by(error),
             ExportError::NoExcuse { .. } => Self::not_supported(format!(
                 "{error}; name it in a [[chap]] table of the configuration, or take Linux 6.0 or later"
             ))

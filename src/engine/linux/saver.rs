@@ -11,9 +11,13 @@ use super::lio::configfs::Configfs;
 use super::lio::locks::{LockError, LockFiles};
 use super::lio::saveconfig;
 use super::settings::Settings;
+use super::watch::{Deadline, Watch};
 
 /// How long a lock is waited for before that is told.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long is waited for further changes before the file is written.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The one who writes the file; it ends when this is dropped.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ struct Desk {
     locks: LockFiles,
     iqns: Arc<Mutex<Vec<String>>>,
     file: PathBuf,
+    watch: Watch,
 }
 
 impl Saver {
@@ -39,6 +44,7 @@ impl Saver {
             locks: LockFiles::in_folder(&settings.lock_folder),
             iqns: Arc::default(),
             file: settings.saveconfig.clone()?,
+            watch: Watch::default(),
         };
         // One note that waits stands for all changes until it is read.
         let (sender, notes) = sync_channel(1);
@@ -71,6 +77,9 @@ impl Desk {
     fn work(&self, notes: &Receiver<()>) {
         let mut told = String::new();
         while notes.recv().is_ok() {
+            // Many changes come one after the other, and each needs the locks.
+            thread::sleep(QUIET);
+            let _ = notes.try_recv();
             let trouble = self.save().err().unwrap_or_default();
             if trouble != told && !trouble.is_empty() {
                 let file = self.file.display();
@@ -89,8 +98,14 @@ impl Desk {
                 Err(error) => return Err(error.to_string()),
             }
         };
+        let (configfs, file) = (self.configfs.clone(), self.file.clone());
         let iqns = lock(&self.iqns).clone();
-        let saved = saveconfig::update(&self.configfs, &iqns, &self.file);
+        let update = move || saveconfig::update(&configfs, &iqns, &file);
+        // A kernel that hangs must not keep the locks.
+        let saved = self
+            .watch
+            .run("saving", Deadline::after(PATIENCE), update)
+            .map_err(|error| error.to_string())?;
         saved
             .map(drop)
             .map_err(|error| match std::error::Error::source(&error) {

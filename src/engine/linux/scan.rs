@@ -252,8 +252,11 @@ impl LinuxEngine {
                 tag: target::TPGT,
             };
             for (initiator, rows) in &target.acls {
-                // A name that no initiator can bear matches nobody.
-                let Ok(initiator) = InitiatorName::parse(initiator) else {
+                // A name that no initiator can bear matches nobody; nor does one with capitals, because
+                // the kernel lowers the name at login.
+                let name = InitiatorName::parse(initiator);
+                let Some(initiator) = name.ok().filter(|name| name.folded() == name.as_str())
+                else {
                     continue;
                 };
                 for (&number, mapped) in rows {

@@ -20,7 +20,7 @@ use crate::array::{Chap, ChapTable};
 use zeroize::Zeroizing;
 
 /// The user name of a portal group that demands credentials because of us.
-const SIGN: &str = "standpipe";
+pub const SIGN: &str = "standpipe";
 /// What clears a name or a secret in the kernel.
 const NONE: &str = "NULL";
 
@@ -77,7 +77,14 @@ pub fn settle_all(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(
         };
         first = match export::hide_all(configfs, iqn, &initiator) {
             // An ACL of somebody in which nothing of ours stands.
-            Ok(0) if matches!(error, ExportError::OthersAcl { .. }) => first,
+            Ok(0)
+                if matches!(
+                    error,
+                    ExportError::OthersAcl { .. } | ExportError::ShutOut { .. }
+                ) =>
+            {
+                first
+            }
             _ => first.and(Err(error)),
         };
     }
@@ -114,6 +121,11 @@ fn settle(
         Some(_) => Err(ExportError::OthersAcl {
             initiator: initiator.to_owned(),
         }),
+        None if !acl.is_ours() && is_ours(configfs, iqn) && !acl.has_user() && !acl.is_open() => {
+            Err(ExportError::ShutOut {
+                initiator: initiator.to_owned(),
+            })
+        }
         // Somebody gave it credentials by hand, or demands some of everyone: that stays so.
         None if !acl.is_ours() || (acl.mark == Some(Mark::Plain) && acl.has_user()) => Ok(()),
         None if demands.is_empty() || !is_ours(configfs, iqn) => Ok(acl.leave()?),
@@ -128,7 +140,7 @@ fn settle(
 }
 
 /// Whether a portal group demands credentials because of us.
-fn is_ours(configfs: &Configfs, iqn: &str) -> bool {
+pub fn is_ours(configfs: &Configfs, iqn: &str) -> bool {
     configfs.read(&sign(iqn)).is_ok_and(|text| text == SIGN)
 }
 
@@ -211,11 +223,13 @@ impl<'a> Acl<'a> {
     fn asks_for(&self, chap: &Chap) -> bool {
         let texts = texts(chap);
         let mut wanted = texts.iter().filter(|(_, text)| text.is_some());
-        let is_open = self
-            .configfs
-            .read(&self.own_word())
-            .is_ok_and(|text| text == "0");
-        !is_open && wanted.all(|(name, text)| self.holds(name, *text))
+        !self.is_open() && wanted.all(|(name, text)| self.holds(name, *text))
+    }
+
+    /// Whether it lets its initiator in without credentials, whatever its portal group demands.
+    fn is_open(&self) -> bool {
+        let word = self.configfs.read(&self.own_word());
+        word.is_ok_and(|text| text == "0")
     }
 
     fn has_user(&self) -> bool {

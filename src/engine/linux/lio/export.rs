@@ -9,6 +9,7 @@ use super::aptpl;
 use super::backstore::{self, NAME_PREFIX, Wanted};
 use super::chap::{self, Demands};
 use super::configfs::{Configfs, ConfigfsError};
+use super::made;
 use super::read::{self, State};
 use super::target;
 use crate::array::Naa;
@@ -60,6 +61,14 @@ pub enum ExportError {
     OthersTarget {
         /// The name.
         iqn: String,
+    },
+    /// Others have secrets, and the ACL is another manager's and has none.
+    #[error(
+        "the ACL of {initiator} is another manager's and lets nobody in, because others need CHAP"
+    )]
+    ShutOut {
+        /// The initiator.
+        initiator: String,
     },
     /// Others have secrets, and this kernel cannot let one in without.
     #[error("this kernel cannot let {initiator} in without CHAP where others need it")]
@@ -132,12 +141,11 @@ fn try_show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), Exp
     let unit = unit_of(configfs, &row.iqn, &place, &alias, &volume.serial)?;
     match standing(configfs, row)? {
         Some(standing) if standing.place.as_ref() == Some(&place) => {
-            return Ok(acl::make_writable(
-                configfs,
-                &row.iqn,
-                &row.initiator,
-                row.number,
-            )?);
+            // One that somebody else made for reading stays so.
+            if standing.alias == alias {
+                acl::make_writable(configfs, &row.iqn, &row.initiator, row.number)?;
+            }
+            return Ok(());
         }
         // A link of ours that died with its unit.
         Some(standing) if standing.place.is_none() && standing.alias == alias => {
@@ -176,15 +184,15 @@ pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportErro
 /// Hides all that we show to an initiator in a target; returns how many rows that were.
 pub fn hide_all(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<usize, ExportError> {
     let mut hidden = 0;
-    for (number, path) in read::numbered(configfs, &acl::folder(iqn, initiator))? {
-        let alias = read::mapped(configfs, &path)?.alias;
-        if let Some(uuid) = volume_of(&alias) {
-            let row = Row {
-                iqn: iqn.to_owned(),
-                initiator: initiator.to_owned(),
-                number,
-            };
-            hide(configfs, uuid, &row)?;
+    for (number, _) in read::numbered(configfs, &acl::folder(iqn, initiator))? {
+        let row = Row {
+            iqn: iqn.to_owned(),
+            initiator: initiator.to_owned(),
+            number,
+        };
+        let uuid = standing(configfs, &row)?.and_then(|standing| standing.volume());
+        if let Some(uuid) = uuid {
+            hide(configfs, &uuid, &row)?;
             hidden += 1;
         }
     }
@@ -225,10 +233,9 @@ pub fn sweep(
         }
     };
     let mut volumes = BTreeSet::new();
-    for iqn in iqns {
-        let Some(target) = state.targets.get(iqn) else {
-            continue;
-        };
+    // Those included that were made through the array and of which nothing is stored any more.
+    let is_ours = |iqn: &String, target: &read::Target| target.made || iqns.contains(iqn);
+    for (iqn, target) in state.targets.iter().filter(|(iqn, t)| is_ours(iqn, t)) {
         for (initiator, rows) in &target.acls {
             for (&number, mapped) in rows {
                 let Some(uuid) = state.volume_in(target, mapped) else {
@@ -249,6 +256,13 @@ pub fn sweep(
     }
     for (iqn, uuid) in &volumes {
         note(release(configfs, uuid, iqn));
+    }
+    let strays = state.targets.iter();
+    for (iqn, _) in strays.filter(|(iqn, target)| target.made && !iqns.contains(iqn)) {
+        // One that somebody uses stays.
+        if let Err(error) = made::remove(configfs, iqn) {
+            tracing::warn!(%error, iqn, "a target of which nothing is stored stays");
+        }
     }
     for uuid in unused(&state) {
         note(release_backstore(configfs, &uuid));
@@ -311,41 +325,45 @@ fn refit(
     ) else {
         return Ok(());
     };
-    let alias = alias(uuid);
-    let mut rows = Vec::new();
+    let (mut units, mut rows) = (Vec::new(), Vec::new());
     for (iqn, target) in targets {
-        let units: BTreeSet<u64> = target
-            .units
-            .iter()
-            .filter(|(_, u)| leads(u))
-            .map(|(n, _)| *n)
-            .collect();
+        let leading = target.units.iter().filter(|(_, unit)| leads(unit));
+        let leading: BTreeSet<u64> = leading.map(|(number, _)| *number).collect();
         for (initiator, maps) in &target.acls {
-            let maps = maps
-                .iter()
-                .filter(|(_, m)| m.unit.is_some_and(|unit| units.contains(&unit)));
-            for (&number, mapped) in maps {
-                rows.push((iqn, initiator, number, mapped.read_only));
-                acl::clear(configfs, iqn, initiator, number)?;
-            }
+            let shown = |mapped: &read::Mapped| mapped.unit.is_some_and(|u| leading.contains(&u));
+            let maps = maps.iter().filter(|(_, mapped)| shown(mapped));
+            rows.extend(maps.map(|(number, mapped)| (iqn, initiator, *number, mapped)));
         }
-        for unit in units {
-            target::remove_unit(configfs, iqn, unit)?;
+        units.extend(leading.into_iter().map(|unit| (iqn, unit)));
+    }
+    let take_out = || {
+        for (iqn, initiator, number, _) in &rows {
+            acl::clear(configfs, iqn, initiator, *number)?;
         }
+        units
+            .iter()
+            .try_for_each(|(iqn, unit)| target::remove_unit(configfs, iqn, *unit))
+    };
+    let mut first = take_out();
+    if first.is_ok() {
+        aptpl::restore(configfs, place, &serial);
     }
-    aptpl::restore(configfs, place, &serial);
-    for (iqn, initiator, number, read_only) in rows {
-        let unit = unit_of(configfs, iqn, place, &alias, &serial)?;
-        let map = Map {
-            iqn,
-            initiator,
-            number,
-            unit,
-            alias: &alias,
-            read_only,
-        };
-        acl::map(configfs, &map)?;
+    // Whatever failed, hosts see again what they saw.
+    for (iqn, initiator, number, mapped) in rows {
+        let put_back = unit_of(configfs, iqn, place, &alias(uuid), &serial).and_then(|unit| {
+            let map = Map {
+                iqn,
+                initiator,
+                number,
+                unit,
+                alias: &mapped.alias,
+                read_only: mapped.read_only,
+            };
+            acl::map(configfs, &map)
+        });
+        first = first.and(put_back);
     }
+    first?;
     tracing::warn!(
         place,
         "persistent reservations that another manager had left out were restored"
@@ -508,6 +526,15 @@ struct Standing {
 }
 
 impl Standing {
+    /// The volume of ours that it shows, by its backstore's name, or else by that of a dead link.
+    fn volume(&self) -> Option<String> {
+        let named = match &self.place {
+            Some(place) => backstore::volume_of(place),
+            None => volume_of(&self.alias),
+        };
+        named.map(str::to_owned)
+    }
+
     /// Whether it is a volume's, whoever made it and whatever the link is called: what it leads to
     /// is what the host sees.
     fn is_of(&self, configfs: &Configfs, uuid: &str) -> bool {

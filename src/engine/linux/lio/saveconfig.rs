@@ -3,8 +3,9 @@
 //! The file is other people's. What is ours in it is put in or replaced, by names that only we give;
 //! everything else keeps its value. One that is not understood is left alone.
 
-use super::acl::{self, Mark};
+use super::acl::Mark;
 use super::backstore::{self, NAME_PREFIX};
+use super::chap;
 use super::configfs::{Configfs, ConfigfsError};
 use super::export;
 use super::made;
@@ -25,12 +26,12 @@ const ALIAS: &str = "TargetAlias";
 const LONGEST: u64 = 64 << 20;
 /// Where a storage object of ours is found in the file.
 const STORAGE_PATH: &str = "/backstores/block/";
-/// The credentials of an ACL: the kernel's names and those in the file.
-const CREDENTIALS: [(&str, &str); 4] = [
-    ("userid", "chap_userid"),
-    ("password", "chap_password"),
-    ("userid_mutual", "chap_mutual_userid"),
-    ("password_mutual", "chap_mutual_password"),
+/// The credentials of an ACL, as the file calls them. Those that the array gives are not kept there.
+const CREDENTIALS: [&str; 4] = [
+    "chap_userid",
+    "chap_password",
+    "chap_mutual_userid",
+    "chap_mutual_password",
 ];
 
 /// Why the file is not up to date.
@@ -143,7 +144,7 @@ fn merge(
         let object = entry(objects, |object| {
             text(object, "plugin") == "block" && text(object, "name") == name
         });
-        let unmap = flag(configfs, &format!("core/{place}/attrib/emulate_tpu"));
+        let unmap = flag(configfs, &format!("core/{place}/attrib/emulate_tpu"))?;
         set(object, "plugin", "block");
         set(object, "name", name);
         set(object, "dev", backstore.path.as_str());
@@ -187,8 +188,15 @@ fn merge_group(
     }
     let attributes = member(group, "attributes")?;
     for (name, _) in target::ATTRIBUTES {
-        let value = flag(configfs, &format!("{}/attrib/{name}", target::group(iqn)));
+        let value = flag(configfs, &format!("{}/attrib/{name}", target::group(iqn)))?;
         attributes.insert((*name).into(), value.into());
+    }
+    match chap::is_ours(configfs, iqn) {
+        true => set(group, CREDENTIALS[0], chap::SIGN),
+        false if group.get(CREDENTIALS[0]).and_then(Value::as_str) == Some(chap::SIGN) => {
+            group.remove(CREDENTIALS[0]);
+        }
+        false => {}
     }
     let portals = list(group, "portals")?;
     for portal in found
@@ -215,7 +223,13 @@ fn merge_group(
         .filter(|unit| is_ours(unit))
         .filter_map(|unit| number_of(unit, "index"))
         .collect();
-    units.retain(|unit| !is_ours(unit));
+    // What stands in the file under a number that is ours in the kernel is older than that.
+    let holds = |index: Option<u64>| index.and_then(|index| found.units.get(&index));
+    let is_own = |unit: &read::Unit| {
+        let place = unit.backstore.as_deref();
+        place.is_some_and(|place| backstore::volume_of(place).is_some())
+    };
+    units.retain(|unit| !is_ours(unit) && !holds(number_of(unit, "index")).is_some_and(is_own));
     let mut own = BTreeSet::new();
     for (index, unit) in &found.units {
         let place = unit
@@ -236,8 +250,9 @@ fn merge_group(
     for acl in acls.iter_mut() {
         let acl = acl.as_object_mut().ok_or(SaveError::Strange("node_acls"))?;
         list(acl, "mapped_luns")?.retain(|row| {
+            let is_known = |unit: u64| known.contains(&unit) || own.contains(&unit);
             export::volume_of(text(row, "alias")).is_none()
-                && number_of(row, "tpg_lun").is_none_or(|unit| !known.contains(&unit))
+                && !number_of(row, "tpg_lun").is_some_and(is_known)
         });
     }
     for (initiator, rows) in &found.acls {
@@ -259,17 +274,14 @@ fn merge_group(
         }
         let acl = entry(acls, |acl| text(acl, "node_wwn") == initiator);
         set(acl, "node_wwn", initiator.as_str());
-        list(acl, "mapped_luns")?.extend(rows);
-        let folder = acl::folder(iqn, initiator);
+        let listed = list(acl, "mapped_luns")?;
+        listed.retain(|old| rows.iter().all(|row| row["index"] != old["index"]));
+        listed.extend(rows);
         if let Some(mark) = Mark::read(configfs, iqn, initiator) {
             set(acl, "tag", mark.tag(initiator));
-            for (attribute, name) in CREDENTIALS {
-                let secret = configfs.read(&format!("{folder}/auth/{attribute}"));
-                match secret.unwrap_or_default().as_str() {
-                    "" | "NULL" => acl.remove(name),
-                    secret => acl.insert(name.into(), secret.into()),
-                };
-            }
+            // Without them it lets nobody in until the array has given it its credentials again.
+            CREDENTIALS.iter().for_each(|name| drop(acl.remove(*name)));
+            member(acl, "attributes")?.remove("authentication");
         }
     }
     // Ours goes with its last row.
@@ -302,10 +314,12 @@ fn is_made(target: &Value) -> bool {
     text(target, "fabric") == "iscsi" && groups.any(marked)
 }
 
-/// An attribute that is a small number.
-fn flag(configfs: &Configfs, path: &str) -> u64 {
-    let text = configfs.read(path).unwrap_or_default();
-    text.parse().unwrap_or_default()
+/// An attribute that is a small number. One that cannot be read is no zero: that may mean that anybody
+/// is let in.
+fn flag(configfs: &Configfs, path: &str) -> Result<u64, SaveError> {
+    let text = configfs.read(path)?;
+    text.parse()
+        .map_err(|_| io::Error::other(format!("{path} is no number")).into())
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -370,8 +384,20 @@ mod tests {
             group.join("lun/lun_0"),
             group.join(format!("acls/{HOST}/lun_1")),
         );
-        for folder in [&core.join("wwn"), &group.join("np/[::1]:3260"), &unit, &row] {
+        for folder in [
+            &core.join("wwn"),
+            &core.join("attrib"),
+            &group.join("np/[::1]:3260"),
+            &group.join("attrib"),
+            &group.join("auth"),
+            &unit,
+            &row,
+        ] {
             fs::create_dir_all(folder).expect("made");
+        }
+        fs::write(core.join("attrib/emulate_tpu"), "0\n").expect("written");
+        for (name, value) in target::ATTRIBUTES {
+            fs::write(group.join("attrib").join(name), value).expect("written");
         }
         fs::write(
             core.join("wwn/vpd_unit_serial"),
@@ -389,6 +415,45 @@ mod tests {
         std::os::unix::fs::symlink(&unit, row.join("standpipe-x")).expect("linked");
         let configfs = Configfs::new(root.path());
         (root, configfs)
+    }
+
+    #[test]
+    fn no_secret_is_kept_and_no_excuse_outlives_its_reason() {
+        let (root, configfs) = kernel();
+        let file = root.path().join("saveconfig.json");
+        // As targetcli has saved it while the host needed no secret.
+        let before = json!({"storage_objects": [], "targets": [{
+            "fabric": "iscsi", "wwn": IQN, "tpgs": [{"tag": 1, "node_acls": [{
+                "node_wwn": HOST, "tag": Mark::Excused.tag(HOST), "mapped_luns": [],
+                "attributes": {"authentication": 0, "dataout_timeout": 3},
+                "chap_userid": "joe", "chap_password": "open-sesame-42",
+            }]}],
+        }]});
+        fs::write(&file, before.to_string()).expect("written");
+        let group = root.path().join(target::group(IQN));
+        fs::write(group.join("attrib/authentication"), "1").expect("written");
+        fs::write(group.join("auth/userid"), chap::SIGN).expect("written");
+        assert!(updated(&file, &configfs));
+        let now = &value(&file)["targets"][0]["tpgs"][0];
+        assert_eq!(now["attributes"]["authentication"], 1);
+        assert_eq!(
+            now["chap_userid"],
+            chap::SIGN,
+            "a demand of ours stays known as such"
+        );
+        let acl = &now["node_acls"][0];
+        assert_eq!(acl["tag"], Mark::Plain.tag(HOST));
+        assert_eq!(acl["attributes"], json!({"dataout_timeout": 3}));
+        assert!(!acl.to_string().contains("chap_"), "{acl}");
+        fs::write(group.join("auth/userid"), "NULL").expect("written");
+        assert!(updated(&file, &configfs));
+        assert_eq!(
+            value(&file)["targets"][0]["tpgs"][0].get("chap_userid"),
+            None
+        );
+        // What cannot be read is not taken for a zero.
+        fs::remove_file(group.join("attrib/authentication")).expect("removed");
+        update(&configfs, &[IQN.to_owned()], &file).expect_err("unknown");
     }
 
     fn updated(file: &Path, configfs: &Configfs) -> bool {
