@@ -306,7 +306,9 @@ impl LinuxEngine {
         if marks.job.is_some() {
             return Err(busy(&row));
         }
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        // What exports it has it open.
+        let is_open = !row.lv_device_open.is_empty();
+        if !is_open || !self.exports.is_exported(&row.lv_uuid, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         let device = self.active(&mut session, &uuid)?;
