@@ -224,11 +224,13 @@ pub(super) fn create(
         steps.extend(making(group, &device, name, size, place, job));
         volumes.push((device, size));
     }
-    // Finished together: before the last is ready none is seen.
-    let (last, mut steps): (Vec<_>, Vec<_>) = steps
-        .into_iter()
-        .partition(|planned| matches!(planned.step, Step::Unmark { .. }));
-    steps.extend(last);
+    // Made first, so that nobody takes the room of the last while the others are overwritten; and
+    // finished together: before the last is ready none is seen.
+    steps.sort_by_key(|planned: &Planned| match planned.step {
+        Step::Create { .. } => 0,
+        Step::Unmark { .. } => 2,
+        _ => 1,
+    });
     Ok(Plan {
         title,
         steps,

@@ -5,7 +5,7 @@
 
 use rustix::fs::{FallocateFlags, fallocate};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -100,33 +100,33 @@ impl Places {
     pub fn dm_devices(&self) -> io::Result<BTreeMap<String, DmDevice>> {
         let mut devices = BTreeMap::new();
         for entry in fs::read_dir(self.sys.join("block"))?.filter_map(Result::ok) {
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            let read = |file: &str| fs::read_to_string(entry.path().join(file));
-            // A device may go while it is looked at; then it is not active.
-            if name.starts_with("dm-")
-                && let (Ok(uuid), Ok(number)) = (read("dm/uuid"), read("dev"))
-                && let Some(number) = device_number(number.trim())
-            {
-                let on = below(&entry.path());
-                devices.insert(uuid.trim().to_owned(), DmDevice { name, number, on });
+            if let Some((uuid, device)) = dm_device(&entry, |_| true) {
+                devices.insert(uuid, device);
             }
         }
         Ok(devices)
     }
 
+    /// The active device-mapper device of that UUID. Nothing but the UUID is read of others.
+    pub fn dm_device(&self, uuid: &str) -> io::Result<Option<DmDevice>> {
+        let mut entries = fs::read_dir(self.sys.join("block"))?.filter_map(Result::ok);
+        let found = entries.find_map(|entry| dm_device(&entry, |found| found == uuid));
+        Ok(found.map(|(_, device)| device))
+    }
+
+    /// The UUID of the device-mapper device that has this number now.
+    pub fn dm_uuid(&self, (major, minor): (u32, u32)) -> Option<String> {
+        let file = self.sys.join(format!("dev/block/{major}:{minor}/dm/uuid"));
+        Some(fs::read_to_string(file).ok()?.trim().to_owned())
+    }
+
     /// Whether an open file is the device-mapper device of that UUID.
     pub fn is_dm_device(&self, file: &File, uuid: &str) -> bool {
-        let Ok(metadata) = file.metadata() else {
+        let Ok(number) = file.metadata().map(|metadata| metadata.rdev()) else {
             return false;
         };
-        let (major, minor) = (
-            rustix::fs::major(metadata.rdev()),
-            rustix::fs::minor(metadata.rdev()),
-        );
-        let device = self.sys.join(format!("dev/block/{major}:{minor}/dm/uuid"));
-        fs::read_to_string(device).is_ok_and(|found| found.trim() == uuid)
+        let number = (rustix::fs::major(number), rustix::fs::minor(number));
+        self.dm_uuid(number).is_some_and(|found| found == uuid)
     }
 
     /// Who uses devices of this machine: mounts, swap and devices stacked upon others.
@@ -182,6 +182,21 @@ impl Users {
             .contains(&device)
             .then(|| "used as swap".to_owned())
     }
+}
+
+/// The device of an entry of `/sys/block` and its UUID, if it is an active one of device-mapper and
+/// that UUID is wanted. It may go while it is looked at; then it is not active.
+fn dm_device(entry: &DirEntry, is_wanted: impl Fn(&str) -> bool) -> Option<(String, DmDevice)> {
+    let name = entry.file_name().into_string().ok()?;
+    let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
+    let uuid = name.starts_with("dm-").then(|| read("dm/uuid"))??;
+    let uuid = uuid.trim();
+    if !is_wanted(uuid) {
+        return None;
+    }
+    let number = device_number(read("dev")?.trim())?;
+    let on = below(&entry.path());
+    Some((uuid.to_owned(), DmDevice { name, number, on }))
 }
 
 /// The numbers of the devices below the one of that folder. What has gone has no folder any more.
@@ -264,6 +279,9 @@ mod tests {
         assert_eq!(users.of(&devices["LVM-b"]).as_deref(), Some("used as swap"));
         assert_eq!(users.of(&devices["LVM-c"]).as_deref(), Some("held by dm-9"));
         assert_eq!(users.of(&devices["LVM-d"]), None);
+        let one = places.dm_device("LVM-c").expect("listed");
+        assert_eq!(one.as_ref(), devices.get("LVM-c"));
+        assert_eq!(places.dm_device("LVM").expect("listed"), None);
     }
 
     #[test]

@@ -177,6 +177,24 @@ impl Exports {
         })
     }
 
+    /// Shows a volume that a backstore of ours exports already; `false` where none does any more.
+    pub(super) fn show_exported(
+        &self,
+        volume: Exported,
+        map: &Map,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let row = self.row(map)?;
+        let is_made = self.is_made(&map.port.iqn);
+        let demands = self.demands.clone();
+        self.change("showing the volume", deadline, move |configfs| {
+            if is_made {
+                made::check(configfs, &row.iqn)?;
+            }
+            export::show_exported(configfs, &volume, &row, &demands)
+        })
+    }
+
     /// Hides a volume.
     pub(super) fn hide(&self, map: &Map, deadline: Deadline) -> Result<(), Error> {
         // The port may have been ours under another configuration.
@@ -222,6 +240,16 @@ impl Exports {
         self.look(deadline, move |configfs| {
             export::is_exported(configfs, &uuid)
         })
+    }
+
+    /// The number of the device that a backstore of ours holds open for a volume.
+    pub(super) fn device_of(
+        &self,
+        uuid: &str,
+        deadline: Deadline,
+    ) -> Result<Option<(u32, u32)>, Error> {
+        let uuid = uuid.to_owned();
+        self.look(deadline, move |configfs| export::device_of(configfs, &uuid))
     }
 
     /// Everything that the kernel target holds.
@@ -291,12 +319,12 @@ impl Exports {
     }
 
     /// Changes under all locks. A call that hangs is left behind, the locks are not.
-    fn change<E: Send + 'static>(
+    fn change<T: Send + 'static, E: Send + 'static>(
         &self,
         what: &str,
         deadline: Deadline,
-        call: impl FnOnce(&Configfs) -> Result<(), E> + Send + 'static,
-    ) -> Result<(), Error>
+        call: impl FnOnce(&Configfs) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Error>
     where
         Error: From<E>,
     {

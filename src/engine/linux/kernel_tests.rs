@@ -4,6 +4,7 @@
 
 mod chap;
 mod convergence;
+mod cost;
 mod pools;
 
 use super::*;

@@ -93,6 +93,23 @@ pub struct Exported {
     pub naa: Naa,
 }
 
+impl Exported {
+    /// Whether a backstore exports it as it should.
+    fn is_on(&self, found: &read::Backstore) -> bool {
+        found.enabled
+            && found.serial.as_deref() == Some(&self.serial)
+            && found.device == Some(self.number)
+    }
+}
+
+/// The backstore of a volume.
+struct Found {
+    /// Where it is.
+    place: String,
+    /// It has just been made.
+    fresh: bool,
+}
+
 /// A place in an initiator's table of units.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
@@ -122,11 +139,42 @@ pub fn show(
     row: &Row,
     demands: &Demands,
 ) -> Result<(), ExportError> {
+    show_on(configfs, volume, row, demands, || {
+        backstore_of(configfs, volume)
+    })
+}
+
+/// The same for a volume that is exported already. `false`, and nothing is changed, where the
+/// backstore of ours is not there or not as it should be.
+pub fn show_exported(
+    configfs: &Configfs,
+    volume: &Exported,
+    row: &Row,
+    demands: &Demands,
+) -> Result<bool, ExportError> {
+    let place = own_place_of(configfs, &volume.uuid)?;
+    let Some(place) = place.filter(|place| volume.is_on(&read::backstore(configfs, place))) else {
+        return Ok(false);
+    };
+    let there = Found {
+        place,
+        fresh: false,
+    };
+    show_on(configfs, volume, row, demands, || Ok(there)).map(|()| true)
+}
+
+fn show_on(
+    configfs: &Configfs,
+    volume: &Exported,
+    row: &Row,
+    demands: &Demands,
+    backstore: impl FnOnce() -> Result<Found, ExportError>,
+) -> Result<(), ExportError> {
     if let Err(error) = chap::admit(configfs, &row.iqn, &row.initiator, demands) {
         let _ = hide(configfs, &volume.uuid, row);
         return Err(error);
     }
-    let done = try_show(configfs, volume, row);
+    let done = backstore().and_then(|found| try_show(configfs, volume, row, &found));
     if done.is_err() {
         // The first error is the one to tell.
         let _ = acl::remove_if_empty(configfs, &row.iqn, &row.initiator);
@@ -135,12 +183,21 @@ pub fn show(
     done
 }
 
-fn try_show(configfs: &Configfs, volume: &Exported, row: &Row) -> Result<(), ExportError> {
-    let place = backstore_of(configfs, volume)?;
+fn try_show(
+    configfs: &Configfs,
+    volume: &Exported,
+    row: &Row,
+    found: &Found,
+) -> Result<(), ExportError> {
+    let Found { place, fresh } = found;
     let alias = alias(&volume.uuid);
-    let unit = unit_of(configfs, &row.iqn, &place, &alias, &volume.serial)?;
+    let unit = match fresh {
+        // Nothing leads to it yet.
+        true => target::new_unit(configfs, &row.iqn, place, &alias, &volume.serial)?,
+        false => target::unit_of(configfs, &row.iqn, place, &alias, &volume.serial)?,
+    };
     match standing(configfs, row)? {
-        Some(standing) if standing.place.as_ref() == Some(&place) => {
+        Some(standing) if standing.place.as_ref() == Some(place) => {
             // One that somebody else made for reading stays so.
             if standing.alias == alias {
                 acl::make_writable(configfs, &row.iqn, &row.initiator, row.number)?;
@@ -211,6 +268,15 @@ pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, Expo
     Ok(backstore::is_of(configfs, place, uuid)
         && is_on(&format!("core/{place}/enable"))
         && is_on(&format!("{}/enable", target::group(&row.iqn))))
+}
+
+/// The number of the device that an enabled backstore of ours has open, named after the volume.
+pub fn device_of(configfs: &Configfs, uuid: &str) -> Result<Option<(u32, u32)>, ExportError> {
+    let place = own_place_of(configfs, uuid)?;
+    let found = place.map(|place| read::backstore(configfs, &place));
+    Ok(found
+        .filter(|found| found.enabled)
+        .and_then(|found| found.device))
 }
 
 /// Whether a backstore of ours holds the volume open, or one with its identifier.
@@ -350,17 +416,18 @@ fn refit(
     }
     // Whatever failed, hosts see again what they saw.
     for (iqn, initiator, number, mapped) in rows {
-        let put_back = unit_of(configfs, iqn, place, &alias(uuid), &serial).and_then(|unit| {
-            let map = Map {
-                iqn,
-                initiator,
-                number,
-                unit,
-                alias: &mapped.alias,
-                read_only: mapped.read_only,
-            };
-            acl::map(configfs, &map)
-        });
+        let put_back =
+            target::unit_of(configfs, iqn, place, &alias(uuid), &serial).and_then(|unit| {
+                let map = Map {
+                    iqn,
+                    initiator,
+                    number,
+                    unit,
+                    alias: &mapped.alias,
+                    read_only: mapped.read_only,
+                };
+                acl::map(configfs, &map)
+            });
         first = first.and(put_back);
     }
     first?;
@@ -388,17 +455,17 @@ fn unused(state: &State) -> Vec<String> {
 }
 
 /// The volume's backstore: adopted, or made where there is none.
-fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<String, ExportError> {
+fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<Found, ExportError> {
     if let Some(place) = place_of(configfs, &volume.uuid)? {
         let found = read::backstore(configfs, &place);
         if !found.enabled && backstore::volume_of(&place).is_some() {
             // Half made: a predecessor died in between.
             backstore::remove(configfs, &place)?;
-        } else if found.enabled
-            && found.serial.as_deref() == Some(&volume.serial)
-            && found.device == Some(volume.number)
-        {
-            return Ok(place);
+        } else if volume.is_on(&found) {
+            return Ok(Found {
+                place,
+                fresh: false,
+            });
         } else {
             return Err(ExportError::Mismatch {
                 place,
@@ -419,7 +486,7 @@ fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<String, Export
     if checked.is_err() {
         let _ = backstore::remove(configfs, &place);
     }
-    checked.map(|()| place)
+    checked.map(|()| Found { place, fresh: true })
 }
 
 /// The device was named by a link of udev's, which may be older than the volume.
@@ -480,40 +547,6 @@ fn own_place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, Confi
         .filter(|hba| hba.starts_with("iblock_"))
         .map(|hba| format!("{hba}/{name}"))
         .find(|place| configfs.exists(&format!("core/{place}"))))
-}
-
-/// The unit of a portal group that leads to a backstore: found, or made with the number that its
-/// lasting registrations name, else with the lowest one that is free.
-fn unit_of(
-    configfs: &Configfs,
-    iqn: &str,
-    place: &str,
-    alias: &str,
-    serial: &str,
-) -> Result<u64, ConfigfsError> {
-    let mut taken = BTreeSet::new();
-    for (number, path) in read::numbered(configfs, &format!("{}/lun", target::group(iqn)))? {
-        let links = configfs.links(&path)?;
-        if links
-            .iter()
-            .any(|(_, to)| to.strip_prefix("core/") == Some(place))
-        {
-            return Ok(number);
-        }
-        taken.insert(number);
-    }
-    let registrations = aptpl::registrations(configfs, serial);
-    let mut registered = registrations.iter().filter(|r| r.target() == Some(iqn));
-    let number = match registered.find_map(|r| r.unit()) {
-        Some(number) if !taken.contains(&number) => number,
-        _ => {
-            taken.extend(aptpl::units_of_others(configfs, iqn, serial));
-            let mut free = (0..).filter(|number| !taken.contains(number));
-            free.next().unwrap_or(u64::MAX)
-        }
-    };
-    target::add_unit(configfs, iqn, number, place, alias)?;
-    Ok(number)
 }
 
 /// What stands in a row.
@@ -589,5 +622,50 @@ fn release_backstore(configfs: &Configfs, uuid: &str) -> Result<(), ExportError>
         // A unit of another target still leads to it.
         Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => Ok(()),
         other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const UUID: &str = "fenRM0-k234-gQIb-Rm07-eV38-eCnN-zmcYOz";
+
+    #[test]
+    fn only_the_backstore_that_was_promised_counts_as_exported() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let configfs = Configfs::new(folder.path());
+        let backstore = folder
+            .path()
+            .join(format!("core/iblock_7/{NAME_PREFIX}{UUID}"));
+        fs::create_dir_all(backstore.join("wwn")).expect("set up");
+        let write = |file: &str, text: &str| fs::write(backstore.join(file), text).expect("set up");
+        write("wwn/vpd_unit_serial", "T10 VPD Unit Serial Number: abc-1\n");
+        write(
+            "info",
+            "Status: ACTIVATED\n  Major: 253 Minor: 5  CLAIMED: IBLOCK\n",
+        );
+        write("enable", "1\n");
+        assert_eq!(device_of(&configfs, UUID).expect("a look"), Some((253, 5)));
+        let row = Row {
+            iqn: "iqn.2026-11.example:array".into(),
+            initiator: "iqn.2026-11.example:host".into(),
+            number: 1,
+        };
+        for (number, serial) in [((253, 6), "abc-1"), ((253, 5), "abc-2")] {
+            let volume = Exported {
+                uuid: UUID.into(),
+                device: "/dev/disk/by-id/x".into(),
+                number,
+                serial: serial.into(),
+                naa: Naa::from_serial(Naa::LIO_COMPANY, serial),
+            };
+            let shown = show_exported(&configfs, &volume, &row, &Demands::default());
+            assert!(!shown.expect("a look"), "{number:?} {serial}");
+            assert!(!configfs.exists("iscsi"), "nothing is made");
+        }
+        write("enable", "0\n");
+        assert_eq!(device_of(&configfs, UUID).expect("a look"), None);
     }
 }

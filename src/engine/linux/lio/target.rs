@@ -5,6 +5,8 @@
 //! unit is decided in [`super::acl`].
 
 use super::configfs::{Configfs, ConfigfsError};
+use super::{aptpl, read};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// The only portal group of a target of ours.
@@ -98,6 +100,57 @@ pub fn add_unit(
         let _ = configfs.remove(&unit);
     }
     linked.map(|_| ())
+}
+
+/// The unit of a portal group that leads to a backstore: found, or made.
+pub fn unit_of(
+    configfs: &Configfs,
+    iqn: &str,
+    place: &str,
+    alias: &str,
+    serial: &str,
+) -> Result<u64, ConfigfsError> {
+    let units = read::numbered(configfs, &format!("{}/lun", group(iqn)))?;
+    let leads = |to: &str| to.strip_prefix("core/") == Some(place);
+    // A folder is listed only where the link has not the name that we give it.
+    let named = units.iter().find(|(_, path)| {
+        let to = configfs.leads_to(&format!("{path}/{alias}"));
+        to.is_some_and(|to| leads(&to))
+    });
+    if let Some((number, _)) = named {
+        return Ok(*number);
+    }
+    for (number, path) in units {
+        if configfs.links(&path)?.iter().any(|(_, to)| leads(to)) {
+            return Ok(number);
+        }
+    }
+    new_unit(configfs, iqn, place, alias, serial)
+}
+
+/// A unit that leads to a backstore, with the number that its lasting registrations name, else with
+/// the lowest one that is free.
+pub fn new_unit(
+    configfs: &Configfs,
+    iqn: &str,
+    place: &str,
+    alias: &str,
+    serial: &str,
+) -> Result<u64, ConfigfsError> {
+    let units = read::numbered(configfs, &format!("{}/lun", group(iqn)))?;
+    let mut taken: BTreeSet<u64> = units.into_iter().map(|(number, _)| number).collect();
+    let registrations = aptpl::registrations(configfs, serial);
+    let mut registered = registrations.iter().filter(|r| r.target() == Some(iqn));
+    let number = match registered.find_map(|r| r.unit()) {
+        Some(number) if !taken.contains(&number) => number,
+        _ => {
+            taken.extend(aptpl::units_of_others(configfs, iqn, serial));
+            let mut free = (0..).filter(|number| !taken.contains(number));
+            free.next().unwrap_or(u64::MAX)
+        }
+    };
+    add_unit(configfs, iqn, number, place, alias)?;
+    Ok(number)
 }
 
 /// Ends an export that no host maps any more.

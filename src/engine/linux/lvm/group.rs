@@ -134,10 +134,8 @@ impl Session<'_> {
 
     /// The volumes and pools that can be seen, and whether their devices are open.
     pub fn volumes(&mut self) -> Result<Vec<LvRow>, LvmError> {
-        let rows = self.run(&list("lvs", &[LV_COLUMNS, "lv_device_open"]))?;
-        let mut rows = self.own(rows.volumes(), |row| &row.vg_uuid);
-        rows.retain(|row| !row.is_hidden());
-        Ok(rows)
+        let rows = self.visible()?;
+        Ok(self.own(rows, |row| &row.vg_uuid))
     }
 
     /// Every volume, hidden ones included, with a row for each of its segments.
@@ -158,9 +156,23 @@ impl Session<'_> {
         rows
     }
 
-    /// One volume as it is now.
+    /// One volume or pool as it is now, if it can be seen, and whether its device is open. One of
+    /// two of the same identity is refused.
     pub fn find(&mut self, which: Which<'_>) -> Result<Option<LvRow>, LvmError> {
-        Ok(self.volumes()?.into_iter().find(|row| which.is(row)))
+        let rows = self.visible()?;
+        if let Which::Uuid(uuid) = which {
+            only_one(&rows, uuid)?;
+        }
+        let mut rows = self.own(rows, |row| &row.vg_uuid).into_iter();
+        Ok(rows.find(|row| which.is(row)))
+    }
+
+    /// What can be seen in all managed groups.
+    fn visible(&mut self) -> Result<Vec<LvRow>, LvmError> {
+        let rows = self.run(&list("lvs", &[LV_COLUMNS, "lv_device_open"]))?;
+        let mut rows = rows.volumes();
+        rows.retain(|row| !row.is_hidden());
+        Ok(rows)
     }
 
     /// The extents that a volume consists of; `None` when it lies on anything but devices.
@@ -333,6 +345,21 @@ impl Session<'_> {
 
     fn run(&mut self, line: &Line) -> Result<Document, LvmError> {
         Ok(self.shell.run(line, self.deadline.left())?)
+    }
+}
+
+/// The row of a volume among those of all managed groups. Copied disks may bring a second one.
+pub(super) fn only_one<'a>(
+    rows: &'a [LvRow],
+    volume: &LvmUuid,
+) -> Result<Option<&'a LvRow>, LvmError> {
+    let mut named = rows.iter().filter(|row| row.lv_uuid == volume.as_str());
+    let row = named.next();
+    match named.next() {
+        None => Ok(row),
+        Some(_) => Err(LvmError::Odd(format!(
+            "there are two logical volumes of the identity {volume}; neither is touched"
+        ))),
     }
 }
 

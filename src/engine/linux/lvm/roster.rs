@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::group::{Group, LvmError};
+use super::group::{Group, LvmError, only_one};
 use super::line::Line;
 use super::names::{DevicePath, LvmUuid, NotAllowed, VgName};
 use super::report::{
@@ -306,13 +306,7 @@ impl Lvm {
     ) -> Result<Option<Arc<Group>>, LvmError> {
         let line = list("lvs", &[LV_COLUMNS]);
         let rows = self.read(&line, deadline)?.volumes();
-        let mut named = rows.iter().filter(|row| row.lv_uuid == volume.as_str());
-        let row = named.next();
-        if named.next().is_some() {
-            return Err(LvmError::Odd(format!(
-                "there are two logical volumes of the identity {volume}; neither is touched"
-            )));
-        }
+        let row = only_one(&rows, volume)?;
         Ok(row.and_then(|row| self.group(&row.vg_uuid)))
     }
 

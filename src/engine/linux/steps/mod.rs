@@ -92,6 +92,22 @@ impl LinuxEngine {
         Ok((group.ok_or_else(|| nothing(subject))?, Name::Uuid(uuid)))
     }
 
+    /// The group that a volume must lie in, if it is there: the only one, or the one that its active
+    /// device names, or the one in which LVM finds it.
+    fn group_for(&self, uuid: &LvmUuid, deadline: Deadline) -> Result<Option<Arc<Group>>, Error> {
+        let groups = self.lvm.groups();
+        if let [only] = groups.as_slice() {
+            return Ok(Some(only.clone()));
+        }
+        let devices = self.places.dm_devices().map_err(unreadable)?;
+        let is_active =
+            |group: &&Arc<Group>| devices.contains_key(&names::dm_uuid(&group.uuid, uuid));
+        match groups.iter().find(is_active) {
+            Some(group) => Ok(Some(group.clone())),
+            None => Ok(self.lvm.group_of(uuid, deadline)?),
+        }
+    }
+
     /// The device of an owned volume, which is made to appear where it is not there.
     fn active(&self, session: &mut Session<'_>, uuid: &LvmUuid) -> Result<DmDevice, Error> {
         if let Some(device) = self.device(&session.group.uuid, uuid)? {
@@ -108,15 +124,16 @@ impl LinuxEngine {
     }
 
     fn device(&self, vg: &LvmUuid, lv: &LvmUuid) -> Result<Option<DmDevice>, Error> {
-        let mut devices = self.places.dm_devices().map_err(unreadable)?;
-        Ok(devices.remove(&names::dm_uuid(vg, lv)))
+        let device = self.places.dm_device(&names::dm_uuid(vg, lv));
+        device.map_err(unreadable)
     }
 
-    /// Refuses a volume whose device somebody has open. udev opens each device for a moment after
-    /// a writer closed it; that is waited for.
+    /// Refuses a volume whose device somebody has open, or had when this row was read in this turn.
+    /// udev opens each device for a moment after a writer closed it; that is waited for.
     fn refuse_held(&self, session: &mut Session<'_>, row: &LvRow) -> Result<(), Error> {
         let uuid = identity(row)?;
         let settled = Deadline::after(SETTLE);
+        let mut is_open = !row.lv_device_open.is_empty();
         loop {
             let Some(device) = self.device(&session.group.uuid, &uuid)? else {
                 return Ok(());
@@ -124,17 +141,19 @@ impl LinuxEngine {
             if let Some(user) = self.places.users().map_err(unreadable)?.of(&device) {
                 return Err(Error::in_use(format!("volume {} is {user}", row.lv_name)));
             }
-            match session.find(Which::Uuid(&uuid))? {
-                Some(now) if now.lv_device_open.is_empty() => return Ok(()),
-                None => return Err(Error::not_found(format!("volume {} is gone", row.lv_name))),
-                Some(_) if settled.left().is_zero() => {
-                    let name = &row.lv_name;
-                    return Err(Error::in_use(format!(
-                        "volume {name} is open; close it first"
-                    )));
-                }
-                Some(_) => thread::sleep(PAUSE),
+            if !is_open {
+                return Ok(());
             }
+            let name = &row.lv_name;
+            if settled.left().is_zero() {
+                return Err(Error::in_use(format!(
+                    "volume {name} is open; close it first"
+                )));
+            }
+            thread::sleep(PAUSE);
+            let now = session.find(Which::Uuid(&uuid))?;
+            let now = now.ok_or_else(|| Error::not_found(format!("volume {name} is gone")))?;
+            is_open = !now.lv_device_open.is_empty();
         }
     }
 

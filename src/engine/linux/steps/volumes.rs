@@ -17,8 +17,8 @@ use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::{self, Zeroed};
 use crate::engine::linux::dm;
 use crate::engine::linux::lio::export::Exported;
-use crate::engine::linux::lvm::group::{LvmError, NewVolume, Session, Which};
-use crate::engine::linux::lvm::names::{self, DevicePath, LvName, Tag};
+use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
+use crate::engine::linux::lvm::names::{self, DevicePath, LvName, LvmUuid, Tag};
 use crate::engine::linux::lvm::report::LvRow;
 use crate::engine::linux::lvm::tags::{self, Marks};
 use crate::engine::linux::watch::Deadline;
@@ -289,29 +289,46 @@ impl LinuxEngine {
             )));
         }
         let subject = Subject::Known(map.volume.clone());
-        let (group, name) = self.locate(&subject, deadline)?;
+        let uuid = LvmUuid::new(map.volume.as_str()).map_err(|_| nothing(&subject))?;
+        // It passed these guards when it was exported, and while it is, no step marks, shrinks or
+        // removes it. So more rows cost nothing of LVM, however many volumes there are.
+        if let Some(exported) = self.exported(&uuid, deadline)?
+            && self.exports.show_exported(exported, map, deadline)?
+        {
+            return Ok(());
+        }
+        let group = self.group_for(&uuid, deadline)?;
+        let group = group.ok_or_else(|| nothing(&subject))?;
         let mut session = group.enter(deadline)?;
         // Showing it changes nothing of its group, which may lack a disk: redundancy is for that.
-        let row = found(&mut session, &name, &subject)?;
+        let row = found(&mut session, &Name::Uuid(uuid.clone()), &subject)?;
         let marks = Marks::read(&row.lv_tags);
         if marks.job.is_some() {
             return Err(busy(&row));
         }
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        // What exports it has it open.
+        let is_open = !row.lv_device_open.is_empty();
+        if !is_open || !self.exports.is_exported(&row.lv_uuid, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
-        let uuid = identity(&row)?;
         let device = self.active(&mut session, &uuid)?;
         drop(session);
         let serial = marks.serial.unwrap_or_else(|| map.volume.unit_serial());
-        let exported = Exported {
-            device: names::device_link(&group.uuid, &uuid),
-            number: device.number,
-            naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
-            serial,
-            uuid: uuid.to_string(),
-        };
+        let exported = exported(&group, &uuid, device.number, serial);
         self.exports.show(exported, map, deadline)
+    }
+
+    /// A volume of a managed group on whose active device a backstore of ours stands that bears its
+    /// name.
+    fn exported(&self, uuid: &LvmUuid, deadline: Deadline) -> Result<Option<Exported>, Error> {
+        let Some(number) = self.exports.device_of(uuid.as_str(), deadline)? else {
+            return Ok(None);
+        };
+        let device = self.places.dm_uuid(number);
+        let mut groups = self.lvm.groups().into_iter();
+        let group = groups.find(|group| device == Some(names::dm_uuid(&group.uuid, uuid)));
+        let serial = VolumeId::from(uuid.as_str()).unit_serial();
+        Ok(group.map(|group| exported(&group, uuid, number, serial)))
     }
 
     /// Removes a volume that was found to be ours to remove.
@@ -319,7 +336,8 @@ impl LinuxEngine {
         let uuid = identity(row)?;
         let mut tries = 0;
         loop {
-            self.refuse_held(session, row)?;
+            let now = session.find(Which::Uuid(&uuid))?;
+            self.refuse_held(session, now.as_ref().unwrap_or(row))?;
             // That took its time: a snapshot that somebody made meanwhile would go with it, and a
             // disk that went would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
@@ -343,6 +361,17 @@ impl LinuxEngine {
             }
             return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
         }
+    }
+}
+
+/// What the target is to know of a volume.
+fn exported(group: &Group, uuid: &LvmUuid, number: (u32, u32), serial: String) -> Exported {
+    Exported {
+        device: names::device_link(&group.uuid, uuid),
+        number,
+        naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
+        serial,
+        uuid: uuid.to_string(),
     }
 }
 
