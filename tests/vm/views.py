@@ -33,6 +33,8 @@ ONE, TWO, THREE, FOUR, LINUX, THEIRS = (
 
 #: ExposePaths: Requested logical unit number in use.
 NUMBER_IN_USE = 4102
+#: AddMembers: In Use, of a device number.
+IN_USE = 6
 
 #: Seconds that a masking method may take at most, and how much longer it may look from outside.
 PATIENCE, MARGIN = 20, 8
@@ -428,8 +430,11 @@ class Views(scenario.Story):
                                 DeviceAccesses=[pywbem.Uint16(2)])
         self.checks.equal(self.dump(), before, "malformed names change nothing")
         groups = self.main.groups
-        wrong("a number in use", "AddMembers", MaskingGroup=groups[4], DeviceNumbers=["1"],
-              Members=[self.volumes["third"]])
+        code, _ = self.connection.InvokeMethod(
+            "AddMembers", self.array.masking, MaskingGroup=groups[4], DeviceNumbers=["1"],
+            Members=[self.volumes["third"]])
+        self.checks.equal(code, IN_USE, "a number in use is refused")
+        self.checks.equal(self.dump(), before, "a number in use changes nothing")
         code, _ = self.connection.InvokeMethod(
             "ExposePaths", self.array.masking, LUNames=[self.names["third"]], DeviceNumbers=["1"],
             DeviceAccesses=[pywbem.Uint16(2)], ProtocolControllers=[self.main.path])

@@ -230,8 +230,8 @@ impl LinuxEngine {
             .collect()
     }
 
-    /// The maps in the kernel: ours on our ports, and what other managers show. A map on a port of ours
-    /// is ours by the volume that it leads to, whoever made it and whatever its link is called.
+    /// The maps in the kernel: ours on our ports, and what other managers show, volumes of ours
+    /// included. Which volume ours show is told by what they lead to, whatever the link is called.
     fn maps(
         &self,
         state: &State,
@@ -271,12 +271,13 @@ impl LinuxEngine {
                         seen_as.get(&naa).cloned()
                     };
                     match named.or_else(by_serial) {
-                        Some(volume) if is_ours && mapped.unit.is_some() => ours.push(Map {
-                            port,
-                            initiator,
-                            lun,
-                            volume,
-                        }),
+                        Some(volume) if is_ours && mapped.ours && mapped.unit.is_some() => ours
+                            .push(Map {
+                                port,
+                                initiator,
+                                lun,
+                                volume,
+                            }),
                         _ => foreign.push(ForeignMap {
                             port,
                             initiator,

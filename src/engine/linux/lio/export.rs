@@ -4,7 +4,7 @@
 //! Callers hold the locks. What is there and fits is adopted, whatever its number or name; what
 //! belongs to another manager is never changed.
 
-use super::acl::{self, Map};
+use super::acl::{self, Map, Mark};
 use super::aptpl;
 use super::backstore::{self, NAME_PREFIX, Wanted};
 use super::chap::{self, Demands};
@@ -241,14 +241,16 @@ pub fn hide(configfs: &Configfs, uuid: &str, row: &Row) -> Result<(), ExportErro
 /// Hides all that we show to an initiator in a target; returns how many rows that were.
 pub fn hide_all(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<usize, ExportError> {
     let mut hidden = 0;
+    let is_ours = Mark::read(configfs, iqn, initiator).is_some();
     for (number, _) in read::numbered(configfs, &acl::folder(iqn, initiator))? {
         let row = Row {
             iqn: iqn.to_owned(),
             initiator: initiator.to_owned(),
             number,
         };
-        let uuid = standing(configfs, &row)?.and_then(|standing| standing.volume());
-        if let Some(uuid) = uuid {
+        let standing = standing(configfs, &row)?;
+        let ours = standing.filter(|row| is_ours || volume_of(&row.alias).is_some());
+        if let Some(uuid) = ours.and_then(|row| row.volume()) {
             hide(configfs, &uuid, &row)?;
             hidden += 1;
         }
@@ -304,7 +306,7 @@ pub fn sweep(
     for (iqn, target) in state.targets.iter().filter(|(iqn, t)| is_ours(iqn, t)) {
         for (initiator, rows) in &target.acls {
             for (&number, mapped) in rows {
-                let Some(uuid) = state.volume_in(target, mapped) else {
+                let Some(uuid) = state.volume_in(target, mapped).filter(|_| mapped.ours) else {
                     continue;
                 };
                 let row = Row {

@@ -4,6 +4,7 @@
 //! 176 nodes. What cannot be read is left out and counted, so that one odd object of another
 //! manager does not hide the rest.
 
+use super::acl::Mark;
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
 use super::target::TPGT;
@@ -65,6 +66,9 @@ pub struct Mapped {
     pub alias: String,
     /// The host may not write.
     pub read_only: bool,
+    /// We made it: its link is ours, or it lost its link's name to a manager that made our ACL again.
+    /// A row in an ACL of another manager's is his, also where it leads to a unit of ours.
+    pub ours: bool,
 }
 
 impl Unit {
@@ -168,9 +172,14 @@ fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
         target.units.insert(number, Unit { backstore, alias });
     }
     for initiator in configfs.folders(&format!("{group}/acls"))? {
-        let mut maps = BTreeMap::new();
-        for (number, folder) in numbered(configfs, &format!("{group}/acls/{initiator}"))? {
+        let acl = format!("{group}/acls/{initiator}");
+        let (mut maps, mut is_ours) = (BTreeMap::new(), None);
+        for (number, folder) in numbered(configfs, &acl)? {
             let mut mapped = mapped(configfs, &folder)?;
+            mapped.ours |= *is_ours.get_or_insert_with(|| {
+                let tag = configfs.read(&format!("{acl}/tag"));
+                tag.is_ok_and(|tag| Mark::of(&tag, &initiator).is_some())
+            });
             // A link outlives the unit that it led to.
             mapped.unit = mapped.unit.filter(|unit| {
                 target
@@ -190,6 +199,7 @@ pub fn mapped(configfs: &Configfs, folder: &str) -> Result<Mapped, ConfigfsError
     let (alias, to) = first_link(configfs, folder)?;
     Ok(Mapped {
         unit: to.and_then(|to| lun_number(to.rsplit('/').next()?)),
+        ours: export::volume_of(&alias).is_some(),
         alias,
         read_only: configfs
             .read(&format!("{folder}/write_protect"))
@@ -289,6 +299,7 @@ mod tests {
             unit: Some(3),
             alias: "standpipe-7".into(),
             read_only: true,
+            ours: true,
         };
         assert_eq!(target.acls[HOST][&0], expected);
     }
