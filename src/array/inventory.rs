@@ -8,6 +8,8 @@ mod foreign;
 mod numbers;
 mod portals;
 
+pub use portals::excludes;
+
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;

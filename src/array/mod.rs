@@ -37,7 +37,7 @@ pub use ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
     VolumeId,
 };
-pub use inventory::{Ailing, Inventory, Policy, SystemName};
+pub use inventory::{Ailing, Inventory, Policy, SystemName, excludes};
 pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
 pub use layout::Layout;
 pub use model::{

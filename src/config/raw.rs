@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::chap::{self, RawChap};
 use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
-use crate::array::{DriftPolicy, MAX_LUN, Policy};
+use crate::array::{DriftPolicy, MAX_LUN, Policy, excludes};
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
@@ -443,17 +443,6 @@ fn targets(raw: Vec<RawTarget>, where_to_add: usize) -> Checked<Vec<Target>> {
         targets.push(target);
     }
     Ok(targets)
-}
-
-/// Whether one of two portals is the wildcard that the other one falls under. The wildcard of IPv6
-/// takes IPv4 as well, and the kernel lets the two wildcards share.
-fn excludes(one: &SocketAddr, other: &SocketAddr) -> bool {
-    let covers = |wide: &SocketAddr, narrow: &SocketAddr| {
-        wide.ip().is_unspecified()
-            && !narrow.ip().is_unspecified()
-            && (wide.is_ipv6() || narrow.is_ipv4())
-    };
-    one.port() == other.port() && (covers(one, other) || covers(other, one))
 }
 
 impl RawTarget {

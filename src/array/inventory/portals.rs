@@ -54,6 +54,18 @@ impl Inventory {
     }
 }
 
+/// Whether the kernel, listening at one of them, refuses to listen at the other: one is the wildcard
+/// that the other one falls under. The wildcard of IPv6 takes IPv4 as well, and the two wildcards
+/// share.
+pub fn excludes(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let covers = |wide: &SocketAddr, narrow: &SocketAddr| {
+        wide.ip().is_unspecified()
+            && !narrow.ip().is_unspecified()
+            && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    one.port() == other.port() && (covers(one, other) || covers(other, one))
+}
+
 /// Whether initiators elsewhere can name the address: one that means something only on a link needs
 /// the name of an interface with it.
 fn can_be_reached(address: IpAddr) -> bool {

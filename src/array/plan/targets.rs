@@ -12,7 +12,7 @@ use crate::array::command::Effect;
 use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{Iqn, PortId};
-use crate::array::inventory::Inventory;
+use crate::array::inventory::{Inventory, excludes};
 use crate::array::model::MadeTarget;
 
 /// The longest alias, in bytes of UTF-8: what the schema lets clients give.
@@ -279,12 +279,7 @@ fn bindings(
             bound.insert(**wildcard);
         }
     }
-    let hides = |wildcard: &SocketAddr, address: &SocketAddr| {
-        wildcard.port() == address.port()
-            && !address.ip().is_unspecified()
-            && (wildcard.is_ipv6() || address.is_ipv4())
-    };
-    let hidden = |wildcard: &&&SocketAddr| bound.iter().any(|address| hides(wildcard, address));
+    let hidden = |wildcard: &&&SocketAddr| bound.iter().any(|address| excludes(wildcard, address));
     match wildcards.iter().find(hidden) {
         None => Ok(bound),
         Some(wildcard) => Err(Error::not_supported(format!(

@@ -10,6 +10,7 @@ use super::lio::export::{self, ExportError, Exported, Row};
 use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
+use super::lio::refit;
 use super::lio::target;
 use super::lio::{acl, aptpl};
 use super::saver::Saver;
@@ -166,15 +167,7 @@ impl Exports {
         map: &Map,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let row = self.row(map)?;
-        let is_made = self.is_made(&map.port.iqn);
-        let demands = self.demands.clone();
-        self.change("showing the volume", deadline, move |configfs| {
-            if is_made {
-                made::check(configfs, &row.iqn)?;
-            }
-            export::show(configfs, &volume, &row, &demands)
-        })
+        self.show_as(export::show, volume, map, deadline)
     }
 
     /// Shows a volume that a backstore of ours exports already; `false` where none does any more.
@@ -184,6 +177,16 @@ impl Exports {
         map: &Map,
         deadline: Deadline,
     ) -> Result<bool, Error> {
+        self.show_as(export::show_exported, volume, map, deadline)
+    }
+
+    fn show_as<T: Send + 'static>(
+        &self,
+        show: fn(&Configfs, &Exported, &Row, &Demands) -> Result<T, ExportError>,
+        volume: Exported,
+        map: &Map,
+        deadline: Deadline,
+    ) -> Result<T, Error> {
         let row = self.row(map)?;
         let is_made = self.is_made(&map.port.iqn);
         let demands = self.demands.clone();
@@ -191,7 +194,7 @@ impl Exports {
             if is_made {
                 made::check(configfs, &row.iqn)?;
             }
-            export::show_exported(configfs, &volume, &row, &demands)
+            show(configfs, &volume, &row, &demands)
         })
     }
 
@@ -221,7 +224,7 @@ impl Exports {
     pub(super) fn restore_registrations(&self, deadline: Deadline) -> Result<(), Error> {
         let iqns = self.iqns();
         self.change("restoring reservations", deadline, move |configfs| {
-            export::restore_registrations(configfs, &iqns)
+            refit::restore_registrations(configfs, &iqns)
         })
     }
 

@@ -121,6 +121,10 @@ impl From<ExportError> for Error {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Configfs(error) => error.into(),
+            ExportError::ReadOnly { .. } => {
+                Self::in_use(format!("{error}; let it be written to there, or remove it"))
+                    .caused_by(error)
+            }
             ExportError::NumberTaken { .. } => {
                 Self::in_use(format!("{error}; choose another number")).caused_by(error)
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::machine::Machine;
-use crate::array::{Error, Health, Iqn, MadeTarget, Port, PortId, Target};
+use crate::array::{Error, Health, Iqn, MadeTarget, Port, PortId, Target, excludes};
 
 /// A target in the kernel that the configuration does not name.
 #[derive(Clone, Debug)]
@@ -15,17 +15,6 @@ pub(super) struct Extra {
     /// Whether it bears this array's mark.
     pub(super) ours: bool,
     pub(super) open: bool,
-}
-
-/// Whether the kernel, listening at one of them, refuses to listen at the other: one is the wildcard
-/// that the other one falls under.
-fn excludes(one: &SocketAddr, other: &SocketAddr) -> bool {
-    let covers = |wide: &SocketAddr, narrow: &SocketAddr| {
-        wide.ip().is_unspecified()
-            && !narrow.ip().is_unspecified()
-            && (wide.is_ipv6() || narrow.is_ipv4())
-    };
-    one.port() == other.port() && (covers(one, other) || covers(other, one))
 }
 
 impl Machine {

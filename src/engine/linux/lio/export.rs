@@ -5,7 +5,6 @@
 //! belongs to another manager is never changed.
 
 use super::acl::{self, Map, Mark};
-use super::aptpl;
 use super::backstore::{self, NAME_PREFIX, Wanted};
 use super::chap::{self, Demands};
 use super::configfs::{Configfs, ConfigfsError};
@@ -27,6 +26,14 @@ pub enum ExportError {
     /// The number shows something else to that initiator.
     #[error("number {number} of {initiator} shows something else")]
     NumberTaken {
+        /// The initiator.
+        initiator: String,
+        /// The number.
+        number: u64,
+    },
+    /// The number shows the volume already, but somebody made it read-only.
+    #[error("somebody made number {number} of {initiator} read-only")]
+    ReadOnly {
         /// The initiator.
         initiator: String,
         /// The number.
@@ -198,10 +205,14 @@ fn try_show(
     };
     match standing(configfs, row)? {
         Some(standing) if standing.place.as_ref() == Some(place) => {
-            // One that somebody else made for reading stays so.
-            if standing.alias == alias {
-                acl::make_writable(configfs, &row.iqn, &row.initiator, row.number)?;
+            // One that somebody else made for reading stays so, and is not what was asked for.
+            if standing.read_only && standing.alias != alias {
+                return Err(ExportError::ReadOnly {
+                    initiator: row.initiator.clone(),
+                    number: row.number,
+                });
             }
+            acl::make_writable(configfs, &row.iqn, &row.initiator, row.number)?;
             return Ok(());
         }
         // A link of ours that died with its unit.
@@ -338,108 +349,6 @@ pub fn sweep(
     first
 }
 
-/// Gives hosts their lasting registrations back that the kernel should know and does not: another
-/// manager made the backstore again without them. For a moment the unit is away from all hosts.
-pub fn restore_registrations(configfs: &Configfs, iqns: &[String]) -> Result<(), ExportError> {
-    let state = read::state(configfs)?;
-    for place in state.backstores.keys() {
-        if backstore::volume_of(place).is_none() {
-            continue;
-        }
-        let lost = aptpl::lost(configfs, place)?;
-        let is_due = |r: &aptpl::Registration| {
-            let number = r.number()?;
-            let target = state
-                .targets
-                .get(iqns.iter().find(|iqn| Some(iqn.as_str()) == r.target())?)?;
-            let mapped = target.acls.get(r.initiator()?)?.get(&number)?;
-            let unit = target.units.get(&mapped.unit?)?;
-            let wanted = r.unit()?;
-            let is_free = wanted == mapped.unit? || !target.units.contains_key(&wanted);
-            (unit.backstore.as_ref() == Some(place) && is_free).then_some(())
-        };
-        if lost
-            .iter()
-            .any(|registration| is_due(registration).is_some())
-        {
-            refit(configfs, &state, iqns, place)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes a backstore out of our targets, gives it its registrations, and puts it back as it was.
-fn refit(
-    configfs: &Configfs,
-    state: &State,
-    iqns: &[String],
-    place: &str,
-) -> Result<(), ExportError> {
-    let leads = |unit: &read::Unit| unit.backstore.as_deref() == Some(place);
-    let targets = state.targets.iter();
-    if targets
-        .clone()
-        .any(|(iqn, t)| !iqns.contains(iqn) && t.units.values().any(leads))
-    {
-        tracing::error!(
-            place,
-            "another target exports it, so reservations cannot be restored"
-        );
-        return Ok(());
-    }
-    let (Some(uuid), Some(serial)) = (
-        backstore::volume_of(place),
-        backstore::serial(configfs, place)?,
-    ) else {
-        return Ok(());
-    };
-    let (mut units, mut rows) = (Vec::new(), Vec::new());
-    for (iqn, target) in targets {
-        let leading = target.units.iter().filter(|(_, unit)| leads(unit));
-        let leading: BTreeSet<u64> = leading.map(|(number, _)| *number).collect();
-        for (initiator, maps) in &target.acls {
-            let shown = |mapped: &read::Mapped| mapped.unit.is_some_and(|u| leading.contains(&u));
-            let maps = maps.iter().filter(|(_, mapped)| shown(mapped));
-            rows.extend(maps.map(|(number, mapped)| (iqn, initiator, *number, mapped)));
-        }
-        units.extend(leading.into_iter().map(|unit| (iqn, unit)));
-    }
-    let take_out = || {
-        for (iqn, initiator, number, _) in &rows {
-            acl::clear(configfs, iqn, initiator, *number)?;
-        }
-        units
-            .iter()
-            .try_for_each(|(iqn, unit)| target::remove_unit(configfs, iqn, *unit))
-    };
-    let mut first = take_out();
-    if first.is_ok() {
-        aptpl::restore(configfs, place, &serial);
-    }
-    // Whatever failed, hosts see again what they saw.
-    for (iqn, initiator, number, mapped) in rows {
-        let put_back =
-            target::unit_of(configfs, iqn, place, &alias(uuid), &serial).and_then(|unit| {
-                let map = Map {
-                    iqn,
-                    initiator,
-                    number,
-                    unit,
-                    alias: &mapped.alias,
-                    read_only: mapped.read_only,
-                };
-                acl::map(configfs, &map)
-            });
-        first = first.and(put_back);
-    }
-    first?;
-    tracing::warn!(
-        place,
-        "persistent reservations that another manager had left out were restored"
-    );
-    Ok(())
-}
-
 /// The volumes of backstores of ours that no unit of any target leads to.
 fn unused(state: &State) -> Vec<String> {
     let used: BTreeSet<&str> = state
@@ -558,6 +467,8 @@ struct Standing {
     place: Option<String>,
     /// The link's name.
     alias: String,
+    /// The host may not write.
+    read_only: bool,
 }
 
 impl Standing {
@@ -595,6 +506,7 @@ fn standing(configfs: &Configfs, row: &Row) -> Result<Option<Standing>, Configfs
     Ok(Some(Standing {
         place: place.map(str::to_owned),
         alias: mapped.alias,
+        read_only: mapped.read_only,
     }))
 }
 
@@ -669,5 +581,59 @@ mod tests {
         }
         write("enable", "0\n");
         assert_eq!(device_of(&configfs, UUID).expect("a look"), None);
+    }
+
+    #[test]
+    fn a_row_that_somebody_made_for_reading_is_not_told_to_be_writable() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let configfs = Configfs::new(folder.path());
+        let row = Row {
+            iqn: "iqn.2026-11.example:array".into(),
+            initiator: "iqn.2026-11.example:host".into(),
+            number: 4,
+        };
+        let volume = Exported {
+            uuid: UUID.into(),
+            device: "/dev/disk/by-id/x".into(),
+            number: (253, 5),
+            serial: "abc-1".into(),
+            naa: Naa::from_serial(Naa::LIO_COMPANY, "abc-1"),
+        };
+        let place = folder
+            .path()
+            .join(format!("core/iblock_7/{NAME_PREFIX}{UUID}"));
+        let unit = folder.path().join(target::unit(&row.iqn, 0));
+        let acl = folder.path().join(acl::folder(&row.iqn, &row.initiator));
+        for made in [&place.join("wwn"), &unit, &acl.join("lun_4")] {
+            fs::create_dir_all(made).expect("set up");
+        }
+        for (file, text) in [
+            (place.join("wwn/vpd_unit_serial"), "Number: abc-1\n"),
+            (place.join("info"), "Major: 253 Minor: 5  CLAIMED: IBLOCK\n"),
+            (place.join("enable"), "1\n"),
+            (acl.join("lun_4/write_protect"), "1"),
+        ] {
+            fs::write(file, text).expect("set up");
+        }
+        std::os::unix::fs::symlink(&place, unit.join(alias(UUID))).expect("linked");
+        let link = |name: &str| std::os::unix::fs::symlink(&unit, acl.join("lun_4").join(name));
+        let writes = || {
+            configfs.read(&format!(
+                "{}/lun_4/write_protect",
+                acl::folder(&row.iqn, &row.initiator)
+            ))
+        };
+        link("theirs").expect("linked");
+        let refused = show_exported(&configfs, &volume, &row, &Demands::default());
+        assert!(
+            matches!(refused, Err(ExportError::ReadOnly { number: 4, .. })),
+            "{refused:?}"
+        );
+        assert_eq!(writes().expect("read"), "1", "it stays as it was made");
+        fs::remove_file(acl.join("lun_4/theirs")).expect("removed");
+        link(&alias(UUID)).expect("linked");
+        let shown = show_exported(&configfs, &volume, &row, &Demands::default());
+        assert!(shown.expect("it is ours"));
+        assert_eq!(writes().expect("read"), "0");
     }
 }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod locks;
 pub mod made;
 pub mod read;
+pub mod refit;
 pub mod saveconfig;
 pub mod session;
 pub mod target;
