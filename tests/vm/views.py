@@ -128,8 +128,9 @@ class Reader:
         self.story.until(lambda: self.count() > self.seen + 1, f"host {host} reads on after {when}")
         bad = [line for line in self.lines() if "fail" in line.lower() or "error" in line.lower()]
         checks.equal(bad, [], f"and no read of host {host} has failed")
-        checks.equal(self.story.session(self.initiator, self.iqn), self.session,
-                     f"and host {host} has the same session")
+        # Who looked through the same name a moment ago is told until his logout has ended.
+        self.story.until(lambda: self.story.session(self.initiator, self.iqn) == self.session,
+                         f"and host {host} has the same session")
         self.seen = self.count()
 
     def stop(self):
