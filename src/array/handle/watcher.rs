@@ -17,6 +17,13 @@ use crate::array::model::Map;
 /// The longest time between two attempts at what failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How many times as long as the cheap look took the watcher rests after it: what it costs grows with
+/// what is shown to hosts, and must not eat what hosts are served with.
+const REST: u32 = 8;
+
+/// The longest time between two looks.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
 /// What the watcher remembers from one round to the next.
 #[derive(Debug, Default)]
 struct Memory {
@@ -59,28 +66,37 @@ enum Surveyed {
 /// Looks at the world outside now and then, until the array is dropped.
 pub(super) fn watch_outside(array: &Weak<Inner>) {
     let mut memory = Memory::default();
+    let mut pause = WATCH_EVERY;
     loop {
-        std::thread::sleep(WATCH_EVERY);
+        std::thread::sleep(pause);
         let Some(inner) = array.upgrade() else { return };
         inner.expire_jobs();
-        inner.round(&mut memory);
+        pause = rest(inner.round(&mut memory));
     }
 }
 
+/// How long the watcher rests after a cheap look that took so long.
+fn rest(taken: Duration) -> Duration {
+    (taken * REST).clamp(WATCH_EVERY, LONGEST_REST)
+}
+
 impl Inner {
-    fn round(&self, memory: &mut Memory) {
+    /// One round; how long the cheap look took.
+    fn round(&self, memory: &mut Memory) -> Duration {
         if memory.mend.0.is_none() || memory.mend.is_due() {
             match self.mend() {
                 true => memory.mend = Again::default(),
                 false => memory.mend.later(),
             }
         }
+        let began = Instant::now();
         let now = self.engine.fingerprint().map_err(|error| {
             tracing::warn!(%error, "the state outside could not be read");
         });
+        let taken = began.elapsed();
         let is_same = now.is_ok() && memory.seen.as_ref() == Some(&now);
         if is_same && !memory.look.is_due() {
-            return;
+            return taken;
         }
         match self.survey() {
             Ok(surveyed) => {
@@ -94,6 +110,7 @@ impl Inner {
             // What has changed is still to be seen.
             Err(error) => tracing::warn!(%error, "the array could not be looked at"),
         }
+        taken
     }
 
     /// Brings the maps that a failed command or the start left in an unknown state into the one
@@ -234,5 +251,17 @@ fn tell(now: &Inventory, before: &Drift) {
     }
     for map in now.drift().surplus.difference(&before.surplus) {
         tracing::warn!(?map, "a device number that no masking view names is shown");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_costs_much_comes_less_often() {
+        let looks = [0, 250, 500, 60_000].map(Duration::from_millis);
+        let rests = looks.map(|taken| rest(taken).as_secs());
+        assert_eq!(rests, [2, 2, 4, 30]);
     }
 }
