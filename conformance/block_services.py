@@ -304,6 +304,45 @@ class Run:
         checks.step(self.sums)
         self.give_back()
 
+    def copies(self):
+        """A volume gains and loses a copy of its data while it is there."""
+        checks, connection = self.checks, self.connection
+        pool = self.groups()[0]
+        if len(self.extents(pool)) < 2:
+            return
+        _, _, step = self.sizes(pool, SIZE_OF_VOLUME)
+        _, outputs = self.create(pool, "one", 3 * step)
+        volume = outputs["TheElement"]
+        before = connection.GetInstance(volume)
+
+        def change(goal, **parameters):
+            return invoke(connection, "CreateOrModifyElementFromStoragePool", self.service,
+                          TheElement=volume, Goal=goal, **parameters)
+
+        for copies, survives in ((2, 1), (1, 0)):
+            goal = self.goal(pool, survives, copies, 1)
+            code, outputs = change(goal)
+            if not checks.equal((code, outputs.get("TheElement")), (DONE, volume),
+                                f"a volume of {copies} copies is made of it"):
+                continue
+            now = connection.GetInstance(volume)
+            checks.equal((now["DataRedundancy"], now["PackageRedundancy"],
+                          now["NoSinglePointOfFailure"]), (copies, survives, survives > 0),
+                         f"it says that it has {copies}")
+            checks.equal((now["Name"], now["NumberOfBlocks"]),
+                         (before["Name"], before["NumberOfBlocks"]), "and is the same otherwise")
+            settings = connection.Associators(volume, AssocClass="CIM_ElementSettingData")
+            checks.equal([item["DataRedundancyGoal"] for item in settings], [copies],
+                         "its setting says so")
+        checks.refuses(NOT_SUPPORTED, "redundancy and size are not changed together", change,
+                       self.goal(pool, 1, 2, 1), Size=U64(6 * step))
+        checks.refuses(NOT_SUPPORTED, "what is no matter of copies is refused", change,
+                       self.goal(pool, 0, 1, 2))
+        abilities = self.capabilities(pool, "CIM_StorageConfigurationCapabilities")
+        checks.that(11 in abilities["SupportedStorageElementFeatures"],
+                    "the pool says that qualities can be changed")
+        self.give_back()
+
     def sizes(self, pool, kind, goal=None):
         """Smallest, largest and step."""
         more = {} if goal is None else {"Goal": goal}
@@ -613,7 +652,7 @@ class Run:
         checks, connection = self.checks, self.connection
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
-        for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
+        for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels, self.copies,
                      self.limits, self.several, self.smaller, self.pools, self.foreign):
             checks.step(part)
             checks.step(self.give_back)

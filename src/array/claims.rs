@@ -13,63 +13,108 @@ use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
 use super::job::now_micros;
 use super::plan::{Goal, Plan, plan};
+use super::work::Begun;
 
 /// The promises.
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Vec<Claim>>);
 
-/// The room for one volume in a volume group.
+/// Room in a volume group.
 #[derive(Debug)]
 struct Claim {
     job: JobId,
     group: PoolId,
-    /// What it is for, as a step names it: counted by the inventory from when that is listed.
-    device: String,
-    /// The volume that grows by it, and to what size: then it is counted there.
-    grows: Option<(VolumeId, u64)>,
+    /// From when the inventory counts it itself.
+    counted: Counted,
     /// Bytes, all told.
     bytes: u64,
     /// Where it is to be; none for anywhere.
     disks: Vec<DiskId>,
 }
 
+/// When an inventory shows what room is for.
+#[derive(Debug)]
+enum Counted {
+    /// When a volume of that device is listed, or the one that grows by it has that size.
+    Listed(String, Option<(VolumeId, u64)>),
+    /// When that volume lies on these disks.
+    On(VolumeId, Vec<DiskId>),
+}
+
 impl Claim {
-    /// What a step of a plan takes, if it makes a volume on disks.
-    fn of(step: &Step, goal: &Goal, inventory: &Inventory) -> Option<Self> {
-        let Step::Create {
-            group,
-            device,
-            size,
-            place: Place::Disks { layout, legs },
-            job,
-            ..
-        } = step
-        else {
-            return None;
+    /// What a step of a plan takes.
+    fn of(step: &Step, goal: &Goal, inventory: &Inventory, job: JobId) -> Vec<Self> {
+        match step {
+            Step::Create {
+                group,
+                device,
+                size,
+                place: Place::Disks { layout, legs },
+                ..
+            } => {
+                let grows = match goal {
+                    Goal::Changed { volume, size, .. } => Some((volume.clone(), *size)),
+                    _ => None,
+                };
+                let extent = extent(inventory, group);
+                vec![Self {
+                    job,
+                    group: group.clone(),
+                    counted: Counted::Listed(device.clone(), grows),
+                    bytes: layout.consumed(size / extent) * extent,
+                    disks: legs.clone(),
+                }]
+            }
+            Step::AddCopies { volume, onto } => Self::of_copies(volume, onto, inventory, job),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What more copies of a volume take: as much as it has on each disk, and room to note down what
+    /// is in step, which the first one may not have yet.
+    fn of_copies(id: &VolumeId, onto: &[DiskId], inventory: &Inventory, job: JobId) -> Vec<Self> {
+        let Some(volume) = inventory.volume(id) else {
+            return Vec::new();
         };
-        let extent = inventory.pool(group)?.extent.max(1);
-        Some(Self {
-            job: *job,
-            group: group.clone(),
-            device: device.clone(),
-            grows: match goal {
-                Goal::Changed { volume, size, .. } => Some((volume.clone(), *size)),
-                _ => None,
-            },
-            bytes: layout.consumed(size / extent) * extent,
-            disks: legs.clone(),
-        })
+        let extent = extent(inventory, &volume.pool);
+        let claim = |bytes, disks| Self {
+            job,
+            group: volume.pool.clone(),
+            counted: Counted::On(id.clone(), onto.to_vec()),
+            bytes,
+            disks,
+        };
+        let copies = claim((volume.size + extent) * onto.len() as u64, onto.to_vec());
+        let pieces = volume.pieces.iter().take(1);
+        let first = pieces.map(|piece| claim(extent, vec![piece.disk.clone()]));
+        std::iter::once(copies).chain(first).collect()
     }
 
     /// Whether an inventory shows what it is for.
     fn is_taken(&self, inventory: &Inventory) -> bool {
-        let has_grown = self.grows.as_ref().is_some_and(|(id, size)| {
-            let volume = inventory.volume(id);
-            volume.is_none_or(|volume| volume.size >= *size)
-        });
-        let mut volumes = inventory.volumes_in(&self.group);
-        has_grown || volumes.any(|volume| volume.device == self.device)
+        match &self.counted {
+            Counted::Listed(device, grows) => {
+                let has_grown = grows.as_ref().is_some_and(|(id, size)| {
+                    let volume = inventory.volume(id);
+                    volume.is_none_or(|volume| volume.size >= *size)
+                });
+                let mut volumes = inventory.volumes_in(&self.group);
+                has_grown || volumes.any(|volume| volume.device == *device)
+            }
+            Counted::On(id, disks) => {
+                let volume = inventory.volume(id);
+                let lies_on = |disk: &DiskId| {
+                    volume.is_none_or(|volume| volume.pieces.iter().any(|p| p.disk == *disk))
+                };
+                disks.iter().all(lies_on)
+            }
+        }
     }
+}
+
+/// Bytes of an extent of a group.
+fn extent(inventory: &Inventory, group: &PoolId) -> u64 {
+    inventory.pool(group).map_or(1, |pool| pool.extent.max(1))
 }
 
 /// The promises to one job, which end when this is dropped.
@@ -83,6 +128,15 @@ impl Drop for Claimed<'_> {
 }
 
 impl Claims {
+    /// Notes what work takes that is taken up again.
+    pub(super) fn again(&self, begun: &Begun, present: &Inventory) -> Claimed<'_> {
+        let (plan, job) = (&begun.plan, begun.job);
+        let steps = plan.steps.iter();
+        let claims = steps.flat_map(|planned| Claim::of(&planned.step, &plan.goal, present, job));
+        self.held().extend(claims);
+        Claimed(self, job)
+    }
+
     fn held(&self) -> MutexGuard<'_, Vec<Claim>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +161,7 @@ impl Claims {
             }
         };
         let steps = plan.steps.iter();
-        held.extend(steps.filter_map(|planned| Claim::of(&planned.step, &plan.goal, &present)));
+        held.extend(steps.flat_map(|planned| Claim::of(&planned.step, &plan.goal, &present, job)));
         Ok((plan, Claimed(self, job)))
     }
 }

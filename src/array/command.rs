@@ -92,6 +92,13 @@ pub enum Command {
         /// Which.
         volume: VolumeId,
     },
+    /// Gives a volume more or fewer complete copies while it is used.
+    ChangeQuality {
+        /// Which.
+        volume: VolumeId,
+        /// What it is to be like.
+        quality: Quality,
+    },
     /// Keeps a quality of service, or what it is now.
     PutSetting {
         /// The setting.
@@ -268,6 +275,7 @@ impl Command {
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
             | Self::RepairVolume { .. }
+            | Self::ChangeQuality { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
             Self::CreateTarget { .. }

@@ -192,6 +192,24 @@ pub enum Step {
         /// The disks that take the place of those, in the order of legs.
         onto: Vec<DiskId>,
     },
+    /// Gives a linear volume on one disk, or a mirrored one, one more complete copy on each of these
+    /// disks, while it is used; they are not in step yet. Nothing for a disk that one of its copies
+    /// lies on.
+    AddCopies {
+        /// Which.
+        volume: VolumeId,
+        /// The disks, on which nothing else of it lies.
+        onto: Vec<DiskId>,
+    },
+    /// Takes the copies of a mirrored volume on these disks off, while it is used; with one copy left
+    /// it is linear. Nothing where there are none. Refused unless each copy that is left works and
+    /// holds everything.
+    DropCopies {
+        /// Which.
+        volume: VolumeId,
+        /// The disks.
+        from: Vec<DiskId>,
+    },
     /// Makes a volume group without force from disks that nothing lies on; it bears the owner's
     /// mark, its name and the mark of `job`. A group of that device name that bears the same marks
     /// is the one that an earlier attempt made.

@@ -19,7 +19,7 @@ use super::error::Error;
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
-use super::locks::{Locks, keys};
+use super::locks::{Locks, keys, keys_of};
 use super::model::Map;
 use super::plan::Scope;
 use super::start;
@@ -116,7 +116,11 @@ impl Array {
         system: SystemName,
         policy: Policy,
     ) -> Result<Self, Error> {
-        let (inventory, owed) = start::start(engine.as_ref(), &store, system, policy)?;
+        let start::Started {
+            inventory,
+            owed,
+            goes_on,
+        } = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -128,6 +132,9 @@ impl Array {
             claims: Claims::default(),
             running: Mutex::default(),
         });
+        for begun in goes_on {
+            Inner::take_up(&inner, begun)?;
+        }
         let watched = Arc::downgrade(&inner);
         std::thread::Builder::new()
             .name("watcher".into())
@@ -275,13 +282,47 @@ impl Inner {
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
+        self.carry(&begun, &job)
+    }
+
+    /// Goes on with what a restart interrupted; returns when nobody else can touch what it works on.
+    fn take_up(self: &Arc<Self>, begun: Begun) -> Result<(), Error> {
+        let snapshot = self.published.load_full();
+        let job = snapshot.job(&begun.job).cloned();
+        let job = job.ok_or_else(|| Error::bug("work goes on without a job"))?;
+        let slot = Slot::take(self)?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        std::thread::Builder::new()
+            .name(format!("job-{}", &job.id.hex()[..8]))
+            .spawn(move || {
+                let inner = &slot.0;
+                // Nobody holds anything yet but those who go on as well.
+                let held = inner.locks.take(keys_of(&begun.plan), LOCK_PATIENCE);
+                let _claimed = inner.claims.again(&begun, &snapshot);
+                // The one who opens the array waits for this.
+                let _ = tell.send(());
+                let ended = match held {
+                    Some(_held) => inner.carry(&begun, &job).map(drop),
+                    None => Err((Error::bug("two jobs work on the same thing"), None)),
+                };
+                if let Err((error, _)) = ended {
+                    tracing::warn!(%error, title = begun.plan.title, "what was taken up has failed");
+                }
+            })
+            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        told.recv()
+            .map_err(|_| Error::bug("work could not be taken up again"))
+    }
+
+    /// Carries out what is planned, and writes down how it ended.
+    fn carry(&self, begun: &Begun, job: &Arc<Job>) -> Ended {
         match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
-            Ok(reached) => self.close(&begun, &job, reached),
+            Ok(reached) => self.close(begun, job, reached),
             Err(setback) => {
                 let error = setback.error;
-                let ended = self.end_badly(&begun, &job, &error, setback.left.as_ref());
+                let ended = self.end_badly(begun, job, &error, setback.left.as_ref());
                 self.refresh_after_failure(&ended);
-                Err((error, Some(id)))
+                Err((error, Some(job.id)))
             }
         }
     }

@@ -6,17 +6,21 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
+use super::engine::Step;
 use super::ids::{DiskId, PoolId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
+use super::plan::Plan;
 
 /// What a command holds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     /// The groups and views, as a whole: their rules span them all.
     Masking,
-    /// One volume.
+    /// One volume: who sees it, what it is called.
     Volume(VolumeId),
+    /// The disks that it lies on, and how. Who sees it may change meanwhile.
+    Body(VolumeId),
     /// A volume name that is being given.
     VolumeName(String),
     /// One pool; of a thin pool also what it has promised.
@@ -62,6 +66,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         }
         Command::ResizeVolume { volume, name, .. } => {
             keys.insert(Key::Volume(volume.clone()));
+            keys.insert(Key::Body(volume.clone()));
             keys.extend(name.clone().map(Key::VolumeName));
             if let Some(known) = inventory.volume(volume)
                 && inventory
@@ -75,9 +80,13 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.insert(Key::Volume(volume.clone()));
             keys.insert(Key::VolumeName(name.clone()));
         }
-        Command::DeleteVolumes { volumes } => keys.extend(volumes.iter().cloned().map(Key::Volume)),
-        Command::RepairVolume { volume } => {
-            keys.insert(Key::Volume(volume.clone()));
+        Command::DeleteVolumes { volumes } => {
+            keys.extend(volumes.iter().cloned().map(Key::Volume));
+            keys.extend(volumes.iter().cloned().map(Key::Body));
+        }
+        // These may take hours, and hosts may come and go meanwhile.
+        Command::RepairVolume { volume } | Command::ChangeQuality { volume, .. } => {
+            keys.insert(Key::Body(volume.clone()));
         }
         Command::PutSetting { setting } => {
             keys.insert(Key::Setting(setting.id));
@@ -109,6 +118,18 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         }
     }
     keys
+}
+
+/// What a plan must hold that is taken up again.
+pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
+    let steps = plan.steps.iter();
+    let keys = steps.filter_map(|planned| match &planned.step {
+        Step::AddCopies { volume, .. } | Step::DropCopies { volume, .. } => {
+            Some(Key::Body(volume.clone()))
+        }
+        _ => None,
+    });
+    keys.collect()
 }
 
 /// The keys that are held now.

@@ -145,6 +145,25 @@ pub struct Volume {
     pub health: Health,
     /// Which of its legs do not work though their disks are there.
     pub trouble: Trouble,
+    /// How many of its legs do not hold all that they should, by what the kernel tells.
+    pub behind: u16,
+}
+
+impl Volume {
+    /// How many disks can fail now without loss of data: fewer than its layout promises while legs
+    /// are brought into step.
+    pub fn survives(&self) -> u16 {
+        self.layout.survives().saturating_sub(self.behind)
+    }
+
+    /// Complete copies of the data that it has now.
+    pub fn copies(&self) -> u16 {
+        match (self.layout, self.behind) {
+            (Layout::Mirrored { copies }, behind) => copies.saturating_sub(behind).max(1),
+            (Layout::MirroredStripes { .. }, 1..) => 1,
+            (layout, _) => layout.copies(),
+        }
+    }
 }
 
 /// The legs of a volume that do not work though their disks are there, by what heals them.

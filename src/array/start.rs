@@ -29,13 +29,23 @@ struct SystemRecord {
     label: String,
 }
 
-/// Makes the first picture. With it come the maps that could not be made yet.
+/// What a start comes to.
+pub(super) struct Started {
+    /// The first picture.
+    pub(super) inventory: Inventory,
+    /// The maps that could not be made yet.
+    pub(super) owed: BTreeSet<Map>,
+    /// The work that is taken up again.
+    pub(super) goes_on: Vec<Begun>,
+}
+
+/// Makes the first picture.
 pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
     system: SystemName,
     policy: Policy,
-) -> Result<(Inventory, BTreeSet<Map>), Error> {
+) -> Result<Started, Error> {
     let known = system_record(store)?;
     let fresh = known.is_none();
     let system = SystemName {
@@ -70,8 +80,17 @@ pub(super) fn start(
     let journal = load::<Begun>(store, Table::Journal)?;
     let groups = made_groups(store, &journal)?;
     engine.manage(&groups, &made_targets(&inventory, &journal))?;
+    let mut goes_on = Vec::new();
     for (_, begun) in journal {
         let job = jobs.remove(&begun.job);
+        if begun.goes_on() {
+            let mut job = job.unwrap_or_else(|| forgotten(&begun));
+            job.note = Some("a restart interrupted it; it was taken up again".into());
+            unfinished.insert(job.id);
+            jobs.insert(job.id, job);
+            goes_on.push(begun);
+            continue;
+        }
         let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
         unfinished.insert(ended.id);
         jobs.insert(ended.id, ended);
@@ -116,7 +135,11 @@ pub(super) fn start(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
-    Ok((inventory, owed))
+    Ok(Started {
+        inventory,
+        owed,
+        goes_on,
+    })
 }
 
 /// The volume groups that this array has made, and those that it may have been making when it
@@ -243,14 +266,7 @@ fn end_begun(
     job: Option<Job>,
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
-    let mut job = job.unwrap_or_else(|| {
-        Job::start(
-            begun.job,
-            begun.plan.title.clone(),
-            super::job::Area::Storage,
-            String::new(),
-        )
-    });
+    let mut job = job.unwrap_or_else(|| forgotten(begun));
     let (ended, changes, left) = match recover(begun, engine) {
         // Who was told that it failed is told why; the note says what became of it since.
         Recovered::Finished(reached) if begun.failed => {
@@ -293,6 +309,12 @@ fn end_begun(
         .write(&closing(begun, &ended, &changes, left))
         .map_err(unwritable)?;
     Ok(ended)
+}
+
+/// The job of work that nothing else is stored of.
+fn forgotten(begun: &Begun) -> Job {
+    let title = begun.plan.title.clone();
+    Job::start(begun.job, title, super::job::Area::Storage, String::new())
 }
 
 /// The job of work that was rolled back.

@@ -34,6 +34,11 @@ impl Begun {
             failed: false,
         }
     }
+
+    /// Whether it is taken up again while the array works.
+    pub(super) fn goes_on(&self) -> bool {
+        self.plan.after_crash == AfterCrash::Resume && !self.failed
+    }
 }
 
 /// What was reached.
@@ -350,6 +355,16 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             match find(facts, volume).filter(whole) {
                 Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
                 None => Err(unlike("a part of the volume still lies on a failed disk")),
+            }
+        }
+        Goal::Laid { volume, layout, .. } => {
+            let is_so = |v: &&Volume| v.layout == *layout && v.behind == 0;
+            match find(facts, volume).filter(is_so) {
+                Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
+                None => Err(unlike(format!(
+                    "the volume is not {} in step",
+                    layout.name()
+                ))),
             }
         }
         Goal::Removed { volumes, .. } => match volumes.iter().find_map(|id| find(facts, id)) {

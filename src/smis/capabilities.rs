@@ -146,8 +146,8 @@ struct Working {
     types: Vec<u16>,
     /// 2 InExtents, 3 Single InPool, 6 Storage Pool Capacity Expansion.
     pool_features: Vec<u16>,
-    /// 3 StorageVolume Creation, 5 StorageVolume Modification, 6 Single InPool, 12 Storage Element
-    /// Capacity Expansion, 13 Reduction.
+    /// 3 StorageVolume Creation, 5 StorageVolume Modification, 6 Single InPool, 11 Storage Element
+    /// QoS Change, 12 Storage Element Capacity Expansion, 13 Reduction.
     features: Vec<u16>,
     /// 2 Storage Pool Creation, 3 Deletion, 4 Modification; 5 Storage Element Creation, 6 Return,
     /// 7 Modification; 22 Multiple Storage Element Creation, 23 Return.
@@ -155,6 +155,7 @@ struct Working {
 }
 
 const VOLUME_FEATURES: [u16; 4] = [3, 5, 6, 12];
+const QUALITY: u16 = 11;
 const REDUCTION: u16 = 13;
 const VOLUME_ACTIONS: [u16; 5] = [5, 6, 7, 22, 23];
 
@@ -162,7 +163,8 @@ impl Working {
     /// Volumes are made smaller only where the administrator wants it.
     fn volumes(shrink: bool) -> Vec<u16> {
         let reduction = shrink.then_some(REDUCTION);
-        VOLUME_FEATURES.into_iter().chain(reduction).collect()
+        let all = VOLUME_FEATURES.into_iter().chain([QUALITY]);
+        all.chain(reduction).collect()
     }
 
     fn of_array(shrink: bool) -> Self {
@@ -196,13 +198,13 @@ impl Working {
             (true, true) => Self {
                 types: vec![5],
                 pool_features: vec![6],
-                features: Self::volumes(false),
+                features: VOLUME_FEATURES.to_vec(),
                 actions: actions(&[3, 4]),
             },
             (true, false) => Self {
                 types: vec![5],
                 pool_features: Vec::new(),
-                features: Self::volumes(false),
+                features: VOLUME_FEATURES.to_vec(),
                 actions: actions(&[]),
             },
         }

@@ -108,9 +108,10 @@ pub(super) fn fill(
         .set_with(P::IsBasedOnUnderlyingRedundancy, || {
             has_redundancy_below(view, volume)
         })
-        .set(P::NoSinglePointOfFailure, layout.survives() > 0)
-        .set(P::DataRedundancy, layout.copies())
-        .set(P::PackageRedundancy, layout.survives())
+        // What it has now: legs that are not in step yet do not count.
+        .set(P::NoSinglePointOfFailure, volume.survives() > 0)
+        .set(P::DataRedundancy, volume.copies())
+        .set(P::PackageRedundancy, volume.survives())
         .set(P::ExtentStripeLength, u64::from(layout.stripe_length()))
         .set(P::Primordial, false)
         .set_with(P::ThinlyProvisioned, || is_thin(view, volume))

@@ -45,6 +45,7 @@ fn equipped() -> Rig {
     }
     rig.done(redundant(&rig, &["twin"]));
     rig.done(creation(rig.pool_named("thin"), "sparse", 5));
+    rig.done(creation(rig.pool_named("ours"), "single", 2));
     rig
 }
 
@@ -105,6 +106,18 @@ fn resize(rig: &Rig, name: &str, extents: u64, new: Option<&str>) -> Command {
         volume: volume(rig, name),
         size: extents * EXTENT,
         name: new.map(Into::into),
+    }
+}
+
+/// So many complete copies.
+fn copies(rig: &Rig, name: &str, copies: u16) -> Command {
+    Command::ChangeQuality {
+        volume: volume(rig, name),
+        quality: Quality {
+            survives: Some(copies - 1),
+            copies: Some(copies),
+            ..Quality::default()
+        },
     }
 }
 
@@ -178,6 +191,15 @@ pub const ENTRIES: &[Entry] = &[
     }),
     ("shrink and rename a redundant volume", equipped, |rig| {
         resize(rig, "twin", 1, Some("other"))
+    }),
+    ("give a volume a copy", equipped, |rig| {
+        copies(rig, "single", 2)
+    }),
+    ("give a redundant volume a copy", equipped, |rig| {
+        copies(rig, "twin", 3)
+    }),
+    ("take a copy from a volume", equipped, |rig| {
+        copies(rig, "twin", 1)
     }),
     ("repair a volume", maimed, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),

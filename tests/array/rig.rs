@@ -444,6 +444,12 @@ impl Rig {
         assert!(now.jobs().all(|job| job.is_finished()), "{when}");
     }
 
+    /// Waits until no job is at work.
+    pub fn settle(&self) {
+        let ended = |now: &Inventory| now.jobs().all(|job| job.is_finished());
+        assert!(self.wait_until(ended), "a job does not end");
+    }
+
     /// Waits until a published picture is like that.
     pub fn wait_until(&self, like: impl Fn(&Inventory) -> bool) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -25,6 +25,7 @@
 
 mod bench;
 mod chap;
+mod copies;
 mod crashes;
 mod disks;
 mod growth;
@@ -160,6 +161,10 @@ cases! {
         coming_into_step_reports_progress_and_can_be_cancelled
         a_volume_shrinks_and_keeps_its_beginning
         a_volume_that_is_used_does_not_shrink;
+    copies:
+        a_used_volume_gains_and_loses_copies
+        copies_that_are_not_in_step_are_taken_off_again
+        impossible_copies_are_refused;
     thin:
         a_thin_pool_takes_its_room_and_gives_it_back
         an_impossible_thin_pool_is_refused

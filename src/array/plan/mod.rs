@@ -5,6 +5,7 @@
 
 mod masking;
 mod pools;
+mod redundancy;
 mod resize;
 mod room;
 mod settings;
@@ -23,6 +24,7 @@ use super::engine::Step;
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
+use super::layout::Layout;
 use super::model::MadeTarget;
 
 pub use pools::pool_size_range;
@@ -70,6 +72,9 @@ pub(super) enum AfterCrash {
     Back,
     /// Takes all steps again.
     Forward,
+    /// Takes all steps again while the array works, as the same job: they may take hours, and can be
+    /// cancelled.
+    Resume,
 }
 
 /// What must be true at the end.
@@ -89,6 +94,12 @@ pub(super) enum Goal {
     },
     /// Nothing of the volume lies on a missing or failed disk.
     Repaired { group: PoolId, volume: VolumeId },
+    /// The volume has that layout, and all of its legs hold everything.
+    Laid {
+        group: PoolId,
+        volume: VolumeId,
+        layout: Layout,
+    },
     /// The volumes are gone.
     Removed {
         group: PoolId,
@@ -136,6 +147,7 @@ impl Goal {
             Self::Made { group, .. }
             | Self::Changed { group, .. }
             | Self::Repaired { group, .. }
+            | Self::Laid { group, .. }
             | Self::Removed { group, .. }
             | Self::PoolMade {
                 group: Some(group), ..
@@ -203,6 +215,9 @@ pub(super) fn plan(
         Command::RenameVolume { volume, name } => volumes::rename(inventory, volume, name),
         Command::DeleteVolumes { volumes } => volumes::delete(inventory, volumes, job),
         Command::RepairVolume { volume } => resize::repair(inventory, volume),
+        Command::ChangeQuality { volume, quality } => {
+            redundancy::change(inventory, volume, quality)
+        }
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),

@@ -114,12 +114,15 @@ impl Room {
 ///
 /// # Errors
 /// When a leg lies on several disks, or two on one: then it was not placed by this array.
-fn leg_disks<'a>(inventory: &'a Inventory, volume: &Volume) -> Result<Vec<&'a Disk>, Error> {
+pub(super) fn leg_disks<'a>(
+    inventory: &'a Inventory,
+    volume: &Volume,
+) -> Result<Vec<&'a Disk>, Error> {
     let mut disks: Vec<&DiskId> = Vec::new();
     let odd = || {
         Error::not_supported(format!(
-            "volume '{}' does not lie on disks of its own leg by leg and is not grown; move its \
-             parts with LVM's own tools first",
+            "volume '{}' does not lie on disks of its own leg by leg and is not changed; move it to \
+             other disks first",
             volume.name
         ))
     };
@@ -212,6 +215,25 @@ fn fails(inventory: &Inventory, id: &DiskId) -> bool {
     })
 }
 
+/// The disks that nothing of a volume lies on and that have so many bytes free, most first.
+pub(super) fn others<'a>(
+    inventory: &'a Inventory,
+    group: &Pool,
+    volume: &Volume,
+    needed: u64,
+) -> Vec<&'a Disk> {
+    let mut others: Vec<&Disk> = group
+        .disks
+        .iter()
+        .filter(|id| works(inventory, id) && !fails(inventory, id))
+        .filter(|id| volume.pieces.iter().all(|piece| piece.disk != **id))
+        .filter_map(|id| inventory.disk(id).map(|disk| &**disk))
+        .filter(|disk| disk.free() >= needed)
+        .collect();
+    others.sort_by(|a, b| b.free().cmp(&a.free()).then(a.id.cmp(&b.id)));
+    others
+}
+
 /// The disks that take the place of those that a volume has lost, or on which a leg of it fails;
 /// none where all of its legs are to stay.
 pub(super) fn spares(
@@ -247,15 +269,7 @@ pub(super) fn spares(
     let needed = volume.pieces.iter().filter(|piece| piece.leg == *first);
     let needed =
         needed.map(|piece| piece.length).sum::<u64>() + volume.layout.metadata_per_leg() * extent;
-    let mut spares: Vec<_> = group
-        .disks
-        .iter()
-        .filter(|id| works(id) && !fails(inventory, id))
-        .filter(|id| volume.pieces.iter().all(|piece| piece.disk != **id))
-        .filter_map(|id| inventory.disk(id))
-        .filter(|disk| disk.free() >= needed)
-        .collect();
-    spares.sort_by(|a, b| b.free().cmp(&a.free()).then(a.id.cmp(&b.id)));
+    let mut spares = others(inventory, group, volume, needed);
     spares.truncate(lost.len());
     if spares.len() < lost.len() {
         return Err(Error::no_space(format!(

@@ -3,6 +3,7 @@
 mod masking;
 mod numbers;
 mod paths;
+mod redundancy;
 mod repair;
 mod storage;
 mod targets;

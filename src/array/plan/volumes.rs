@@ -55,7 +55,7 @@ pub fn size_range(
 }
 
 /// Refuses what a thin pool does not give: all of its volumes lie as its data does.
-fn thin_quality(pool: &Pool, thin: &Thin, quality: &Quality) -> Result<(), Error> {
+pub(super) fn thin_quality(pool: &Pool, thin: &Thin, quality: &Quality) -> Result<(), Error> {
     let has = thin.layout;
     let fulfilled = quality.survives.is_none_or(|n| n <= has.survives())
         && quality.copies.is_none_or(|n| n == has.copies())

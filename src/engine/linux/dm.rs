@@ -81,6 +81,17 @@ impl Raid {
         self.is_in_step_without(&BTreeSet::new())
     }
 
+    /// How many legs do not hold all that they should.
+    pub fn behind(&self) -> u16 {
+        let marked = self.holds_all.iter().filter(|holds_all| !**holds_all);
+        let all = u16::try_from(self.holds_all.len()).unwrap_or(u16::MAX);
+        match u16::try_from(marked.count()).unwrap_or(all) {
+            // After a growth they are all marked as whole while the new part is not in step.
+            0 if self.in_step.0 < self.in_step.1 => all,
+            behind => behind,
+        }
+    }
+
     /// Whether all legs but these hold the same. Either sign alone deceives: a leg that waits is
     /// marked while everything counts as done when the one that it is filled from fails, and after
     /// a growth legs are marked as whole that are not.
@@ -230,16 +241,17 @@ mod tests {
             other => panic!("{text}: {other:?}"),
         };
         let first = BTreeSet::from([0]);
-        for (text, whole, without_first) in [
-            ("2 AA 8/8 idle", true, true),
-            ("2 AA 4/8 repair", false, false),
-            ("2 DA 8/8 idle", false, true),
-            ("2 Aa 8/8 idle", false, false),
-            ("2 Da 8/8 idle", false, false),
+        for (text, whole, without_first, behind) in [
+            ("2 AA 8/8 idle", true, true, 0),
+            ("2 AA 4/8 repair", false, false, 2),
+            ("2 DA 8/8 idle", false, true, 1),
+            ("2 Aa 8/8 idle", false, false, 1),
+            ("2 Da 8/8 idle", false, false, 2),
         ] {
             let raid = raid(text);
             assert_eq!(raid.is_in_step(), whole, "{text}");
             assert_eq!(raid.is_in_step_without(&first), without_first, "{text}");
+            assert_eq!(raid.behind(), behind, "{text}");
         }
     }
 

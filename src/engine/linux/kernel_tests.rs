@@ -5,6 +5,7 @@
 mod chap;
 mod convergence;
 mod cost;
+mod moves;
 mod pools;
 
 use super::*;

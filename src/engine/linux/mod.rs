@@ -156,6 +156,8 @@ impl Engine for LinuxEngine {
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
             Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
+            Step::AddCopies { volume, onto } => self.add_copies(volume, onto, deadline),
+            Step::DropCopies { volume, from } => self.drop_copies(volume, from, deadline),
             Step::CreateGroup {
                 device,
                 name,

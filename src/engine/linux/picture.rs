@@ -240,6 +240,7 @@ impl<'a> Picture<'a> {
             layout: shape.layout,
             pieces: self.pieces(group, &shape),
             trouble,
+            behind: raid.map_or(0, dm::Raid::behind),
             ..self.plain(row, PoolId::from(row.vg_uuid.as_str()), by_disks)
         }
     }
@@ -314,6 +315,7 @@ impl<'a> Picture<'a> {
                 .and_then(|seconds| seconds.checked_mul(1_000_000)),
             health,
             trouble: Trouble::default(),
+            behind: 0,
             id,
         }
     }

@@ -319,6 +319,15 @@ impl Machine {
         legs.rows().min(sync.from.saturating_add(done))
     }
 
+    /// How many legs do not hold all that they should.
+    pub(super) fn behind(&self, id: &VolumeId, legs: &Legs) -> u16 {
+        let marked = legs.legs.iter().filter(|leg| leg.behind).count();
+        match u16::try_from(marked).unwrap_or(u16::MAX) {
+            0 if self.synced(id, legs) < legs.rows() => legs.layout.legs(),
+            behind => behind,
+        }
+    }
+
     /// Begins to bring legs into step, or goes on with it, where all of them are there.
     pub(super) fn begin_sync(&mut self, id: &VolumeId) {
         let Some(Body::Thick(legs)) = self.volumes.get(id).map(|lv| &lv.body) else {

@@ -8,6 +8,7 @@
 
 mod builder;
 mod clock;
+mod copies;
 mod disks;
 mod extents;
 mod faults;
@@ -258,6 +259,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         Step::Rename { volume, name } => machine.rename(volume, name),
         Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),
+        Step::AddCopies { volume, onto } => machine.add_copies(volume, onto),
+        Step::DropCopies { volume, from } => machine.drop_copies(volume, from),
         Step::CreateGroup {
             device,
             name,

@@ -140,7 +140,7 @@ impl Machine {
 
     /// `None` for a thin pool, which is no volume.
     fn report_volume(&self, lv: &Lv) -> Option<Volume> {
-        let mut trouble = Trouble::default();
+        let (mut trouble, mut behind) = (Trouble::default(), 0);
         let (layout, pieces, health) = match &lv.body {
             Body::Thick(legs) => {
                 let pieces = legs.legs.iter().enumerate().flat_map(|(number, leg)| {
@@ -148,6 +148,7 @@ impl Machine {
                 });
                 let health = self.legs_health(&lv.id, legs);
                 trouble = self.trouble(legs);
+                behind = self.behind(&lv.id, legs);
                 (legs.layout, pieces.collect(), health)
             }
             Body::Thin(_) => (Layout::Linear, Vec::new(), self.thin_volume_health(lv)),
@@ -169,6 +170,7 @@ impl Machine {
             created: Some(lv.created),
             health,
             trouble,
+            behind,
         })
     }
 

@@ -322,15 +322,25 @@ fn modification(
         }
     }
     let goal = call.element(arguments, CreateOrModify::Goal)?;
-    if goal.is_some() && goal_quality(call, goal)?.layout()? != present.layout {
-        return Err(CimError::not_supported(format!(
-            "the volume is {} and stays so; leave Goal out, or make another volume",
-            present.layout.name()
-        )));
-    }
     let name = arguments.of(CreateOrModify::ElementName);
     let name = name.map(|name| name.to_string());
-    match (arguments.of(CreateOrModify::Size), name) {
+    let size = arguments.of(CreateOrModify::Size);
+    if goal.is_some() {
+        let quality = goal_quality(call, goal)?;
+        if quality.layout()? != present.layout {
+            if size.is_some_and(|size| size != present.size) || name.is_some() {
+                return Err(CimError::not_supported(
+                    "redundancy is changed by itself; leave Size and ElementName out, and change \
+                     them by another call",
+                ));
+            }
+            return Ok(Command::ChangeQuality {
+                volume: id,
+                quality,
+            });
+        }
+    }
+    match (size, name) {
         (Some(size), name) => Ok(Command::ResizeVolume {
             volume: id,
             size,

@@ -48,6 +48,7 @@ pub(super) fn volume(id: &str) -> Volume {
         created: None,
         health: Health::Ok,
         trouble: Trouble::default(),
+        behind: 0,
     }
 }
 
@@ -255,6 +256,8 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Shrink { size, .. } => format!("shrink {}", size / EXTENT),
         Step::Refresh { .. } => "refresh".to_owned(),
         Step::Repair { onto, .. } => format!("repair onto {}", disks(onto)),
+        Step::AddCopies { onto, .. } => format!("add copies {}", disks(onto)),
+        Step::DropCopies { from, .. } => format!("drop copies {}", disks(from)),
         Step::CreateGroup {
             device, disks: d, ..
         } => format!("create group {device} {}", disks(d)),

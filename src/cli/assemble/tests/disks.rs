@@ -155,6 +155,7 @@ fn volume(id: &str, pool: &str, pieces: Vec<Piece>, health: Health) -> crate::ar
         created: None,
         health,
         trouble: Default::default(),
+        behind: 0,
     }
 }
 

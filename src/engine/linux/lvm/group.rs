@@ -330,6 +330,40 @@ impl Session<'_> {
             .map(drop)
     }
 
+    /// Makes a volume consist of so many complete copies, of which the new ones lie on these devices.
+    /// It may be open; the new ones are not in step yet.
+    pub fn add_copies(
+        &mut self,
+        name: &LvName,
+        copies: u16,
+        onto: &[DevicePath],
+    ) -> Result<(), LvmError> {
+        let line = Line::new("lvconvert").with("-y --type raid1");
+        self.convert(line, name, copies, onto)
+    }
+
+    /// Leaves so many complete copies of a volume; those on these devices go. It may be open.
+    pub fn drop_copies(
+        &mut self,
+        name: &LvName,
+        copies: u16,
+        from: &[DevicePath],
+    ) -> Result<(), LvmError> {
+        self.convert(Line::new("lvconvert").with("-y"), name, copies, from)
+    }
+
+    fn convert(
+        &mut self,
+        line: Line,
+        name: &LvName,
+        copies: u16,
+        disks: &[DevicePath],
+    ) -> Result<(), LvmError> {
+        let line = line.option("-m", &u64::from(copies.saturating_sub(1)));
+        let line = line.word(&Qualified(&self.group.name, name));
+        self.run(&line.words(disks)).map(drop)
+    }
+
     /// Takes the last extents off a volume.
     pub fn reduce(&mut self, name: &LvName, extents: u64) -> Result<(), LvmError> {
         let line = Line::new("lvreduce").with("-y -f").option("-l", &extents);

@@ -3,6 +3,7 @@
 //!
 //! Here is what they have in common: how a volume is found, and what is refused.
 
+mod copies;
 mod groups;
 mod growth;
 mod raid;

@@ -145,7 +145,7 @@ impl LinuxEngine {
     }
 
     /// The state of an active volume with legs.
-    fn raid(&self, device: &str) -> Result<Raid, Error> {
+    pub(super) fn raid(&self, device: &str) -> Result<Raid, Error> {
         let statuses = dm::statuses(&self.dmsetup, Deadline::after(LIMIT))?;
         match statuses.get(device) {
             Some(Status::Raid(raid)) => Ok(raid.clone()),
@@ -183,7 +183,11 @@ impl LinuxEngine {
 
     /// Refuses RAID of which not all legs but these hold everything. While the kernel notes that one
     /// failed it tells something else for a moment; that is waited for.
-    fn expect_in_step(&self, device: &str, without: &BTreeSet<u16>) -> Result<(), Error> {
+    pub(super) fn expect_in_step(
+        &self,
+        device: &str,
+        without: &BTreeSet<u16>,
+    ) -> Result<(), Error> {
         let settled = Deadline::after(SETTLE);
         while !self.raid(device)?.is_in_step_without(without) {
             if settled.left().is_zero() {
