@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::command::Command;
-use super::engine::{Place, Step};
+use super::engine::{Place, Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
@@ -39,6 +39,10 @@ enum Counted {
     Listed(String, Option<(VolumeId, u64)>),
     /// When that volume lies on these disks.
     On(VolumeId, Vec<DiskId>),
+    /// When nothing is free on that disk.
+    Closed(DiskId),
+    /// When the job has ended.
+    AtTheEnd,
 }
 
 impl Claim {
@@ -66,8 +70,46 @@ impl Claim {
                 }]
             }
             Step::AddCopies { volume, onto } => Self::of_copies(volume, onto, inventory, job),
+            Step::Move {
+                what, onto, bytes, ..
+            } => Self::of_move(what, onto, *bytes, inventory, job),
+            // Nothing new comes to what is to be empty.
+            Step::CloseDisk { group, disk } => vec![Self {
+                job,
+                group: group.clone(),
+                counted: Counted::Closed(disk.clone()),
+                bytes: inventory.disk(disk).map_or(0, |disk| disk.free()),
+                disks: vec![disk.clone()],
+            }],
             _ => Vec::new(),
         }
+    }
+
+    /// What something takes where it is moved to.
+    fn of_move(
+        what: &Subject,
+        onto: &[DiskId],
+        bytes: u64,
+        inventory: &Inventory,
+        job: JobId,
+    ) -> Vec<Self> {
+        let (pool, counted) = match what {
+            Subject::Known(id) => {
+                let pool = inventory.volume(id).map(|volume| &volume.pool);
+                (pool, Counted::On(id.clone(), onto.to_vec()))
+            }
+            Subject::Pool(id) => (Some(id), Counted::AtTheEnd),
+            Subject::Made(..) => (None, Counted::AtTheEnd),
+        };
+        let pool = pool.and_then(|id| inventory.pool(id));
+        let claim = pool.map(|pool| Self {
+            job,
+            group: pool.group().clone(),
+            counted,
+            bytes,
+            disks: onto.to_vec(),
+        });
+        claim.into_iter().collect()
     }
 
     /// What more copies of a volume take: as much as it has on each disk, and room to note down what
@@ -108,6 +150,11 @@ impl Claim {
                 };
                 disks.iter().all(lies_on)
             }
+            Counted::Closed(disk) => {
+                let disk = inventory.disk(disk);
+                disk.is_none_or(|disk| disk.free() == 0)
+            }
+            Counted::AtTheEnd => false,
         }
     }
 }

@@ -99,6 +99,21 @@ pub enum Command {
         /// What it is to be like.
         quality: Quality,
     },
+    /// Moves a volume to other disks of its pool while it is used.
+    MoveVolume {
+        /// Which: not a thin one.
+        volume: VolumeId,
+        /// The disks that it is to lie on, as many of them as it takes.
+        onto: Vec<DiskId>,
+    },
+    /// Moves a pool to other disks while it is used: a thin pool to disks of its group, or a group
+    /// to exactly these, of which free ones join it; those that it lay on besides are free then.
+    MovePool {
+        /// Which.
+        pool: PoolId,
+        /// The disks that it is to lie on.
+        onto: Vec<DiskId>,
+    },
     /// Keeps a quality of service, or what it is now.
     PutSetting {
         /// The setting.
@@ -276,6 +291,8 @@ impl Command {
             | Self::DeleteVolumes { .. }
             | Self::RepairVolume { .. }
             | Self::ChangeQuality { .. }
+            | Self::MoveVolume { .. }
+            | Self::MovePool { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
             Self::CreateTarget { .. }

@@ -210,6 +210,42 @@ pub enum Step {
         /// The disks.
         from: Vec<DiskId>,
     },
+    /// Moves what something has on a disk to others, its metadata included, while it is used. Long;
+    /// tells its progress; can be cancelled, and nothing was moved then. Nothing if nothing of it
+    /// lies there. One that an earlier attempt began goes on.
+    Move {
+        /// A volume that is not thin, or a thin pool; a volume group stands for the spare of its
+        /// thin pools' metadata.
+        what: Subject,
+        /// The disk that is left.
+        from: DiskId,
+        /// Where it goes: one disk, on which nothing else of it lies, unless it is linear.
+        onto: Vec<DiskId>,
+        /// Bytes that are moved, as far as the planner saw.
+        bytes: u64,
+    },
+    /// Stops the move of something off a disk; nothing of it was moved then. Nothing if there is
+    /// none.
+    EndMove {
+        /// As in `Move`.
+        what: Subject,
+        /// The disk that was to be left.
+        from: DiskId,
+    },
+    /// Lets nothing new be laid on a disk of a group. Nothing if it does not belong to it.
+    CloseDisk {
+        /// Which group.
+        group: PoolId,
+        /// The disk.
+        disk: DiskId,
+    },
+    /// Lets new things be laid on a disk of a group again. Nothing if it does not belong to it.
+    OpenDisk {
+        /// Which group.
+        group: PoolId,
+        /// The disk.
+        disk: DiskId,
+    },
     /// Makes a volume group without force from disks that nothing lies on; it bears the owner's
     /// mark, its name and the mark of `job`. A group of that device name that bears the same marks
     /// is the one that an earlier attempt made.

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
-use super::engine::Step;
+use super::engine::{Step, Subject};
 use super::ids::{DiskId, PoolId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
@@ -21,6 +21,8 @@ pub(super) enum Key {
     Volume(VolumeId),
     /// The disks that it lies on, and how. Who sees it may change meanwhile.
     Body(VolumeId),
+    /// The disks that a pool lies on. What is in it may change meanwhile.
+    PoolBody(PoolId),
     /// A volume name that is being given.
     VolumeName(String),
     /// One pool; of a thin pool also what it has promised.
@@ -29,7 +31,7 @@ pub(super) enum Key {
     PoolName(String),
     /// One quality of service.
     Setting(SettingId),
-    /// A disk that joins a pool.
+    /// A disk that joins a pool, or is left by something.
     Disk(DiskId),
 }
 
@@ -44,6 +46,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::CreateThinPool { name, .. } => keys.extend(name.clone().map(Key::PoolName)),
         Command::GrowPool { pool, by, name } => {
             keys.insert(Key::Pool(pool.clone()));
+            keys.insert(Key::PoolBody(pool.clone()));
             keys.extend(name.clone().map(Key::PoolName));
             if let Growth::Disks(disks) = by {
                 keys.extend(disks.iter().cloned().map(Key::Disk));
@@ -55,6 +58,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         }
         Command::DeletePool { pool } => {
             keys.insert(Key::Pool(pool.clone()));
+            keys.insert(Key::PoolBody(pool.clone()));
         }
         Command::CreateVolumes { pool, names, .. } => {
             keys.extend(names.iter().cloned().map(Key::VolumeName));
@@ -88,6 +92,15 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::RepairVolume { volume } | Command::ChangeQuality { volume, .. } => {
             keys.insert(Key::Body(volume.clone()));
         }
+        Command::MoveVolume { volume, onto } => {
+            keys.insert(Key::Body(volume.clone()));
+            let volume = inventory.volume(volume).into_iter();
+            let on = volume
+                .flat_map(|volume| &volume.pieces)
+                .map(|piece| &piece.disk);
+            keys.extend(left(on, onto));
+        }
+        Command::MovePool { pool, onto } => keys.extend(moved(pool, onto, inventory)),
         Command::PutSetting { setting } => {
             keys.insert(Key::Setting(setting.id));
             keys.extend(setting.pool.clone().map(Key::Pool));
@@ -120,14 +133,55 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
     keys
 }
 
+/// The disks that are left by what is to lie on others.
+fn left<'a>(on: impl Iterator<Item = &'a DiskId>, onto: &[DiskId]) -> impl Iterator<Item = Key> {
+    on.filter(|disk| !onto.contains(disk))
+        .cloned()
+        .map(Key::Disk)
+}
+
+/// What the move of a pool must hold: of a group everything that lies on the disks that it leaves,
+/// and the disks that join it.
+fn moved(pool: &PoolId, onto: &[DiskId], inventory: &Inventory) -> HashSet<Key> {
+    let mut keys = HashSet::from([Key::PoolBody(pool.clone())]);
+    let Some(known) = inventory.pool(pool) else {
+        return keys;
+    };
+    keys.extend(left(known.disks.iter(), onto));
+    if known.thin().is_some() {
+        return keys;
+    }
+    let new = onto.iter().filter(|disk| !known.disks.contains(disk));
+    keys.extend(new.cloned().map(Key::Disk));
+    for disk in known.disks.iter().filter(|disk| !onto.contains(disk)) {
+        let volumes = inventory.volumes_on(disk);
+        keys.extend(volumes.map(|volume| Key::Body(volume.id.clone())));
+    }
+    let thin = inventory.thin_pools_in(pool);
+    keys.extend(thin.map(|pool| Key::PoolBody(pool.id.clone())));
+    keys
+}
+
 /// What a plan must hold that is taken up again.
 pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
     let steps = plan.steps.iter();
-    let keys = steps.filter_map(|planned| match &planned.step {
+    let keys = steps.flat_map(|planned| match &planned.step {
         Step::AddCopies { volume, .. } | Step::DropCopies { volume, .. } => {
-            Some(Key::Body(volume.clone()))
+            vec![Key::Body(volume.clone())]
         }
-        _ => None,
+        Step::Move { what, from, .. } => {
+            let body = match what {
+                Subject::Known(id) => Some(Key::Body(id.clone())),
+                Subject::Pool(id) => Some(Key::PoolBody(id.clone())),
+                Subject::Made(..) => None,
+            };
+            body.into_iter().chain([Key::Disk(from.clone())]).collect()
+        }
+        Step::ExtendGroup { group, disks } | Step::ReduceGroup { group, disks } => {
+            let disks = disks.iter().cloned().map(Key::Disk);
+            disks.chain([Key::PoolBody(group.clone())]).collect()
+        }
+        _ => Vec::new(),
     });
     keys.collect()
 }

@@ -9,7 +9,7 @@ use crate::store::{Batch, Table};
 
 use super::change::Change;
 use super::command::Effect;
-use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Subject, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
@@ -367,6 +367,10 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
                 ))),
             }
         }
+        Goal::Moved { what, off, .. } => match lies_on(what, facts) {
+            Some((effect, on)) if !on.iter().any(|disk| off.contains(disk)) => Ok(effect),
+            _ => Err(unlike("not everything is moved")),
+        },
         Goal::Removed { volumes, .. } => match volumes.iter().find_map(|id| find(facts, id)) {
             None => Ok(Effect::Gone),
             Some(volume) => Err(unlike(format!("volume '{}' is still there", volume.name))),
@@ -399,6 +403,22 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
         },
         Goal::Listening { .. } => Err(Error::bug("a goal was looked for in the wrong place")),
         Goal::Shown { effect } => Ok(effect.clone()),
+    }
+}
+
+/// What a volume, thin pool or group is called, and the disks that it lies on.
+fn lies_on<'a>(what: &Subject, facts: &'a GroupFacts) -> Option<(Effect, Vec<&'a DiskId>)> {
+    match what {
+        Subject::Known(id) => {
+            let pieces = find(facts, id)?.pieces.iter();
+            let disks = pieces.map(|piece| &piece.disk).collect();
+            Some((Effect::Volumes(vec![id.clone()]), disks))
+        }
+        Subject::Pool(id) => {
+            let disks = find_pool(facts, id)?.disks.iter().collect();
+            Some((Effect::Pool(id.clone()), disks))
+        }
+        Subject::Made(..) => None,
     }
 }
 

@@ -147,23 +147,28 @@ struct Working {
     /// 2 InExtents, 3 Single InPool, 6 Storage Pool Capacity Expansion.
     pool_features: Vec<u16>,
     /// 3 StorageVolume Creation, 5 StorageVolume Modification, 6 Single InPool, 11 Storage Element
-    /// QoS Change, 12 Storage Element Capacity Expansion, 13 Reduction.
+    /// QoS Change, 12 Storage Element Capacity Expansion, 13 Reduction, 16 StorageVolume To
+    /// StorageExtent Relocation, 17 StoragePool To StorageExtent Relocation.
     features: Vec<u16>,
     /// 2 Storage Pool Creation, 3 Deletion, 4 Modification; 5 Storage Element Creation, 6 Return,
-    /// 7 Modification; 22 Multiple Storage Element Creation, 23 Return.
+    /// 7 Modification; 19 StorageVolume To StorageExtent Relocation, 20 StoragePool To StorageExtent
+    /// Relocation; 22 Multiple Storage Element Creation, 23 Return.
     actions: Vec<u16>,
 }
 
 const VOLUME_FEATURES: [u16; 4] = [3, 5, 6, 12];
 const QUALITY: u16 = 11;
 const REDUCTION: u16 = 13;
+/// Of volumes, and of pools: as features, and as actions.
+const MOVES: [u16; 2] = [16, 17];
+const MOVING: [u16; 2] = [19, 20];
 const VOLUME_ACTIONS: [u16; 5] = [5, 6, 7, 22, 23];
 
 impl Working {
     /// Volumes are made smaller only where the administrator wants it.
     fn volumes(shrink: bool) -> Vec<u16> {
         let reduction = shrink.then_some(REDUCTION);
-        let all = VOLUME_FEATURES.into_iter().chain([QUALITY]);
+        let all = VOLUME_FEATURES.into_iter().chain([QUALITY]).chain(MOVES);
         all.chain(reduction).collect()
     }
 
@@ -172,7 +177,11 @@ impl Working {
             types: vec![2, 5, 9],
             pool_features: vec![2, 3, 6],
             features: Self::volumes(shrink),
-            actions: [2, 3, 4].into_iter().chain(VOLUME_ACTIONS).collect(),
+            actions: [2, 3, 4]
+                .into_iter()
+                .chain(VOLUME_ACTIONS)
+                .chain(MOVING)
+                .collect(),
         }
     }
 
@@ -193,13 +202,17 @@ impl Working {
                 types: vec![2, 9],
                 pool_features: vec![2, 3, 6],
                 features: Self::volumes(shrink),
-                actions: actions(if is_own { &[2, 3, 4] } else { &[2, 4] }),
+                actions: actions(if is_own {
+                    &[2, 3, 4, 19, 20]
+                } else {
+                    &[2, 4, 19, 20]
+                }),
             },
             (true, true) => Self {
                 types: vec![5],
                 pool_features: vec![6],
-                features: VOLUME_FEATURES.to_vec(),
-                actions: actions(&[3, 4]),
+                features: VOLUME_FEATURES.into_iter().chain([17]).collect(),
+                actions: actions(&[3, 4, 20]),
             },
             (true, false) => Self {
                 types: vec![5],

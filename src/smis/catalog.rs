@@ -91,6 +91,7 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_StorageConfigurationCapabilities, ConfigurationCapabilities, ARRAY: capabilities::list_configuration, capabilities::find_configuration, capabilities::configuration_keys, capabilities::fill_configuration;
         Standpipe_StorageConfigurationService, StorageService, ARRAY: always!(StorageService), only!(StorageService), services::storage_keys, services::fill_storage;
         Standpipe_SpareConfigurationService, SparingService, ARRAY: always!(SparingService), only!(SparingService), services::sparing_keys, services::fill_sparing;
+        Standpipe_StorageRelocationService, RelocationService, ARRAY: always!(RelocationService), only!(RelocationService), services::relocation_keys, services::fill_relocation;
         Standpipe_StorageHardwareIDManagementService, HardwareIdService, ARRAY: always!(HardwareIdService), only!(HardwareIdService), services::initiators_keys, services::fill_initiators;
         Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
         Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;

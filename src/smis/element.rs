@@ -87,6 +87,8 @@ pub enum Element {
     StorageService,
     /// The service that repairs volumes.
     SparingService,
+    /// The service that moves volumes and pools to other disks.
+    RelocationService,
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -158,6 +160,7 @@ pub enum Tag {
     ConfigurationCapabilities,
     StorageService,
     SparingService,
+    RelocationService,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -211,6 +214,7 @@ impl Element {
             Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
             Self::StorageService => Tag::StorageService,
             Self::SparingService => Tag::SparingService,
+            Self::RelocationService => Tag::RelocationService,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,

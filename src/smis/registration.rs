@@ -74,6 +74,7 @@ static PROFILES: &[Profile] = &[
     of_array("Masking and Mapping", &[Tag::MaskingService]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),
     of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
+    of_array("Storage Relocation", &[Tag::RelocationService]),
     of_array("Job Control", &[Tag::Job]),
     of_array("Physical Package", &[Tag::Chassis]),
     of_array("Location", &[Tag::Location]),

@@ -52,6 +52,13 @@ service!(
     "Repair of volumes"
 );
 service!(
+    relocation_keys,
+    fill_relocation,
+    Standpipe_StorageRelocationService,
+    "relocation",
+    "Relocation of storage"
+);
+service!(
     initiators_keys,
     fill_initiators,
     Standpipe_StorageHardwareIDManagementService,

@@ -109,6 +109,14 @@ fn resize(rig: &Rig, name: &str, extents: u64, new: Option<&str>) -> Command {
     }
 }
 
+/// The disks of pool `ours` but for that one.
+fn others(rig: &Rig, but: &DiskId) -> Vec<DiskId> {
+    let now = rig.now();
+    let pool = now.pool(&rig.pool_named("ours")).expect("it was made");
+    let others = pool.disks.iter().filter(|disk| *disk != but);
+    others.cloned().collect()
+}
+
 /// So many complete copies.
 fn copies(rig: &Rig, name: &str, copies: u16) -> Command {
     Command::ChangeQuality {
@@ -200,6 +208,47 @@ pub const ENTRIES: &[Entry] = &[
     }),
     ("take a copy from a volume", equipped, |rig| {
         copies(rig, "twin", 1)
+    }),
+    ("move a volume", equipped, |rig| {
+        let now = rig.now();
+        let single = now.volume(&volume(rig, "single")).expect("it was made");
+        let others = others(rig, &single.pieces[0].disk);
+        Command::MoveVolume {
+            volume: single.id.clone(),
+            onto: others,
+        }
+    }),
+    ("move a leg of a volume", equipped, |rig| {
+        let now = rig.now();
+        let twin = now.volume(&volume(rig, "twin")).expect("it was made");
+        Command::MoveVolume {
+            volume: twin.id.clone(),
+            onto: others(rig, &twin.pieces[0].disk),
+        }
+    }),
+    ("move a thin pool", equipped, |rig| {
+        let now = rig.now();
+        let thin = now.pool(&rig.pool_named("thin")).expect("it was made");
+        Command::MovePool {
+            pool: thin.id.clone(),
+            onto: others(rig, &thin.disks[0]),
+        }
+    }),
+    ("empty a disk", equipped, |rig| {
+        let now = rig.now();
+        let pool = now.pool(&rig.pool_named("ours")).expect("it was made");
+        let is_bare = |disk: &&DiskId| {
+            now.volumes_on(disk).next().is_none() && now.thin_pools_on(disk).next().is_none()
+        };
+        let bare = pool.disks.iter().find(is_bare).expect("a bare disk");
+        rig.done(Command::MoveVolume {
+            volume: volume(rig, "single"),
+            onto: vec![bare.clone()],
+        });
+        Command::MovePool {
+            pool: pool.id.clone(),
+            onto: others(rig, bare),
+        }
     }),
     ("repair a volume", maimed, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),

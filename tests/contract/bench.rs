@@ -179,6 +179,25 @@ pub fn wide_group(rig: &dyn Rig) -> Pool {
     finished_group(rig, "wide", &disks)
 }
 
+/// A finished thin pool of so many extents in a group.
+pub fn finished_thin_pool(rig: &dyn Rig, group: &Pool, extents: u64) -> Pool {
+    let job = JobId::new();
+    let create = Step::CreateThinPool {
+        group: group.id.clone(),
+        device: device(job),
+        name: "thin".to_owned(),
+        size: extents * group.extent,
+        metadata: group.extent,
+        job,
+    };
+    apply(rig, &create);
+    let volume = Subject::Made(group.id.clone(), device(job));
+    apply(rig, &Step::Unmark { volume, job });
+    let mut pools = scan(rig).pools.into_iter();
+    let made = pools.find(|pool| pool.device == device(job));
+    made.expect("the thin pool that was made")
+}
+
 /// The layouts that five disks can have.
 pub const LAYOUTS: [Layout; 6] = [
     Layout::Striped { stripes: 2 },

@@ -30,6 +30,7 @@ mod crashes;
 mod disks;
 mod growth;
 mod maps;
+mod moves;
 mod pools;
 mod raid;
 mod rig;
@@ -165,6 +166,12 @@ cases! {
         a_used_volume_gains_and_loses_copies
         copies_that_are_not_in_step_are_taken_off_again
         impossible_copies_are_refused;
+    moves:
+        a_used_volume_moves_leg_by_leg
+        a_cancelled_move_moves_nothing
+        a_thin_pool_moves_with_its_volumes
+        a_disk_is_closed_emptied_and_leaves
+        an_impossible_move_is_refused;
     thin:
         a_thin_pool_takes_its_room_and_gives_it_back
         an_impossible_thin_pool_is_refused

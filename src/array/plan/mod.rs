@@ -4,6 +4,7 @@
 //! idempotent steps, each with its undo, and the changes of records that come at the end.
 
 mod masking;
+mod moves;
 mod pools;
 mod redundancy;
 mod resize;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::Step;
+use super::engine::{Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
@@ -100,6 +101,12 @@ pub(super) enum Goal {
         volume: VolumeId,
         layout: Layout,
     },
+    /// Nothing of it lies on these disks: a volume, a thin pool, or a whole group.
+    Moved {
+        group: PoolId,
+        what: Subject,
+        off: Vec<DiskId>,
+    },
     /// The volumes are gone.
     Removed {
         group: PoolId,
@@ -148,6 +155,7 @@ impl Goal {
             | Self::Changed { group, .. }
             | Self::Repaired { group, .. }
             | Self::Laid { group, .. }
+            | Self::Moved { group, .. }
             | Self::Removed { group, .. }
             | Self::PoolMade {
                 group: Some(group), ..
@@ -218,6 +226,8 @@ pub(super) fn plan(
         Command::ChangeQuality { volume, quality } => {
             redundancy::change(inventory, volume, quality)
         }
+        Command::MoveVolume { volume, onto } => moves::move_volume(inventory, volume, onto),
+        Command::MovePool { pool, onto } => moves::move_pool(inventory, pool, onto),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),

@@ -43,7 +43,7 @@ fn check_name_is_free(
 }
 
 /// Checks that pools can be made from these disks.
-fn check_free(inventory: &Inventory, disks: &[DiskId]) -> Result<(), Error> {
+pub(super) fn check_free(inventory: &Inventory, disks: &[DiskId]) -> Result<(), Error> {
     if disks.is_empty() || disks.len() > MAX_DISKS {
         return Err(Error::invalid(format!(
             "{} disks were named; name 1 to {MAX_DISKS} free disks",
@@ -283,7 +283,7 @@ pub(super) fn grow(
     })
 }
 
-fn extension(group: &PoolId, disks: &[DiskId]) -> Planned {
+pub(super) fn extension(group: &PoolId, disks: &[DiskId]) -> Planned {
     Planned::with_undo(
         Step::ExtendGroup {
             group: group.clone(),
@@ -297,7 +297,7 @@ fn extension(group: &PoolId, disks: &[DiskId]) -> Planned {
 }
 
 /// Refuses a pool that this array has not made.
-fn own(pool: &Pool, done: &str) -> Result<(), Error> {
+pub(super) fn own(pool: &Pool, done: &str) -> Result<(), Error> {
     match pool.owner {
         Owner::Array => Ok(()),
         Owner::Foreign => Err(Error::access_denied(format!(

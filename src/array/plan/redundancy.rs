@@ -70,8 +70,8 @@ fn copies(volume: &Volume, layout: Layout) -> Result<u16, Error> {
     }
 }
 
-/// Refuses a volume that is not whole: what it is changed to is made from all of its copies.
-fn whole(inventory: &Inventory, pool: &Pool, volume: &Volume) -> Result<(), Error> {
+/// Refuses a volume that is not whole: what it is changed to is made from all of its legs.
+pub(super) fn whole(inventory: &Inventory, pool: &Pool, volume: &Volume) -> Result<(), Error> {
     if room::lacks_disk(inventory, pool) || !volume.trouble.is_empty() {
         return Err(Error::unavailable(format!(
             "a disk of pool {} is missing or fails; repair volume '{}' first",
@@ -81,7 +81,7 @@ fn whole(inventory: &Inventory, pool: &Pool, volume: &Volume) -> Result<(), Erro
     match volume.behind {
         0 => Ok(()),
         _ => Err(Error::in_use(format!(
-            "the copies of volume '{}' are being brought into step; wait until they are",
+            "the disks of volume '{}' are being brought into step; wait until they are",
             volume.name
         ))),
     }

@@ -1,6 +1,7 @@
 //! Plans for wishes, as tables: what is done for them, and why they are refused.
 
 mod masking;
+mod moves;
 mod numbers;
 mod paths;
 mod redundancy;

@@ -21,6 +21,13 @@ pub enum Status {
     Thin(Option<u64>),
     /// RAID.
     Raid(Raid),
+    /// A mirror of an old and a new place, while something is moved.
+    Moving {
+        /// Bytes that are copied.
+        done: u64,
+        /// Bytes.
+        total: u64,
+    },
 }
 
 /// The state of a thin pool.
@@ -107,7 +114,25 @@ impl Raid {
 pub fn statuses(program: &Path, deadline: Deadline) -> Result<BTreeMap<String, Status>, RunError> {
     let arguments = ["status", "--noflush"].map(str::to_owned);
     let ended = program::run(program, &arguments, &[], deadline)?;
-    Ok(ended.output.lines().filter_map(read).collect())
+    let mut all: BTreeMap<String, Status> = BTreeMap::new();
+    for (name, status) in ended.output.lines().filter_map(read) {
+        // What is moved in several pieces has a line for each.
+        let sum = match (all.get(&name), &status) {
+            (
+                Some(Status::Moving { done, total }),
+                Status::Moving {
+                    done: more,
+                    total: length,
+                },
+            ) => Status::Moving {
+                done: done + more,
+                total: total + length,
+            },
+            _ => status,
+        };
+        all.insert(name, sum);
+    }
+    Ok(all)
 }
 
 /// The device-mapper name of a volume: dashes doubled, then joined by one.
@@ -135,13 +160,15 @@ pub fn pool<'a>(
 /// Reads a line: name, first sector, sectors, target, and what the target says.
 fn read(line: &str) -> Option<(String, Status)> {
     let (name, rest) = line.split_once(": ")?;
-    let mut words = rest.split_whitespace().skip(2);
+    let mut words = rest.split_whitespace().skip(1);
+    let sectors: u64 = words.next()?.parse().ok()?;
     let target = words.next()?;
     let words: Vec<&str> = words.collect();
     let status = match target {
         "thin" => Status::Thin(number(&words, 0).map(|sectors| sectors * SECTOR)),
         "thin-pool" => Status::Pool(read_pool(&words)?),
         "raid" => Status::Raid(read_raid(&words)?),
+        "mirror" => read_mirror(&words, sectors.saturating_mul(SECTOR))?,
         _ => return None,
     };
     Some((name.to_owned(), status))
@@ -170,6 +197,18 @@ fn read_pool(words: &[&str]) -> Option<Pool> {
             _ => Mode::Writable,
         },
         needs_check: words.contains(&"needs_check"),
+    })
+}
+
+/// The state of a mirror: how many legs, these, and the regions of it that are in step.
+fn read_mirror(words: &[&str], total: u64) -> Option<Status> {
+    let legs = usize::try_from(number(words, 0)?).ok()?;
+    let (done, regions) = ratio(words, 1 + legs)?;
+    let done = u128::from(total) * u128::from(done.min(regions));
+    let done = done.checked_div(regions.into())?;
+    Some(Status::Moving {
+        done: u64::try_from(done).ok()?,
+        total,
     })
 }
 
@@ -253,6 +292,25 @@ mod tests {
             assert_eq!(raid.is_in_step_without(&first), without_first, "{text}");
             assert_eq!(raid.behind(), behind, "{text}");
         }
+    }
+
+    #[test]
+    fn a_move_tells_how_far_it_is() {
+        let read = |text: &str| read(&format!("g-pvmove0: 0 409600 mirror {text}"));
+        let moving = |done: u64| Status::Moving {
+            done: done << 20,
+            total: 200 << 20,
+        };
+        for (text, done) in [
+            ("2 253:6 253:7 0/100 1 AA 1 core", 0),
+            ("2 253:6 253:7 28/100 1 AA 1 core", 56),
+            ("3 253:6 253:7 253:9 100/100 1 AAA 1 core", 200),
+        ] {
+            let (name, status) = read(text).expect("a line");
+            assert_eq!((&*name, status), ("g-pvmove0", moving(done)), "{text}");
+        }
+        assert_eq!(read("2 253:6"), None);
+        assert_eq!(read("2 253:6 253:7 0/0 1 AA 1 core"), None);
     }
 
     #[test]

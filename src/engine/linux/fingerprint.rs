@@ -83,6 +83,7 @@ fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
                 needs_check,
             }),
             Status::Pool(Pool::Failed) => Status::Pool(Pool::Failed),
+            Status::Moving { total, .. } => Status::Moving { done: 0, total },
             Status::Raid(raid) => Status::Raid(Raid {
                 in_step: step(raid.in_step.0, raid.in_step.1),
                 ..raid

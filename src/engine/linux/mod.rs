@@ -158,6 +158,12 @@ impl Engine for LinuxEngine {
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
             Step::AddCopies { volume, onto } => self.add_copies(volume, onto, deadline),
             Step::DropCopies { volume, from } => self.drop_copies(volume, from, deadline),
+            Step::Move {
+                what, from, onto, ..
+            } => self.move_off(what, from, onto, progress, deadline),
+            Step::EndMove { what, from } => self.end_move(what, from, deadline),
+            Step::CloseDisk { group, disk } => self.close_disk(group, disk, true, deadline),
+            Step::OpenDisk { group, disk } => self.close_disk(group, disk, false, deadline),
             Step::CreateGroup {
                 device,
                 name,

@@ -154,6 +154,8 @@ impl<'a> Picture<'a> {
             .clone()
             .filter_map(|device| self.lost.get(&device.pv_uuid))
             .collect();
+        let closed = members.clone().filter(|device| device.is_closed());
+        let closed: u64 = closed.filter_map(|device| device.pv_free).sum();
         let disks = members.filter_map(|device| self.disks.ids.get(&device.pv_uuid));
         Pool {
             id: PoolId::from(row.vg_uuid.as_str()),
@@ -163,8 +165,8 @@ impl<'a> Picture<'a> {
             owner: owner(&marks),
             job: job(&marks),
             size: row.vg_size.unwrap_or_default(),
-            free: row.vg_free.unwrap_or_default(),
-            available: available(row),
+            free: row.vg_free.unwrap_or_default().saturating_sub(closed),
+            available: available(row).saturating_sub(closed),
             extent: row.vg_extent_size.unwrap_or_default(),
             disks: disks.cloned().collect(),
             health: health::of_group(row, &lost),
@@ -196,7 +198,15 @@ impl<'a> Picture<'a> {
         };
         let works = matches!(health, Health::Ok | Health::Degraded(_));
         let pieces = self.pieces(group, &shape);
-        let disks: BTreeSet<_> = pieces.iter().map(|piece| piece.disk.clone()).collect();
+        // Its metadata may lie elsewhere.
+        let leaves = shapes.leaves(row.plain_name());
+        let on = leaves.iter().flat_map(|leaf| &leaf.on);
+        let on = on.filter_map(|pv| self.disks.ids.get(pv)).cloned();
+        let disks: BTreeSet<_> = pieces
+            .iter()
+            .map(|piece| piece.disk.clone())
+            .chain(on)
+            .collect();
         Pool {
             id: PoolId::from(row.lv_uuid.as_str()),
             name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),

@@ -334,6 +334,7 @@ impl Builder {
                 metadata: shape.metadata,
                 disks,
                 spare: Vec::new(),
+                closed: Default::default(),
             })?;
         }
         // Volumes have the identities that they have on a machine with other pools.
@@ -479,6 +480,7 @@ fn blank(machine: &mut Machine, place: usize, extents: u64) -> Result<Lv, Error>
         serial: None,
         held_by: None,
         created: machine.now,
+        moving: None,
     })
 }
 
@@ -509,7 +511,7 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
     }
     machine.manage(&[]);
     for lv in &kept.volumes {
-        for segment in lv.segments() {
+        for segment in lv.segments().into_iter().chain(lv.goes_to()) {
             claim(machine, segment).ok_or_else(damaged)?;
         }
         if let Body::Pool(_) = lv.body {

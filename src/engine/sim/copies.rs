@@ -14,6 +14,7 @@ impl Machine {
         let lv = self.volume(id)?;
         ours(lv)?;
         unmarked(lv.job, &lv.called())?;
+        self.stays(lv)?;
         self.complete(self.group(&lv.group)?)?;
         match &lv.body {
             Body::Thick(legs)
@@ -197,7 +198,7 @@ impl Machine {
     }
 
     /// Notes on the disks what a volume without copies holds there now.
-    fn spread(&mut self, on: &[Segment], contents: &[(u64, Content)]) {
+    pub(super) fn spread(&mut self, on: &[Segment], contents: &[(u64, Content)]) {
         let mut at = 0;
         for (length, content) in contents {
             let part = super::extents::part(on, at, *length);

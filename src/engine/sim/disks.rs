@@ -111,12 +111,15 @@ impl Disk {
         }
     }
 
-    /// As a member of a pool.
-    pub(super) fn report_member(&self, pool: &PoolId) -> array::Disk {
+    /// As a member of a pool; nothing is free on one that is closed.
+    pub(super) fn report_member(&self, pool: &PoolId, closed: bool) -> array::Disk {
         self.report(DiskUsage::Member {
             pool: pool.clone(),
             used: (self.extents() - self.space.free()) * EXTENT,
-            free: self.space.free() * EXTENT,
+            free: match closed {
+                true => 0,
+                false => self.space.free() * EXTENT,
+            },
         })
     }
 }

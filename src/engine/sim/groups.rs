@@ -87,6 +87,7 @@ impl Machine {
             metadata: METADATA,
             disks: disks.to_vec(),
             spare: Vec::new(),
+            closed: Default::default(),
         })
     }
 
@@ -205,6 +206,7 @@ impl Machine {
         let group = self.group(id)?;
         let mut row = group.row.clone();
         row.disks.retain(|disk| !disks.contains(disk));
+        row.closed.retain(|disk| !disks.contains(disk));
         if row.disks.len() == group.row.disks.len() {
             return Ok(());
         }

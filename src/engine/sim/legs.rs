@@ -166,6 +166,9 @@ impl Machine {
         };
         let (mut segments, mut left) = (Vec::new(), extents);
         for id in places {
+            if self.is_closed(&id) {
+                continue;
+            }
             let Some(disk) = self.disks.get_mut(&id).filter(|disk| disk.works()) else {
                 continue;
             };

@@ -13,6 +13,7 @@ use super::disks::Disk;
 use super::extents::{EXTENT, Segment, Space, count};
 use super::keep::Keep;
 use super::legs::{Legs, Syncing};
+use super::moves::Moving;
 use super::targets::Extra;
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
@@ -47,6 +48,9 @@ pub(super) struct GroupRow {
     pub(super) disks: Vec<DiskId>,
     /// The spare for the metadata of its thin pools.
     pub(super) spare: Vec<Segment>,
+    /// The disks that nothing new is laid on.
+    #[serde(default)]
+    pub(super) closed: BTreeSet<DiskId>,
 }
 
 /// A volume group.
@@ -74,6 +78,9 @@ pub(super) struct Lv {
     /// Who holds it open, other than exports of ours.
     pub(super) held_by: Option<String>,
     pub(super) created: u64,
+    /// What of it is being moved to another disk.
+    #[serde(default)]
+    pub(super) moving: Option<Moving>,
 }
 
 /// What a logical volume consists of.
@@ -226,7 +233,12 @@ impl Machine {
 
     /// Free extents of a group.
     pub(super) fn free(&self, group: &Group) -> u64 {
-        let disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
+        let open = group
+            .row
+            .disks
+            .iter()
+            .filter(|id| !group.row.closed.contains(*id));
+        let disks = open.filter_map(|id| self.disks.get(id));
         disks.map(|disk| disk.space.free()).sum()
     }
 

@@ -18,6 +18,7 @@ mod keep;
 mod legs;
 mod lio;
 mod machine;
+mod moves;
 mod names;
 mod observe;
 mod outside;
@@ -105,6 +106,9 @@ impl Core {
         match step {
             Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
             Step::Sync { volume } => self.sync(volume, progress),
+            Step::Move {
+                what, from, onto, ..
+            } => self.move_off(what, from, onto, progress),
             other => take_at_once(&mut self.machine(), other),
         }
     }
@@ -120,6 +124,9 @@ impl Core {
                 self.machine().begin_to_listen(target)
             }
             Step::Map(map) => self.machine().export(map),
+            Step::Move {
+                what, from, onto, ..
+            } => self.machine().begin_move(what, from, onto).map(drop),
             _ => Ok(()),
         }
     }
@@ -244,7 +251,10 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             };
             machine.create(group, &wish)
         }
-        Step::Zero { .. } | Step::Sync { .. } => Ok(()),
+        Step::Zero { .. } | Step::Sync { .. } | Step::Move { .. } => Ok(()),
+        Step::EndMove { what, from } => machine.abort_move(what, from),
+        Step::CloseDisk { group, disk } => machine.close_disk(group, disk, true),
+        Step::OpenDisk { group, disk } => machine.close_disk(group, disk, false),
         Step::Mark { volume, job } => machine.mark(volume, *job),
         Step::Unmark { volume, job } => machine.unmark(volume, *job),
         Step::Remove { volume, job } => machine.remove(volume, *job),

@@ -55,6 +55,7 @@ impl SimEngine {
             serial: None,
             held_by: None,
             created: machine.now,
+            moving: None,
         };
         let id = lv.id.clone();
         machine.insert(lv)?;
@@ -86,6 +87,7 @@ impl SimEngine {
             metadata: METADATA,
             disks: disks.to_vec(),
             spare: Vec::new(),
+            closed: Default::default(),
         })?;
         Ok(id)
     }
@@ -104,6 +106,7 @@ impl SimEngine {
                 lv.called()
             )));
         }
+        machine.stays(&lv)?;
         machine.delete(&lv)
     }
 
@@ -177,6 +180,7 @@ impl SimEngine {
         machine.extra_targets.clear();
         machine.sessions.clear();
         machine.open = false;
+        machine.begin_moves_anew();
         machine.generation += 1;
     }
 

@@ -104,6 +104,7 @@ impl Machine {
         let lv = self.volume(id)?;
         ours(lv)?;
         unmarked(lv.job, &lv.called())?;
+        self.stays(lv)?;
         let Body::Thick(legs) = &lv.body else {
             return Err(Error::invalid(format!(
                 "{} is thin; its pool is to be repaired",

@@ -58,7 +58,10 @@ impl Machine {
 
     fn report_members<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = array::Disk> + 'a {
         let disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
-        disks.map(|disk| disk.report_member(&group.row.id))
+        disks.map(|disk| {
+            let closed = group.row.closed.contains(&disk.row.id);
+            disk.report_member(&group.row.id, closed)
+        })
     }
 
     fn report_group(&self, group: &Group) -> Pool {
@@ -109,7 +112,8 @@ impl Machine {
             .group(&lv.group)
             .is_ok_and(|group| self.lost_disk(group).is_none());
         let mut disks: Vec<DiskId> = Vec::new();
-        for segment in pool.data.iter().chain(&pool.metadata) {
+        let all = pool.data.iter().chain(&pool.metadata);
+        for segment in all.chain(lv.goes_to()) {
             if !disks.contains(&segment.disk) {
                 disks.push(segment.disk.clone());
             }
@@ -144,7 +148,10 @@ impl Machine {
         let (layout, pieces, health) = match &lv.body {
             Body::Thick(legs) => {
                 let pieces = legs.legs.iter().enumerate().flat_map(|(number, leg)| {
-                    leg.data.iter().map(move |segment| piece(number, segment))
+                    let is_left = leg.data.iter().any(|segment| lv.leaves(&segment.disk));
+                    let goes_to: &[Segment] = if is_left { lv.goes_to() } else { &[] };
+                    let all = leg.data.iter().chain(goes_to);
+                    all.map(move |segment| piece(number, segment))
                 });
                 let health = self.legs_health(&lv.id, legs);
                 trouble = self.trouble(legs);

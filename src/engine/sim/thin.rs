@@ -157,6 +157,7 @@ impl Machine {
             serial: None,
             held_by: None,
             created: self.now,
+            moving: None,
         };
         self.insert_with_spare(lv, spare)
     }
@@ -190,6 +191,7 @@ impl Machine {
         let (lv, pool) = self.thin_pool(id)?;
         ours(lv)?;
         unmarked(lv.job, &lv.called())?;
+        self.stays(lv)?;
         let (data, metadata) = (whole_extents(size)?, whole_extents(metadata)?);
         let (has, has_metadata) = (count(&pool.data), count(&pool.metadata));
         let more = [

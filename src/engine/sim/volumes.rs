@@ -102,6 +102,7 @@ impl Machine {
             serial: None,
             held_by: None,
             created: self.now,
+            moving: None,
         };
         self.insert(lv)
     }
@@ -256,6 +257,7 @@ impl Machine {
         ours(lv)?;
         marked_by(lv.job, job, &lv.called())?;
         self.idle(lv)?;
+        self.stays(lv)?;
         self.is_unused(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let lv = lv.clone();
@@ -295,6 +297,7 @@ impl Machine {
         };
         no_other_job(lv, job)?;
         not_held(lv)?;
+        self.stays(lv)?;
         ours(reserve)?;
         marked_by(reserve.job, job, &reserve.called())?;
         self.idle(reserve)?;
@@ -387,6 +390,7 @@ impl Machine {
                 lv.called()
             )));
         }
+        self.stays(lv)?;
         self.idle(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let mut lv = lv.clone();
@@ -489,11 +493,13 @@ fn lies_at(lv: &Lv, place: &Place) -> bool {
 
 /// What a thin pool takes from its group, in extents: the spare is the group's.
 pub(super) fn consumed(lv: &Lv) -> u64 {
-    match &lv.body {
-        Body::Thick(legs) => legs.consumed(),
-        Body::Thin(map) => map.given.len() as u64,
-        Body::Pool(pool) => count(&pool.data) + count(&pool.metadata),
-    }
+    let goes_to = count(lv.goes_to());
+    goes_to
+        + match &lv.body {
+            Body::Thick(legs) => legs.consumed(),
+            Body::Thin(map) => map.given.len() as u64,
+            Body::Pool(pool) => count(&pool.data) + count(&pool.metadata),
+        }
 }
 
 /// The pool that a volume lies in.

@@ -7,6 +7,7 @@ mod jobs;
 mod masking;
 mod paths;
 mod pools;
+mod relocation;
 mod settings;
 mod sizes;
 mod storage;
@@ -145,6 +146,7 @@ impl Model for Gateway {
         match target_element(&call)? {
             Element::StorageService => self.invoke_storage(who, &call).await,
             Element::SparingService => self.invoke_sparing(who, &call).await,
+            Element::RelocationService => self.invoke_relocation(who, &call).await,
             pool @ (Element::Pool(_) | Element::PrimordialPool) => sizes::invoke(&call, pool),
             Element::StorageCapabilities(scope) => {
                 self.invoke_capabilities(who, &call, scope).await

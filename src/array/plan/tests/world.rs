@@ -258,6 +258,19 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Repair { onto, .. } => format!("repair onto {}", disks(onto)),
         Step::AddCopies { onto, .. } => format!("add copies {}", disks(onto)),
         Step::DropCopies { from, .. } => format!("drop copies {}", disks(from)),
+        Step::Move {
+            what, from, onto, ..
+        } => {
+            let what = match what {
+                Subject::Known(id) => id.as_str(),
+                Subject::Pool(id) => id.as_str(),
+                Subject::Made(_, device) => device,
+            };
+            format!("move {what} {from} to {}", disks(onto))
+        }
+        Step::EndMove { .. } => "end move".into(),
+        Step::CloseDisk { disk, .. } => format!("close {disk}"),
+        Step::OpenDisk { disk, .. } => format!("open {disk}"),
         Step::CreateGroup {
             device, disks: d, ..
         } => format!("create group {device} {}", disks(d)),

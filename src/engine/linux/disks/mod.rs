@@ -75,7 +75,10 @@ impl From<&PvRow> for Member {
             pv: row.pv_uuid.clone(),
             pool: PoolId::from(row.vg_uuid.as_str()),
             used: size.saturating_sub(free),
-            free,
+            free: match row.is_closed() {
+                true => 0,
+                false => free,
+            },
             missing: !row.pv_missing.is_empty(),
         }
     }

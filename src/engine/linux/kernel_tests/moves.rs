@@ -1,7 +1,7 @@
 //! Copies and moves on a real kernel, below somebody who reads and writes all the time. The machine
 //! has five more disks, `leg0` to `leg4`.
 
-use super::pools::{clean_engine, legs};
+use super::pools::{clean_engine, legs, named, thin_pool};
 use super::*;
 use crate::array::{DiskId, Layout};
 
@@ -145,4 +145,125 @@ fn vm_a_written_volume_gains_and_loses_copies() {
     assert_eq!(devices(&name), [path_of(1)]);
     same(&device);
     delete(&engine, &id);
+}
+
+fn moving(what: &Subject, from: &DiskId, onto: &DiskId) -> Step {
+    Step::Move {
+        what: what.clone(),
+        from: from.clone(),
+        onto: vec![onto.clone()],
+        bytes: 0,
+    }
+}
+
+/// Lets moves creep, or go as fast as they can (dm-mirror's `raid1_resync_throttle`, in percent).
+fn slow_moves(slow: bool) {
+    let percent = if slow { 1 } else { 100 };
+    run(&format!(
+        "modprobe dm_mirror; echo {percent} > /sys/module/dm_mirror/parameters/raid1_resync_throttle"
+    ));
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
+    let engine = clean_engine();
+    let legs = disks(&engine, 0..1);
+    let id = volume(&engine, "live", 16 * EXTENT);
+    let now = volumes(&engine).remove(0);
+    let (name, device) = (now.device.clone(), format!("/dev/vg0/{}", now.device));
+    let from = now.pieces[0].disk.clone();
+    let what = Subject::Known(id.clone());
+    let step = moving(&what, &from, &legs[0]);
+    slow_moves(true);
+    let writer = Writer::on(&device, 64);
+    engine.apply(&step, &Stopped).expect_err("cancelled");
+    assert_eq!(devices(&name), ["/dev/vda"]);
+    assert!(!lvs().contains("pvmove"));
+    // One that nobody watches any more: the process is gone, and the program that it left behind.
+    run(&format!(
+        "pvmove -qq -b -i 60 --atomic -n {name} /dev/vda {} --config global/use_lvmpolld=0",
+        path_of(0)
+    ));
+    run(
+        "for p in /proc/[0-9]*; do grep -qa pvmove $p/cmdline 2>/dev/null \
+         && [ ${p##*/} != $$ ] && kill -KILL ${p##*/}; done; true",
+    );
+    let locked = volumes(&engine).remove(0);
+    assert_eq!(
+        locked.pieces.len(),
+        2,
+        "it lies on both: {:?}",
+        locked.pieces
+    );
+    let grow = format!("lvextend -qq -y -l +1 vg0/{name}");
+    assert!(
+        !Command::new("sh")
+            .args(["-c", &grow])
+            .status()
+            .expect("sh runs")
+            .success()
+    );
+    drop(engine);
+    let engine = LinuxEngine::open(settings()).expect("the engine opens");
+    slow_moves(false);
+    let watched = Watched::default();
+    engine.apply(&step, &watched).expect("it is taken up again");
+    assert!(watched.last.load(Ordering::Relaxed) > 0, "nothing was told");
+    apply(&engine, &step);
+    assert_eq!(devices(&name), [path_of(0)]);
+    writer.ends(&device);
+    let moved = volumes(&engine).remove(0);
+    assert_eq!((moved.naa, moved.pieces.len()), (now.naa, 1));
+    delete(&engine, &id);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_disk_under_a_mirror_and_a_thin_pool_is_emptied_and_free() {
+    let engine = clean_engine();
+    let legs = disks(&engine, 0..3);
+    let group = pool(&engine).id;
+    run(&format!(
+        "lvcreate -qq -y -Wy -Zy --type raid1 -m 1 -l 10 -n pair --addtag standpipe.v1 vg0 {} {}",
+        path_of(0),
+        path_of(1)
+    ));
+    run(&format!(
+        "lvcreate -qq -y --type thin-pool -l 12 --poolmetadatasize 4m -n tp --addtag standpipe.v1 \
+         -Zy vg0 {0}; lvcreate -qq -y --type thin -V 40m -n t --thinpool vg0/tp; udevadm settle",
+        path_of(0)
+    ));
+    let pair = named(&volumes(&engine), "pair").id;
+    let thin = thin_pool(&engine).id;
+    let writer = Writer::on("/dev/vg0/pair", 40);
+    run("dd if=/dev/urandom of=/dev/vg0/t bs=1M count=40 oflag=direct status=none");
+    let sum = || run("dd if=/dev/vg0/t bs=1M iflag=direct status=none | sha256sum");
+    let before = sum();
+    let close = Step::CloseDisk {
+        group: group.clone(),
+        disk: legs[0].clone(),
+    };
+    apply(&engine, &close);
+    let onto_leg = moving(&Subject::Known(pair.clone()), &legs[0], &legs[1]);
+    refused(&engine, &onto_leg, Kind::InvalidArgument);
+    for what in [
+        Subject::Known(pair),
+        Subject::Pool(thin),
+        Subject::Pool(group.clone()),
+    ] {
+        apply(&engine, &moving(&what, &legs[0], &legs[2]));
+    }
+    let reduce = Step::ReduceGroup {
+        group,
+        disks: vec![legs[0].clone()],
+    };
+    apply(&engine, &reduce);
+    writer.ends("/dev/vg0/pair");
+    assert_eq!(sum(), before);
+    assert_eq!(devices("pair"), [path_of(1), path_of(2)]);
+    let all = engine.scan().expect("a scan").disks;
+    let free = all.iter().find(|disk| disk.id == legs[0]).expect("listed");
+    assert_eq!(free.usage, crate::array::DiskUsage::Free);
+    run("lvremove -qq -y vg0/t vg0/tp vg0/pair");
 }

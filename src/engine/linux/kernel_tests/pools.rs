@@ -19,13 +19,13 @@ pub(super) fn clean_engine() -> LinuxEngine {
     engine()
 }
 
-fn thin_pool(engine: &LinuxEngine) -> Pool {
+pub(super) fn thin_pool(engine: &LinuxEngine) -> Pool {
     let pools = engine.scan().expect("a scan").pools;
     let mut thin = pools.into_iter().filter(|pool| pool.thin().is_some());
     thin.next().expect("a thin pool")
 }
 
-fn named(volumes: &[Volume], device: &str) -> Volume {
+pub(super) fn named(volumes: &[Volume], device: &str) -> Volume {
     let mut found = volumes.iter().filter(|volume| volume.device == device);
     found.next().expect(device).clone()
 }

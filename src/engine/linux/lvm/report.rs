@@ -284,6 +284,13 @@ pub struct PvRow {
     pub pv_allocatable: String,
 }
 
+impl PvRow {
+    /// Whether nothing new is laid on it.
+    pub fn is_closed(&self) -> bool {
+        self.pv_allocatable.is_empty()
+    }
+}
+
 /// A number in a string, with or without the unit `B`.
 fn number<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(input)?;

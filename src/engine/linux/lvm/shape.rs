@@ -112,9 +112,64 @@ impl<'a> Shapes<'a> {
     /// Where the volume of that plain name lies.
     pub fn of(&self, name: &str) -> Shape {
         Shape {
-            extents: self.extents(name, DEPTH),
+            extents: self.extents(name, DEPTH) + self.extents_of_moves(name),
             ..self.of_data(name, DEPTH)
         }
+    }
+
+    /// The moves that parts of a volume are in: the hidden volume that is a mirror of the old place
+    /// and the new one, and the UUID of the physical volume that is left (pvmove(8)).
+    pub fn moves(&self, name: &str) -> Vec<(&'a str, Option<String>)> {
+        let mut moves = BTreeSet::new();
+        self.gather_moves(name, DEPTH, &mut moves);
+        let moves = moves.into_iter();
+        moves.map(|name| (name, self.left_by(name))).collect()
+    }
+
+    /// The same of every volume.
+    pub fn all_moves(&self) -> impl Iterator<Item = (&'a str, Option<String>)> + '_ {
+        let moves = self.volumes.keys().filter(|name| is_move(name));
+        moves.map(|name| (*name, self.left_by(name)))
+    }
+
+    fn gather_moves(&self, name: &str, depth: usize, moves: &mut BTreeSet<&'a str>) {
+        let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
+            return;
+        };
+        let ranges = lv.segments.iter();
+        let words = ranges.flat_map(|row| row.seg_pe_ranges.split_whitespace());
+        let on = words.filter_map(Area::read).map(|area| area.on);
+        moves.extend(on.filter(|on| is_move(on) && self.volumes.contains_key(on)));
+        for part in &lv.parts {
+            self.gather_moves(part, depth - 1, moves);
+        }
+    }
+
+    /// The physical volume that a move leaves: that of the first side of its mirror.
+    fn left_by(&self, name: &str) -> Option<String> {
+        let sides = self.leaves(name).into_iter();
+        let mut first = sides.filter(|side| side.name.ends_with("_mimage_0"));
+        first.next()?.on.into_iter().next()
+    }
+
+    /// Extents of a physical volume below a volume, whatever they hold.
+    pub fn extents_on(&self, name: &str, pv: &str) -> u64 {
+        self.count_on(name, pv, DEPTH)
+    }
+
+    fn count_on(&self, name: &str, pv: &str, depth: usize) -> u64 {
+        let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
+            return 0;
+        };
+        let ranges = lv.segments.iter();
+        let words = ranges.flat_map(|row| row.seg_pe_ranges.split_whitespace());
+        let areas = words.filter_map(Area::read);
+        let own = areas.filter(|area| self.devices.get(area.on) == Some(&pv));
+        let parts = lv.parts.iter();
+        own.map(|area| area.count()).sum::<u64>()
+            + parts
+                .map(|part| self.count_on(part, pv, depth - 1))
+                .sum::<u64>()
     }
 
     /// The parts of a volume that lie on physical volumes themselves, whatever they hold.
@@ -225,6 +280,12 @@ impl<'a> Shapes<'a> {
         Some(&segment.pv_uuid)
     }
 
+    /// What is moved takes its old place and its new one.
+    fn extents_of_moves(&self, name: &str) -> u64 {
+        let moves = self.moves(name).into_iter();
+        moves.map(|(name, _)| self.extents(name, DEPTH)).sum()
+    }
+
     /// Extents on physical volumes below a volume, whatever they hold.
     fn extents(&self, name: &str, depth: usize) -> u64 {
         let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
@@ -235,6 +296,12 @@ impl<'a> Shapes<'a> {
         let below = lv.parts.iter().map(|part| self.extents(part, depth - 1));
         own.map(|area| area.count()).sum::<u64>() + below.sum::<u64>()
     }
+}
+
+/// Whether a volume is a mirror of an old and a new place (lvm(8), "Reserved names").
+fn is_move(name: &str) -> bool {
+    name.strip_prefix("pvmove")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The parts of a segment that hold data.
@@ -428,6 +495,57 @@ mod tests {
             ("uuid-r_rmeta_0".to_owned(), Some(0), on(&["b"])),
         ];
         assert_eq!(told("r"), mirror);
+    }
+
+    #[test]
+    fn what_is_moved_lies_on_both_sides() {
+        let rows = [
+            lv("r", "", "raid1", 2, 0, "r_rimage_0:0-14 r_rimage_1:0-14"),
+            lv("[r_rimage_0]", "r", "linear", 1, 0, "pvmove1:0-15"),
+            lv("[r_rimage_1]", "r", "linear", 1, 0, "/dev/b:1-15"),
+            lv("[r_rmeta_0]", "r", "linear", 1, 0, "pvmove1:0-15"),
+            lv("[r_rmeta_1]", "r", "linear", 1, 0, "/dev/b:0-0"),
+            lv(
+                "[pvmove1]",
+                "",
+                "mirror",
+                2,
+                0,
+                "pvmove1_mimage_0:0-15 pvmove1_mimage_1:0-15",
+            ),
+            lv(
+                "[pvmove1_mimage_0]",
+                "[pvmove1]",
+                "linear",
+                1,
+                0,
+                "/dev/c:4-19",
+            ),
+            lv(
+                "[pvmove1_mimage_1]",
+                "[pvmove1]",
+                "linear",
+                1,
+                0,
+                "/dev/d:0-15",
+            ),
+            lv("x", "", "linear", 1, 0, "/dev/a:0-3"),
+        ];
+        let devices = ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(pv);
+        let shapes = Shapes::new(&rows, &devices, []);
+        assert_eq!(shapes.moves("r"), [("pvmove1", Some("pv-c".to_owned()))]);
+        assert_eq!(shapes.all_moves().count(), 1);
+        assert!(shapes.moves("x").is_empty());
+        let found = shapes.of("r");
+        assert_eq!(found.layout, Layout::Mirrored { copies: 2 });
+        let on = |leg| {
+            let stretches = found.stretches.iter().filter(move |s| s.leg == leg);
+            stretches.map(|s| s.pv.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!((on(0), on(1)), (vec!["pv-c", "pv-d"], vec!["pv-b"]));
+        assert_eq!(found.extents, 16 + 2 * 16);
+        assert_eq!(shapes.extents_on("r", "pv-b"), 16);
+        assert_eq!(shapes.extents_on("r", "pv-c"), 0);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use std::path::Path;
 const SETTINGS: &[(&str, &str, &str)] = &[
     ("devices", "scan_lvs", "0"),
     ("global", "use_aio", "0"),
+    // A move is watched by a program of ours, with this configuration.
+    ("global", "use_lvmpolld", "0"),
     ("global", "units", "\"b\""),
     ("global", "suffix", "0"),
     // What was zeroed stays zeroed when its extents change hands.

@@ -6,6 +6,7 @@
 mod copies;
 mod groups;
 mod growth;
+mod moves;
 mod raid;
 mod thin;
 mod volumes;
