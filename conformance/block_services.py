@@ -518,7 +518,8 @@ class Run:
         free = self.free_extents()
         if len(free) < 2:
             return
-        services = connection.EnumerateInstanceNames("CIM_StorageRelocationService")
+        services = connection.EnumerateInstanceNames(
+            "CIM_StorageRelocationService", namespace=self.array.namespace)
         if not checks.equal(len(services), 1, "there is one service for relocation"):
             return
         text = [path.to_wbem_uri(format="cimobject") for path in free[:2]]

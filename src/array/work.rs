@@ -441,6 +441,16 @@ fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
                 false => Err(unlike("the pool is still there")),
             }
         }
+        Goal::Moved { group, off, .. } => {
+            let left = |id: &DiskId| {
+                let disk = facts.disks.iter().find(|disk| disk.id == *id);
+                disk.is_none_or(|disk| disk.pool() != Some(group))
+            };
+            match pools.any(|p| p.id == *group) && off.iter().all(left) {
+                true => Ok(Effect::Pool(group.clone())),
+                false => Err(unlike("not everything is moved")),
+            }
+        }
         Goal::Listening { target, effect } => match listens(target, facts) {
             true => Ok(effect.clone()),
             false => Err(unlike(format!(

@@ -209,15 +209,6 @@ pub const ENTRIES: &[Entry] = &[
     ("take a copy from a volume", equipped, |rig| {
         copies(rig, "twin", 1)
     }),
-    ("move a volume", equipped, |rig| {
-        let now = rig.now();
-        let single = now.volume(&volume(rig, "single")).expect("it was made");
-        let others = others(rig, &single.pieces[0].disk);
-        Command::MoveVolume {
-            volume: single.id.clone(),
-            onto: others,
-        }
-    }),
     ("move a leg of a volume", equipped, |rig| {
         let now = rig.now();
         let twin = now.volume(&volume(rig, "twin")).expect("it was made");

@@ -155,15 +155,19 @@ impl Goal {
             | Self::Changed { group, .. }
             | Self::Repaired { group, .. }
             | Self::Laid { group, .. }
-            | Self::Moved { group, .. }
             | Self::Removed { group, .. }
             | Self::PoolMade {
                 group: Some(group), ..
             }
             | Self::PoolChanged { group, .. } => Scope::Group(group),
             Self::PoolRemoved { group, pool, .. } if group != pool => Scope::Group(group),
+            // The disks that a group leaves are nobody's then.
+            Self::Moved { group, what, .. } if *what != Subject::Pool(group.clone()) => {
+                Scope::Group(group)
+            }
             Self::PoolMade { group: None, .. }
             | Self::PoolRemoved { .. }
+            | Self::Moved { .. }
             | Self::Listening { .. } => Scope::Machine,
             Self::Shown { .. } => Scope::Records,
         }

@@ -107,6 +107,17 @@ impl Raid {
         let others = legs.all(|(leg, holds_all)| *holds_all || without.contains(&leg));
         others && self.in_step.0 >= self.in_step.1
     }
+
+    /// Whether the legs besides these hold everything, though these may not: where one of them is
+    /// being filled, the kernel counts how far that is, and nothing else.
+    pub fn holds_all_without(&self, without: &BTreeSet<u16>) -> bool {
+        let legs = (0..).zip(&self.holds_all);
+        let mut behind = legs.filter(|(_, holds_all)| !**holds_all).peekable();
+        match behind.peek() {
+            None => self.is_in_step(),
+            Some(_) => behind.all(|(leg, _)| without.contains(&leg)),
+        }
+    }
 }
 
 /// Asks for the state of every active device; by name. What cannot be read is left out. Nothing is
@@ -291,6 +302,11 @@ mod tests {
             assert_eq!(raid.is_in_step(), whole, "{text}");
             assert_eq!(raid.is_in_step_without(&first), without_first, "{text}");
             assert_eq!(raid.behind(), behind, "{text}");
+            let second = BTreeSet::from([1]);
+            let holds = [&first, &second].map(|without| raid.holds_all_without(without));
+            let only_first = text.contains("Aa") || text.contains("AA 8");
+            let only_second = text.contains("DA") || text.contains("AA 8");
+            assert_eq!(holds, [only_second, only_first], "{text}");
         }
     }
 

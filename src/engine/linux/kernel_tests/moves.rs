@@ -207,9 +207,6 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
     drop(engine);
     let engine = LinuxEngine::open(settings()).expect("the engine opens");
     slow_moves(false);
-    let watched = Watched::default();
-    engine.apply(&step, &watched).expect("it is taken up again");
-    assert!(watched.last.load(Ordering::Relaxed) > 0, "nothing was told");
     apply(&engine, &step);
     assert_eq!(devices(&name), [path_of(0)]);
     writer.ends(&device);
@@ -264,6 +261,10 @@ fn vm_a_disk_under_a_mirror_and_a_thin_pool_is_emptied_and_free() {
     assert_eq!(devices("pair"), [path_of(1), path_of(2)]);
     let all = engine.scan().expect("a scan").disks;
     let free = all.iter().find(|disk| disk.id == legs[0]).expect("listed");
-    assert_eq!(free.usage, crate::array::DiskUsage::Free);
+    assert!(free.pool().is_none(), "{:?}", free.usage);
+    run(&format!(
+        "test -z \"$(blkid -p -s TYPE -o value {})\"",
+        path_of(0)
+    ));
     run("lvremove -qq -y vg0/t vg0/tp vg0/pair");
 }

@@ -65,19 +65,22 @@ impl LinuxEngine {
         }
     }
 
-    /// Refuses a volume of which not all copies but these work and hold everything.
+    /// Refuses to take off these copies where not all others work and hold everything.
     fn expect_whole_without(
         &self,
         session: &mut Session<'_>,
         copied: &Copied,
-        without: &BTreeSet<u16>,
+        gone: &BTreeSet<u16>,
     ) -> Result<(), Error> {
-        if copied.shape.layout == Layout::Linear {
-            return Ok(());
-        }
         self.active(session, &identity(&copied.row)?)?;
         let device = dm::name(session.group.name.as_str(), &copied.row.lv_name);
-        self.expect_in_step(&device, without)
+        match self.raid(&device)?.holds_all_without(gone) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!(
+                "the other copies of volume {} are not all whole and in step; wait until they are",
+                copied.row.lv_name
+            ))),
+        }
     }
 
     pub(in super::super) fn add_copies(
@@ -97,9 +100,12 @@ impl LinuxEngine {
             return Ok(());
         }
         self.expect_room(&mut session, &copied, &members, &new)?;
-        self.expect_whole_without(&mut session, &copied, &BTreeSet::new())?;
         // The kernel tells how a volume with copies is only of one that is active.
         self.active(&mut session, &identity(&copied.row)?)?;
+        if copied.shape.layout != Layout::Linear {
+            let device = dm::name(group.name.as_str(), &copied.row.lv_name);
+            self.expect_in_step(&device, &BTreeSet::new())?;
+        }
         let copies = copied.copies() + u16::try_from(new.len()).unwrap_or(u16::MAX);
         let onto: Vec<_> = new.into_iter().map(path).collect::<Result<_, _>>()?;
         session.deadline = Deadline::after(LIMIT);

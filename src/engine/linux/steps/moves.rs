@@ -255,7 +255,10 @@ impl LinuxEngine {
             let Some((done, total)) = now else {
                 return Ok(());
             };
-            progress.report(done, total);
+            // In the moments of its beginning and its end the kernel says nothing of it.
+            if total > 0 {
+                progress.report(done, total);
+            }
             if progress.is_cancelled() {
                 return match self.abort(moved, source)? {
                     true => Err(Error::unavailable(
