@@ -38,7 +38,8 @@ pub fn a_used_volume_moves_leg_by_leg(rig: &mut dyn Rig) {
         let noted = Noted::default();
         rig.engine().apply(&step, &noted).expect("it moves");
         let reports = noted.reports.into_inner().expect("no panic");
-        assert!(reports.is_sorted() && !reports.is_empty(), "{reports:?}");
+        // One that ends at once may tell nothing.
+        assert!(reports.is_sorted(), "{reports:?}");
         idle(rig, &step);
         let rows = before.size / layout.data_legs();
         let mut expected: Vec<_> = legs.iter().map(|disk| disk_device(rig, disk)).collect();
@@ -74,12 +75,14 @@ pub fn a_cancelled_move_moves_nothing(rig: &mut dyn Rig) {
     let linear = finished_at(rig, &group, 60, &on_disk(&group.disks[0]));
     written(rig, &linear, 1, 0x73);
     let before = seen_volume(rig, &linear.id);
+    rig.slow_moves(true);
     let cancelled = Noted {
-        cancel_after: Some(1),
+        cancel_after: Some(0),
         ..Noted::default()
     };
     let step = moving(&linear.id, &group.disks[0], &group.disks[1..2]);
     let error = rig.engine().apply(&step, &cancelled);
+    rig.slow_moves(false);
     assert_eq!(error.expect_err("cancelled").kind, Kind::Unavailable);
     assert_eq!(seen_volume(rig, &linear.id), before);
     assert!(rig.reads(&host("a"), 1, 0..linear.size, 0x73));

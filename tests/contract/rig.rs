@@ -199,4 +199,7 @@ pub trait Rig {
     fn slow_sync(&self, _slow: bool) -> bool {
         false
     }
+
+    /// Makes moves creep (dm-mirror's `raid1_resync_throttle`), or go as fast as they can again.
+    fn slow_moves(&self, _slow: bool) {}
 }

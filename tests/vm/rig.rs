@@ -669,6 +669,14 @@ impl Rig for LinuxRig {
         sh(&format!("wipefs -q -a {}; udevadm settle", link_of(disk)));
     }
 
+    fn slow_moves(&self, slow: bool) {
+        let percent = if slow { 1 } else { 100 };
+        sh(&format!(
+            "modprobe dm_mirror; \
+             echo {percent} > /sys/module/dm_mirror/parameters/raid1_resync_throttle"
+        ));
+    }
+
     fn slow_sync(&self, slow: bool) -> bool {
         let (min, max) = if slow { (SLOW, SLOW) } else { (1000, 200_000) };
         sh(&format!(
