@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::array::{ChapTable, DriftPolicy};
+use crate::array::{ChapTable, DriftPolicy, Erasing};
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
 use zeroize::Zeroizing;
@@ -81,6 +81,8 @@ pub struct Storage {
     pub low_space_percent: u16,
     /// Whether volumes may be made smaller.
     pub allow_shrink: bool,
+    /// What is done to what a volume holds before it is removed.
+    pub erase: Option<Erasing>,
     /// The `lvm` program.
     pub lvm: PathBuf,
     /// The `blkid` program.

@@ -114,6 +114,16 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
+    /// Erases what a volume holds. Long; tells its progress; does not stop when it is cancelled, as
+    /// half of a volume is of no use to anybody. Nothing if it is gone.
+    Erase {
+        /// Which; it bears the mark of `job`.
+        volume: Subject,
+        /// How.
+        how: Erasing,
+        /// Whose work this is.
+        job: JobId,
+    },
     /// Waits until all legs of the volume are in step. Long; tells its progress; can be cancelled.
     /// Nothing for a layout without redundancy.
     Sync {
@@ -345,6 +355,16 @@ pub enum Step {
     Map(Map),
     /// Hides a volume from an initiator: exports it no longer after its last map.
     Unmap(Map),
+}
+
+/// What is done to what a volume holds before it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Erasing {
+    /// It is overwritten with zeros. A thin volume is discarded: its pool overwrites what it gives
+    /// out again.
+    Zero,
+    /// Its disks are told that nobody needs it any more, as far as they listen.
+    Discard,
 }
 
 /// How and where a new volume lies.

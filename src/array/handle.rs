@@ -14,16 +14,18 @@ use crate::store::{Batch, Store, Table};
 
 use super::claims::Claims;
 use super::command::{Command, Effect};
-use super::engine::{Engine, Facts, GroupFacts};
+use super::engine::{Engine, Facts, GroupFacts, Progress};
 use super::error::Error;
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, JOB_RETENTION, Job, now_micros};
 use super::locks::{Locks, keys, keys_of};
 use super::model::Map;
-use super::plan::Scope;
+use super::plan::{Plan, Scope};
 use super::start;
-use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, take_back};
+use super::work::{
+    Begun, Look, Reached, Setback, carry_out, carry_out_again, closing, map_of, opening, take_back,
+};
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
@@ -282,7 +284,7 @@ impl Inner {
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
-        self.carry(&begun, &job)
+        self.carry(&begun, &job, carry_out)
     }
 
     /// Goes on with what a restart interrupted; returns when nobody else can touch what it works on.
@@ -302,7 +304,7 @@ impl Inner {
                 // The one who opens the array waits for this.
                 let _ = tell.send(());
                 let ended = match held {
-                    Some(_held) => inner.carry(&begun, &job).map(drop),
+                    Some(_held) => inner.carry(&begun, &job, carry_out_again).map(drop),
                     None => Err((Error::bug("two jobs work on the same thing"), None)),
                 };
                 if let Err((error, _)) = ended {
@@ -315,8 +317,13 @@ impl Inner {
     }
 
     /// Carries out what is planned, and writes down how it ended.
-    fn carry(&self, begun: &Begun, job: &Arc<Job>) -> Ended {
-        match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
+    fn carry(
+        &self,
+        begun: &Begun,
+        job: &Arc<Job>,
+        how: fn(&Plan, &dyn Engine, &dyn Progress) -> Result<Reached, Box<Setback>>,
+    ) -> Ended {
+        match how(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
             Ok(reached) => self.close(begun, job, reached),
             Err(setback) => {
                 let error = setback.error;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::drift::{Drift, DriftPolicy};
-use super::engine::ForeignMap;
+use super::engine::{Erasing, ForeignMap};
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
     VolumeId,
@@ -103,6 +103,8 @@ pub struct Policy {
     pub low_space: u16,
     /// Whether a volume that no host sees may be made smaller.
     pub shrink: bool,
+    /// What is done to what a volume holds before it is removed, if anything.
+    pub erase: Option<Erasing>,
     /// For how long a device number that was hidden from an initiator is not chosen for another
     /// volume there; zero where that does not matter.
     pub lun_quarantine: Duration,
@@ -118,6 +120,7 @@ impl Default for Policy {
             overcommit: 1000,
             low_space: 80,
             shrink: false,
+            erase: None,
             lun_quarantine: Duration::from_secs(600),
             // What every kind of initiator can address.
             max_lun: 255,

@@ -169,6 +169,10 @@ pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
         Step::AddCopies { volume, .. } | Step::DropCopies { volume, .. } => {
             vec![Key::Body(volume.clone())]
         }
+        Step::Remove {
+            volume: Subject::Known(id),
+            ..
+        } => vec![Key::Volume(id.clone()), Key::Body(id.clone())],
         Step::Move { what, from, .. } => {
             let body = match what {
                 Subject::Known(id) => Some(Key::Body(id.clone())),

@@ -83,7 +83,7 @@ pub(super) fn start(
     let mut goes_on = Vec::new();
     for (_, begun) in journal {
         let job = jobs.remove(&begun.job);
-        if begun.goes_on() {
+        if begun.goes_on(engine) {
             let mut job = job.unwrap_or_else(|| forgotten(&begun));
             job.note = Some("a restart interrupted it; it was taken up again".into());
             unfinished.insert(job.id);

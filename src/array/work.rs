@@ -35,9 +35,18 @@ impl Begun {
         }
     }
 
-    /// Whether it is taken up again while the array works.
-    pub(super) fn goes_on(&self) -> bool {
-        self.plan.after_crash == AfterCrash::Resume && !self.failed
+    /// Whether it is taken up again while the array works. A removal goes on where the job's marks
+    /// are there still: one that is missing was not begun, or was spared.
+    pub(super) fn goes_on(&self, engine: &dyn Engine) -> bool {
+        let plan = &self.plan;
+        let is_spared = || match &plan.goal {
+            Goal::Removed { group, .. } => {
+                let facts = engine.scan_group(group);
+                facts.map_or(true, |facts| lacks_mark(plan, self.job, &facts))
+            }
+            _ => false,
+        };
+        plan.after_crash == AfterCrash::Resume && !self.failed && !is_spared()
     }
 }
 
@@ -92,6 +101,17 @@ pub(super) fn carry_out(
     progress: &dyn Progress,
 ) -> Result<Reached, Box<Setback>> {
     carry_on(plan, engine, progress, |_| true)
+}
+
+/// The same of work that a restart interrupted: nothing is marked anew.
+pub(super) fn carry_out_again(
+    plan: &Plan,
+    engine: &dyn Engine,
+    progress: &dyn Progress,
+) -> Result<Reached, Box<Setback>> {
+    carry_on(plan, engine, progress, |step| {
+        !matches!(step, Step::Mark { .. } | Step::MarkGroup { .. })
+    })
 }
 
 /// The same, but only those steps that are `due`; all of them are taken back if need be.

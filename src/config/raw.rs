@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::chap::{self, RawChap};
 use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
-use crate::array::{DriftPolicy, MAX_LUN, Policy, excludes};
+use crate::array::{DriftPolicy, Erasing, MAX_LUN, Policy, excludes};
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
@@ -69,6 +69,7 @@ struct RawStorage {
     low_space_percent: Option<Spanned<u64>>,
     #[serde(default)]
     allow_shrink: bool,
+    erase: Option<Spanned<String>>,
     lvm: Option<Spanned<PathBuf>>,
     blkid: Option<Spanned<PathBuf>>,
     dmsetup: Option<Spanned<PathBuf>>,
@@ -319,6 +320,7 @@ fn storage(raw: Spanned<RawStorage>) -> Checked<Storage> {
         thin_overcommit_percent: overcommit,
         low_space_percent: u16::try_from(low_space).unwrap_or(u16::MAX),
         allow_shrink: raw.allow_shrink,
+        erase: erase(raw.erase)?,
         lvm: absolute("storage.lvm", raw.lvm, "/sbin/lvm")?,
         blkid: absolute("storage.blkid", raw.blkid, "/sbin/blkid")?,
         dmsetup: absolute("storage.dmsetup", raw.dmsetup, "/sbin/dmsetup")?,
@@ -510,6 +512,20 @@ impl RawMasking {
             drift: drift(self.drift.as_ref())?,
             saveconfig: saveconfig.transpose()?,
         })
+    }
+}
+
+/// What is done to what a volume holds before it is removed.
+fn erase(word: Option<Spanned<String>>) -> Checked<Option<Erasing>> {
+    let Some(word) = word else { return Ok(None) };
+    match word.get_ref().as_str() {
+        "none" => Ok(None),
+        "zero" => Ok(Some(Erasing::Zero)),
+        "discard" => Ok(Some(Erasing::Discard)),
+        _ => {
+            let reason = "storage.erase: write \"none\", \"zero\" or \"discard\"";
+            Err(wrong(&word, reason))
+        }
     }
 }
 

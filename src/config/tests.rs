@@ -51,6 +51,7 @@ fn a_right_file_is_read_with_defaults() {
     assert_eq!(config.storage.thin_overcommit_percent, 1000);
     assert_eq!(config.storage.low_space_percent, 80);
     assert!(!config.storage.allow_shrink);
+    assert_eq!(config.storage.erase, None);
     let masking = Masking {
         lun_quarantine: Duration::from_secs(600),
         max_lun: 255,
@@ -75,7 +76,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     let text = text().replace(
         "volume_groups = [\"vg0\"]",
         "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\", \"/dev/vd[b-h]\"]\n\
-         thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true",
+         thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true\nerase = \"discard\"",
     );
     let storage = Config::parse(Path::new("c.toml"), &text)
         .expect("right")
@@ -90,6 +91,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     assert_eq!(storage.thin_overcommit_percent, 200);
     assert_eq!(storage.low_space_percent, 90);
     assert!(storage.allow_shrink);
+    assert_eq!(storage.erase, Some(Erasing::Discard));
 }
 
 #[test]
@@ -200,6 +202,12 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
             "storage.low_space_percent: write a number from 1 to 100",
         ),
         ("\"vg0\"]", "\"vg0\"]\nallow_shrink = \"no\"", 14, "boolean"),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\nerase = \"shred\"",
+            14,
+            "storage.erase: write \"none\", \"zero\" or \"discard\"",
+        ),
         ("\"vg0\"]", "\"vg0\"]\nblkid = \"blkid\"", 14, "absolute"),
         ("iqn.2026-01.", "iqn.2026-13.", 16, "YYYY-MM"),
         ("192.0.2.10:3260", "192.0.2.10:0", 17, "192.0.2.10:3260"),

@@ -1,7 +1,9 @@
 //! An array with pools of its own, thin and redundant volumes and spare disks, and the commands on
 //! it that are killed.
 
-use standpipe::array::{Command, DiskId, Growth, Health, Policy, PoolId, Quality, VolumeId};
+use standpipe::array::{
+    Command, DiskId, Erasing, Growth, Health, Policy, PoolId, Quality, VolumeId,
+};
 use standpipe::engine::sim::{EXTENT, SimEngine};
 
 use super::kills::Entry;
@@ -18,9 +20,19 @@ const REDUNDANT: Quality = Quality {
 /// Pool `ours` of four disks with a mirrored volume `twin` and a thin pool `thin` with volume
 /// `sparse`; pool `empty` of one disk, and thin pool `unused` in it; two disks are free.
 fn equipped() -> Rig {
+    equipped_to(None)
+}
+
+/// The same, where what a volume held is overwritten before it is removed.
+fn erasing() -> Rig {
+    equipped_to(Some(Erasing::Zero))
+}
+
+fn equipped_to(erase: Option<Erasing>) -> Rig {
     let sim = machine().spare_disks(8, 41 * EXTENT).build();
     let policy = Policy {
         shrink: true,
+        erase,
         ..Policy::default()
     };
     let medium = Medium::default();
@@ -255,6 +267,16 @@ pub const ENTRIES: &[Entry] = &[
     ("delete several volumes", equipped, |rig| {
         Command::DeleteVolumes {
             volumes: vec![volume(rig, "first"), volume(rig, "second")],
+        }
+    }),
+    ("erase and delete several volumes", erasing, |rig| {
+        Command::DeleteVolumes {
+            volumes: vec![volume(rig, "first"), volume(rig, "second")],
+        }
+    }),
+    ("erase and delete a thin volume", erasing, |rig| {
+        Command::DeleteVolumes {
+            volumes: vec![volume(rig, "sparse")],
         }
     }),
     ("delete a thin volume", equipped, |rig| {

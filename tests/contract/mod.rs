@@ -28,6 +28,7 @@ mod chap;
 mod copies;
 mod crashes;
 mod disks;
+mod erase;
 mod growth;
 mod maps;
 mod moves;
@@ -166,6 +167,10 @@ cases! {
         a_used_volume_gains_and_loses_copies
         copies_that_are_not_in_step_are_taken_off_again
         impossible_copies_are_refused;
+    erase:
+        an_overwritten_volume_holds_zeros
+        a_discarded_thin_volume_gives_its_room_back
+        what_takes_no_discards_or_is_gone_is_nothing_to_erase;
     moves:
         a_used_volume_moves_leg_by_leg
         a_cancelled_move_moves_nothing

@@ -165,3 +165,26 @@ fn wishes_about_volumes_that_are_refused() {
     full.refuses(&create("x", 1), Kind::NoSpace, "no room");
     full.refuses(&grow("v1", 3 * EXTENT), Kind::NoSpace, "no room");
 }
+
+#[test]
+fn what_is_erased_is_marked_before_and_removed_afterwards() {
+    let policy = crate::array::Policy {
+        erase: Some(crate::array::Erasing::Zero),
+        ..Default::default()
+    };
+    let world = World::under(policy, facts(["v1", "v2"].map(volume).to_vec(), 0));
+    let wish = Command::DeleteVolumes {
+        volumes: vec!["v1".into(), "v2".into()],
+    };
+    let plan = world.plan(&wish).expect("a plan");
+    let expected = [
+        "mark / unmark",
+        "mark / unmark",
+        "erase",
+        "erase",
+        "remove",
+        "remove",
+    ];
+    assert_eq!(steps(&plan), expected);
+    assert_eq!(plan.after_crash, AfterCrash::Resume);
+}

@@ -447,14 +447,20 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             "name 1 to {MAX_AT_ONCE} different volumes"
         )));
     }
-    let (mut marks, mut removals) = (Vec::new(), Vec::new());
+    let (mut marks, mut erasures, mut removals) = (Vec::new(), Vec::new(), Vec::new());
     let mut volumes = Vec::new();
     for id in ids {
         let volume = own_volume(inventory, id)?;
         check_not_held(volume, "deleted")?;
         check_unused(inventory, volume)?;
         let (mark, removal) = removing(Subject::Known(id.clone()), job);
+        let erasure = inventory.policy.erase.map(|how| Step::Erase {
+            volume: Subject::Known(id.clone()),
+            how,
+            job,
+        });
         marks.push(mark);
+        erasures.extend(erasure.map(Planned::lasting));
         removals.push(removal);
         volumes.push(volume);
     }
@@ -467,6 +473,12 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             ));
         }
     }
+    let after_crash = match erasures.is_empty() {
+        true => AfterCrash::Forward,
+        false => AfterCrash::Resume,
+    };
+    // All are erased before the first one goes: nothing comes back from then on.
+    marks.extend(erasures);
     marks.extend(removals);
     Ok(Plan {
         title: match &volumes[..] {
@@ -479,7 +491,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             group: group.clone(),
             volumes: ids.to_vec(),
         },
-        after_crash: AfterCrash::Forward,
+        after_crash,
     })
 }
 

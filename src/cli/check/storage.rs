@@ -201,6 +201,7 @@ mod tests {
             thin_overcommit_percent: 1000,
             low_space_percent: 80,
             allow_shrink: false,
+            erase: None,
             lvm: lvm.into(),
             blkid: "/nonexistent/blkid".into(),
             dmsetup: "/bin/true".into(),

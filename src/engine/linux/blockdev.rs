@@ -51,6 +51,32 @@ pub fn zero(
     device: &Path,
     is_it: impl FnOnce(&File) -> bool,
     size: u64,
+    go_on: impl FnMut(u64) -> bool,
+) -> io::Result<Zeroed> {
+    // On a block device: the device's own zeroing where it has one, else zero pages, and never an
+    // unmapping that would leave the content to the device's discretion.
+    let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+    in_slices(device, is_it, size, flags, go_on)
+}
+
+/// The same, but tells the device that nobody needs these bytes any more; `EOPNOTSUPP` where it does
+/// not listen.
+pub fn discard(
+    device: &Path,
+    is_it: impl FnOnce(&File) -> bool,
+    size: u64,
+    go_on: impl FnMut(u64) -> bool,
+) -> io::Result<Zeroed> {
+    let flags =
+        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE | FallocateFlags::NO_HIDE_STALE;
+    in_slices(device, is_it, size, flags, go_on)
+}
+
+fn in_slices(
+    device: &Path,
+    is_it: impl FnOnce(&File) -> bool,
+    size: u64,
+    flags: FallocateFlags,
     mut go_on: impl FnMut(u64) -> bool,
 ) -> io::Result<Zeroed> {
     let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
@@ -68,9 +94,6 @@ pub fn zero(
             return Ok(Zeroed::Stopped);
         }
         let slice = SLICE.min(size - done);
-        // On a block device: the device's own zeroing where it has one, else zero pages, and
-        // never an unmapping that would leave the content to the device's discretion.
-        let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
         loop {
             match fallocate(&file, flags, done, slice) {
                 Err(rustix::io::Errno::INTR) => {}

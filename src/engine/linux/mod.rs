@@ -141,6 +141,7 @@ impl Engine for LinuxEngine {
                 self.create(&making, place, deadline)
             }
             Step::Zero { volume, job } => self.zero(volume, job, progress, deadline),
+            Step::Erase { volume, how, job } => self.erase(volume, *how, job, progress, deadline),
             Step::Sync { volume } => self.sync(volume, progress, deadline),
             Step::Mark { volume, job } => self.mark(volume, job, deadline),
             Step::Unmark { volume, job } => self.unmark(volume, job, deadline),

@@ -10,6 +10,7 @@ mod builder;
 mod clock;
 mod copies;
 mod disks;
+mod erase;
 mod extents;
 mod faults;
 mod groups;
@@ -105,6 +106,7 @@ impl Core {
     fn take(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
         match step {
             Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
+            Step::Erase { volume, how, job } => self.erase(volume, *how, *job, progress),
             Step::Sync { volume } => self.sync(volume, progress),
             Step::Move {
                 what, from, onto, ..
@@ -251,7 +253,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             };
             machine.create(group, &wish)
         }
-        Step::Zero { .. } | Step::Sync { .. } | Step::Move { .. } => Ok(()),
+        Step::Zero { .. } | Step::Erase { .. } | Step::Sync { .. } | Step::Move { .. } => Ok(()),
         Step::EndMove { what, from } => machine.abort_move(what, from),
         Step::CloseDisk { group, disk } => machine.close_disk(group, disk, true),
         Step::OpenDisk { group, disk } => machine.close_disk(group, disk, false),

@@ -246,6 +246,7 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
     let word = |step: &Step| match step {
         Step::Create { size, .. } => format!("create {}", size / EXTENT),
         Step::Zero { .. } => "zero".into(),
+        Step::Erase { .. } => "erase".into(),
         Step::Mark { .. } => "mark".into(),
         Step::Unmark { .. } => "unmark".into(),
         Step::Remove { .. } => "remove".into(),

@@ -10,8 +10,8 @@ use super::{
     name_tag, not_busy, nothing, path, room_for, rows_of, verify,
 };
 use crate::array::{
-    DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
-    VolumeId,
+    DiskId, Erasing, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress,
+    Subject, VolumeId,
 };
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::{self, Zeroed};
@@ -183,7 +183,49 @@ impl LinuxEngine {
         let place = self.places.clone();
         let path = self.places.dev.join(&device.name);
         let is_it = move |file: &File| place.is_dm_device(file, &which);
-        zero_watched(path, is_it, size, progress)
+        let done = overwrite_watched(path, Overwriting::Zeros, is_it, size, progress);
+        done.map(drop)
+    }
+
+    pub(in super::super) fn erase(
+        &self,
+        volume: &Subject,
+        how: Erasing,
+        job: &JobId,
+        progress: &dyn Progress,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let (group, name) = match self.locate(volume, deadline) {
+            Err(error) if error.kind == Kind::NotFound => return Ok(()),
+            located => located?,
+        };
+        let mut session = group.enter(deadline)?;
+        if session.find(name.which())?.is_none() {
+            return Ok(());
+        }
+        let row = self.owned(&mut session, &name, volume)?;
+        marked(&row, job)?;
+        self.refuse_exported(&row, deadline)?;
+        self.refuse_held(&mut session, &row)?;
+        let uuid = identity(&row)?;
+        let device = self.active(&mut session, &uuid)?;
+        drop(session);
+        let size = row
+            .lv_size
+            .ok_or_else(|| Error::bug("LVM reports a volume without a size"))?;
+        let which = names::dm_uuid(&group.uuid, &uuid);
+        let place = self.places.clone();
+        let path = self.places.dev.join(&device.name);
+        let is_it = move |file: &File| place.is_dm_device(file, &which);
+        // To a thin volume zeros would only give more of its pool.
+        let how = match how {
+            Erasing::Zero if !row.has_layout("thin") => Overwriting::Zeros,
+            _ => Overwriting::Nothing,
+        };
+        if !overwrite_watched(path, how, is_it, size, &Unstoppable(progress))? {
+            tracing::warn!(volume = row.lv_name, "what lies under it takes no discards");
+        }
+        Ok(())
     }
 
     pub(in super::super) fn mark(
@@ -403,14 +445,35 @@ fn has_job(session: &mut Session<'_>, name: &Name, job: &JobId) -> Result<Option
     Ok(row.map(|row| Marks::read(&row.lv_tags).job == Some(job.to_string())))
 }
 
-/// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
-/// each slice, so that a wish to stop is heard there and then.
-fn zero_watched(
+/// Progress of what is not stopped once it has begun.
+struct Unstoppable<'a>(&'a dyn Progress);
+
+impl Progress for Unstoppable<'_> {
+    fn report(&self, done: u64, total: u64) {
+        self.0.report(done, total);
+    }
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// What takes the place of what a device holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overwriting {
+    Zeros,
+    /// Whatever the device likes: it is only told that nobody needs it.
+    Nothing,
+}
+
+/// Overwrites on a thread of its own: the kernel may hang, the caller may not. The thread asks before
+/// each slice, so that a wish to stop is heard there and then. Whether the device can do that.
+fn overwrite_watched(
     device: PathBuf,
+    how: Overwriting,
     is_it: impl FnOnce(&File) -> bool + Send + 'static,
     size: u64,
     progress: &dyn Progress,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     enum Word {
         Done(u64),
         End(std::io::Result<Zeroed>),
@@ -419,10 +482,14 @@ fn zero_watched(
     let (answer, answers) = sync_channel(1);
     let path = device.clone();
     thread::spawn(move || {
-        let end = blockdev::zero(&path, is_it, size, |done| {
+        let go_on = |done| {
             // Without an answer nobody is waiting any more.
             sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
-        });
+        };
+        let end = match how {
+            Overwriting::Zeros => blockdev::zero(&path, is_it, size, go_on),
+            Overwriting::Nothing => blockdev::discard(&path, is_it, size, go_on),
+        };
         let _ = sender.send(Word::End(end));
     });
     loop {
@@ -432,9 +499,15 @@ fn zero_watched(
                 let _ = answer.send(!progress.is_cancelled());
                 continue;
             }
-            Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
+            Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(true),
             Ok(Word::End(Ok(Zeroed::Stopped))) => {
                 return Err(Error::unavailable("the job was cancelled"));
+            }
+            Ok(Word::End(Err(error)))
+                if how == Overwriting::Nothing
+                    && error.kind() == std::io::ErrorKind::Unsupported =>
+            {
+                return Ok(false);
             }
             Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
                 Kind::InUse,
@@ -443,13 +516,17 @@ fn zero_watched(
             ),
             Ok(Word::End(Err(error))) => (
                 Kind::Unavailable,
-                "cannot be zeroed; see the log",
+                "cannot be overwritten; see the log",
                 Some(error),
             ),
-            Err(RecvTimeoutError::Timeout) => {
-                (Kind::Timeout, "does not get on with being zeroed", None)
+            Err(RecvTimeoutError::Timeout) => (
+                Kind::Timeout,
+                "does not get on with being overwritten",
+                None,
+            ),
+            Err(RecvTimeoutError::Disconnected) => {
+                (Kind::Bug, "was left while being overwritten", None)
             }
-            Err(RecvTimeoutError::Disconnected) => (Kind::Bug, "was left while being zeroed", None),
         };
         let error = Error::new(kind, format!("{} {message}", device.display()));
         return Err(match source {
