@@ -163,12 +163,12 @@ pub fn a_disk_is_closed_emptied_and_leaves(rig: &mut dyn Rig) {
     );
     refused(
         rig,
-        &moving(&full.id, stays, &[gone.clone()]),
+        &moving(&full.id, stays, std::slice::from_ref(gone)),
         Kind::InvalidArgument,
     );
     refused(
         rig,
-        &moving(&on_it.id, gone, &[other.clone()]),
+        &moving(&on_it.id, gone, std::slice::from_ref(other)),
         Kind::NoSpace,
     );
     let open = Step::OpenDisk {
@@ -193,12 +193,12 @@ pub fn a_disk_is_closed_emptied_and_leaves(rig: &mut dyn Rig) {
         disks: vec![gone.clone()],
     };
     refused(rig, &reduce, Kind::InUse);
-    apply(rig, &moving(&on_it.id, gone, &[other.clone()]));
+    apply(rig, &moving(&on_it.id, gone, std::slice::from_ref(other)));
     apply(rig, &reduce);
     // Taken again by a restart, all of that is nothing.
     for step in [
         close(gone),
-        moving(&on_it.id, gone, &[other.clone()]),
+        moving(&on_it.id, gone, std::slice::from_ref(other)),
         reduce,
     ] {
         idle(rig, &step);
@@ -221,19 +221,23 @@ pub fn an_impossible_move_is_refused(rig: &mut dyn Rig) {
     refused(rig, &moving(&pair.id, one, &[]), Kind::InvalidArgument);
     refused(
         rig,
-        &moving(&pair.id, one, &[two.clone()]),
+        &moving(&pair.id, one, std::slice::from_ref(two)),
         Kind::InvalidArgument,
     );
     refused(
         rig,
-        &moving(&pair.id, one, &[one.clone()]),
+        &moving(&pair.id, one, std::slice::from_ref(one)),
         Kind::InvalidArgument,
     );
     refused(rig, &moving(&pair.id, one, &[outside]), Kind::NotFound);
-    idle(rig, &moving(&pair.id, three, &[one.clone()]));
+    idle(rig, &moving(&pair.id, three, std::slice::from_ref(one)));
     let free = disk(rig, three).expect("a disk").free() / group.extent;
     finished_at(rig, &group, free - 3, &on_disk(three));
-    refused(rig, &moving(&pair.id, one, &[three.clone()]), Kind::NoSpace);
+    refused(
+        rig,
+        &moving(&pair.id, one, std::slice::from_ref(three)),
+        Kind::NoSpace,
+    );
     let theirs = rig.lvcreate_in(&group.id, "somebodys", 2 * group.extent);
     let lies = volume(rig, &theirs).expect("it is listed").pieces[0]
         .disk
@@ -245,7 +249,7 @@ pub fn an_impossible_move_is_refused(rig: &mut dyn Rig) {
         .expect("another");
     refused(
         rig,
-        &moving(&theirs, &lies, &[elsewhere.clone()]),
+        &moving(&theirs, &lies, std::slice::from_ref(elsewhere)),
         Kind::AccessDenied,
     );
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::{
     STANDSTILL, extent_size, found, identity, lacks_disk, not_busy, path, rows_of, verify,
 };
-use crate::array::{DiskId, Error, Layout, PoolId, Progress, Subject};
+use crate::array::{DiskId, Error, Kind, Layout, PoolId, Progress, Subject};
 use crate::engine::linux::dm::{self, Status};
 use crate::engine::linux::lvm::group::{Group, LvmError, Session};
 use crate::engine::linux::lvm::line::Line;
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const WATCHED_EVERY: u64 = 2;
 /// How long a move that is whole may wait for the one who ends it before another one is called.
 const UNENDED: Duration = Duration::from_secs(6);
+
+/// How often LVM may be too late with its answer while a move ends.
+const PATIENCE: u8 = 3;
 
 /// What is moved.
 struct Moved {
@@ -241,7 +244,8 @@ impl LinuxEngine {
         })
     }
 
-    /// Waits until a move has ended.
+    /// Waits until a move has ended. How far it is the kernel tells; LVM, which locks the group for
+    /// each answer, is asked only when it must be about to end.
     fn watch_move(
         &self,
         moved: &Moved,
@@ -250,13 +254,11 @@ impl LinuxEngine {
         progress: &dyn Progress,
     ) -> Result<(), Error> {
         let mut best = (None, Instant::now());
-        loop {
-            let now = self.standing_of(moved, source)?;
-            let Some((done, total)) = now else {
-                return Ok(());
-            };
-            // In the moments of its beginning and its end the kernel says nothing of it.
-            if total > 0 {
+        let mut patience = PATIENCE;
+        let mut mirror = self.mirror_of(moved, source)?;
+        while let Some(device) = &mirror {
+            let now = self.copied_by(device)?;
+            if let Some((done, total)) = now {
                 progress.report(done, total);
             }
             if progress.is_cancelled() {
@@ -270,43 +272,61 @@ impl LinuxEngine {
             }
             if best.0 != now {
                 best = (now, Instant::now());
-            } else if done < total && best.1.elapsed() > STANDSTILL {
+            }
+            let is_whole = now.is_none_or(|(done, total)| done == total);
+            if !is_whole && best.1.elapsed() > STANDSTILL {
                 return Err(Error::timeout(format!(
                     "{} does not get on with moving off disk {}; look at the kernel's log",
                     moved.name(),
                     source.pv_name
                 )));
-            } else if done == total && best.1.elapsed() > UNENDED {
+            }
+            thread::sleep(LOOK);
+            if !is_whole {
+                continue;
+            }
+            mirror = match self.mirror_of(moved, source) {
+                // The one who ends it has the group's lock.
+                Err(error) if error.kind == Kind::Timeout && patience > 0 => {
+                    patience -= 1;
+                    continue;
+                }
+                other => other?,
+            };
+            if mirror.is_some() && best.1.elapsed() > UNENDED {
                 let mut session = moved.group.enter(Deadline::after(LIMIT))?;
                 self.begin(&mut session, moved, source, onto)?;
                 best = (None, Instant::now());
             }
-            thread::sleep(LOOK);
         }
+        Ok(())
     }
 
-    /// Bytes that are copied, of how many; `None` when the move has ended.
-    fn standing_of(&self, moved: &Moved, source: &PvRow) -> Result<Option<(u64, u64)>, Error> {
+    /// The name of the device that mirrors the old place and the new one; `None` when the move has
+    /// ended.
+    fn mirror_of(&self, moved: &Moved, source: &PvRow) -> Result<Option<String>, Error> {
         let mut session = moved.group.enter(Deadline::after(LIMIT))?;
         let standing = moved.look(&mut session)?;
         if standing.is_off(source) {
             return Ok(None);
         }
-        let Some(name) = standing.move_off(source) else {
-            return Err(Error::unavailable(format!(
+        match standing.move_off(source) {
+            Some(name) => Ok(Some(dm::name(moved.group.name.as_str(), name))),
+            None => Err(Error::unavailable(format!(
                 "somebody has stopped the move of {} off disk {}; begin it again",
                 moved.name(),
                 source.pv_name
-            )));
-        };
-        drop(session);
-        let device = dm::name(moved.group.name.as_str(), name);
-        let statuses = dm::statuses(&self.dmsetup, Deadline::after(LIMIT))?;
-        match statuses.get(&device) {
-            Some(Status::Moving { done, total }) => Ok(Some((*done, *total))),
-            // It ends in this moment, or does not yet begin.
-            _ => Ok(Some((0, 0))),
+            ))),
         }
+    }
+
+    /// Bytes that such a device has copied, of how many; `None` where it is gone, or not there yet.
+    fn copied_by(&self, device: &str) -> Result<Option<(u64, u64)>, Error> {
+        let statuses = dm::statuses(&self.dmsetup, Deadline::after(LIMIT))?;
+        Ok(match statuses.get(device) {
+            Some(Status::Moving { done, total }) => Some((*done, *total)),
+            _ => None,
+        })
     }
 
     /// Stops a move; whether something of it lies where it lay. What was whole already is put back,
