@@ -29,7 +29,13 @@ use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, tak
 const MAX_RUNNING: usize = 64;
 /// How long a command waits for others that hold what it needs: less than any method waits for a
 /// command, so that a client never hears of a job that was then refused.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const fn lock_patience(area: Area) -> Duration {
+    match area {
+        Area::Storage => Duration::from_secs(3),
+        // What they wait for is short, and many may wait.
+        Area::Masking | Area::Targets => Duration::from_secs(15),
+    }
+}
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
@@ -254,10 +260,10 @@ impl Inner {
     /// Plans and carries out one command.
     fn run(&self, id: JobId, owner: String, command: &Command) -> Ended {
         let refused = |error: Error| (error, None);
-        let Some(_held) = self
-            .locks
-            .take(keys(command, &self.published.load()), LOCK_PATIENCE)
-        else {
+        let Some(_held) = self.locks.take(
+            keys(command, &self.published.load()),
+            lock_patience(command.area()),
+        ) else {
             return Err(refused(Error::in_use(
                 "another command is changing the same thing; try again when it has ended",
             )));

@@ -98,12 +98,20 @@ fn carry_on(
 ) -> Result<Reached, Box<Setback>> {
     let steps = plan.steps.iter().enumerate();
     for (taken, planned) in steps.filter(|(_, planned)| due(&planned.step)) {
-        if let Err(error) = engine.apply(&planned.step, progress) {
+        if let Err(error) = take(&planned.step, engine, progress) {
             // The failed step may have done half of its work, so its undo is taken, too.
             return set_back(plan, taken + 1, engine, error);
         }
     }
     verify(plan, engine).or_else(|error| set_back(plan, plan.steps.len(), engine, error))
+}
+
+/// Takes one step. What kills the program on purpose finds its moment in the log.
+fn take(step: &Step, engine: &dyn Engine, progress: &dyn Progress) -> Result<(), Error> {
+    tracing::debug!(?step, "a step begins");
+    let done = engine.apply(step, progress);
+    tracing::debug!(ok = done.is_ok(), "a step has ended");
+    done
 }
 
 /// What becomes of a plan after an error in one of its first `taken` steps.
@@ -169,7 +177,7 @@ fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
 fn finish(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     for planned in &plan.steps {
         if let Step::Unmark { .. } | Step::Remove { .. } = planned.step {
-            engine.apply(&planned.step, &Unwatched)?;
+            take(&planned.step, engine, &Unwatched)?;
         }
     }
     verify(plan, engine)
@@ -197,7 +205,7 @@ fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error
         // It was never renamed, or somebody gave it another name since: that one stays.
         return Ok(());
     }
-    match engine.apply(undo, &Unwatched) {
+    match take(undo, engine, &Unwatched) {
         // A pool that is there and lacks the volume has nothing that could be taken back.
         Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {
             Scope::Group(group) => engine.scan_group(group).map(drop),
