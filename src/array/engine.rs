@@ -293,6 +293,14 @@ pub enum Step {
     Unmap(Map),
 }
 
+impl Step {
+    /// Whether every engine passes [pause points](Progress::pause_point) all the while it takes
+    /// this step: then its job can be suspended meanwhile.
+    pub const fn can_pause(&self) -> bool {
+        matches!(self, Self::Zero { .. })
+    }
+}
+
 /// How and where a new volume lies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Place {
@@ -315,12 +323,32 @@ impl Place {
     };
 }
 
-/// How a long step tells how far it is and hears that it should stop.
+/// How a long step tells how far it is, and where it hears that it should rest or stop.
 pub trait Progress: Sync {
-    /// `done` of `total` bytes are done.
+    /// `done` of `total` bytes of the step are done.
     fn report(&self, done: u64, total: u64);
+
     /// Whether somebody wants the step to stop at the next good moment.
     fn is_cancelled(&self) -> bool;
+
+    /// A moment in which the step can rest for any length of time: blocks while its job is
+    /// suspended. Called between two slices of work, and while nothing is held that anybody else
+    /// needs: no session with LVM, no lock but on what the job has made. Only steps that call it
+    /// [can pause](Step::can_pause).
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`](super::Kind::Unavailable) when the step is to stop here.
+    fn pause_point(&self) -> Result<(), Error> {
+        match self.is_cancelled() {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How a step ends that somebody wanted to stop.
+pub fn cancelled() -> Error {
+    Error::unavailable("the job was stopped on request")
 }
 
 /// Progress that nobody watches and nobody cancels.

@@ -30,6 +30,7 @@ pub use command::{Command, Effect, Growth};
 pub use drift::DriftPolicy;
 pub use engine::{
     Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,
+    cancelled,
 };
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};

@@ -40,7 +40,7 @@ pub use outside::SavedTarget;
 
 use crate::array::{
     Engine, Error, Facts, GroupFacts, JobId, MadeTarget, Map, PoolId, Progress, Step, Subject,
-    Unwatched, VolumeGroup,
+    Unwatched, VolumeGroup, cancelled,
 };
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
@@ -168,9 +168,7 @@ impl Core {
             last = Some(total);
             progress.report(done, total);
             if progress.is_cancelled() {
-                return Err(Error::unavailable(
-                    "the waiting for the legs of the volume was cancelled",
-                ));
+                return Err(cancelled());
             }
             let slice = SLICE.min(total - done).max(EXTENT);
             self.clock.wait(self.sync_time(slice), || false);
@@ -192,16 +190,12 @@ impl Core {
         length: u64,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        let cancelled = || match progress.is_cancelled() {
-            true => Err(Error::unavailable(
-                "the overwriting of the volume was cancelled",
-            )),
-            false => Ok(()),
-        };
-        cancelled()?;
+        progress.pause_point()?;
         let seconds = (length * EXTENT) as f64 / self.zero_rate as f64;
         self.clock.wait(Duration::from_secs_f64(seconds), || false);
-        cancelled()?;
+        if progress.is_cancelled() {
+            return Err(cancelled());
+        }
         self.machine().zero(volume, job, start, length)
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{SETTLE, STANDSTILL, device_name, extent_size, found, identity, path, verify};
-use crate::array::{DiskId, Error, PoolId, Progress, Subject, Trouble, VolumeId};
+use crate::array::{DiskId, Error, PoolId, Progress, Subject, Trouble, VolumeId, cancelled};
 use crate::engine::linux::dm::{self, Raid, Status};
 use crate::engine::linux::lvm::group::{LvmError, Session};
 use crate::engine::linux::lvm::line::{Line, Qualified};
@@ -129,7 +129,7 @@ impl LinuxEngine {
                 return Ok(());
             }
             if progress.is_cancelled() {
-                return Err(Error::unavailable("the job was cancelled"));
+                return Err(cancelled());
             }
             if done != best.0 {
                 best = (done, Instant::now());

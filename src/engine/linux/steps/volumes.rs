@@ -11,7 +11,7 @@ use super::{
 };
 use crate::array::{
     DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
-    VolumeId,
+    VolumeId, cancelled,
 };
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::{self, Zeroed};
@@ -429,12 +429,13 @@ fn zero_watched(
         let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
             Ok(Word::Done(done)) => {
                 progress.report(done, size);
-                let _ = answer.send(!progress.is_cancelled());
+                // The thread rests while this does: it holds nothing but the volume.
+                let _ = answer.send(progress.pause_point().is_ok());
                 continue;
             }
             Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
             Ok(Word::End(Ok(Zeroed::Stopped))) => {
-                return Err(Error::unavailable("the job was cancelled"));
+                return Err(cancelled());
             }
             Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
                 Kind::InUse,
