@@ -6,6 +6,7 @@ disks. The judges are LVM, configfs, checksums of what nobody asked to change, a
 """
 
 import os
+import random
 import re
 import threading
 import time
@@ -22,7 +23,7 @@ from harness import DONE, MIB, Checks
 #: The disks of the machine in order.
 DISKS = [("pool", 320), ("state", 128), ("leg0", 320)]
 FOREIGN = "/dev/vg0/foreign"
-SIZE = 16 * MIB
+SIZE = 8 * MIB
 #: Seconds in which kills begin; the moments that are left out are named.
 BUDGET = float(os.environ.get("STANDPIPE_KILLS", "150"))
 #: Where the power fails: the deed, and the moment in it.
@@ -250,14 +251,14 @@ class Power(scenario.Story):
     def start(self, vm):
         """The array, with a volume that a host uses, one that nobody sees, and one of somebody else."""
         self.vm = vm
-        self.run("vgcreate -q vg0 /dev/vda /dev/vdc && lvcreate -q -y -L 16M -n foreign vg0 && "
-                 f"yes 'of somebody else' | dd of={FOREIGN} bs=1M count=16 iflag=fullblock status=none")
+        self.run("vgcreate -q vg0 /dev/vda /dev/vdc && lvcreate -q -y -L 8M -n foreign vg0 && "
+                 f"yes 'of somebody else' | dd of={FOREIGN} bs=1M count=8 iflag=fullblock status=none")
         self.configure()
         self.serve()
         for name in ("shown", "bystander"):
             self.whole(self.create, name)
             self.find(name)
-        self.run(f"yes 'a bystander' | dd of={self.device('bystander')} bs=1M count=16 "
+        self.run(f"yes 'a bystander' | dd of={self.device('bystander')} bs=1M count=8 "
                  "iflag=fullblock oflag=direct status=none")
         self.sums = self.sums_now()
         self.volume = self.paths["shown"]
@@ -273,7 +274,7 @@ class Power(scenario.Story):
             self.other[kind] = outputs["MaskingGroup"]
 
     def moments(self):
-        """Every moment of every deed, which is done whole for that, the deeds taking turns."""
+        """Every moment of every deed, which is done whole for that; mixed, but always alike."""
         found = []
         for deed in self.deeds():
             deed.before()
@@ -284,7 +285,8 @@ class Power(scenario.Story):
             self.checks.that(deed.is_done(), f"to {deed.name} is possible")
             deed.after()
             found += [(moment, deed) for moment in range(1, count + 1)]
-        return sorted(found, key=lambda each: each[0])
+        random.Random(1).shuffle(found)
+        return found
 
     def kills(self):
         """The gateway is killed before and after every step of everything that is asked for."""
