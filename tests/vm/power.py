@@ -1,4 +1,5 @@
-"""Nothing half-made, whatever dies: the gateway, or the machine's power, in the middle of its work.
+"""Nothing half-made, whatever comes: a crowd of clients, the death of the gateway in the middle of its
+work, or that of the machine's power.
 
 A client asks for something. When the gateway's log tells of the step that the story waits for, the
 gateway is killed there and then, or the machine loses its power; then it starts again on the same
@@ -8,6 +9,8 @@ disks. The judges are LVM, configfs, checksums of what nobody asked to change, a
 import os
 import random
 import re
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -26,6 +29,8 @@ FOREIGN = "/dev/vg0/foreign"
 SIZE = 8 * MIB
 #: Seconds in which kills begin; the moments that are left out are named.
 BUDGET = float(os.environ.get("STANDPIPE_KILLS", "150"))
+#: How many clients act at random before all that, and for how many seconds; 64 and 300 by hand.
+CROWD = os.environ.get("STANDPIPE_CROWD", "16 15").split()
 #: Where the power fails: the deed, and the moment in it.
 CUTS = [("create", 4), ("grow", 5)]
 #: What the log says once before and once after each step.
@@ -248,6 +253,19 @@ class Power(scenario.Story):
 
     # --- the story ------------------------------------------------------------------------------
 
+    def crowd(self):
+        """Many clients at once, and nothing half-made when they are gone."""
+        clients, seconds = CROWD
+        script = scenario.HERE.parent.parent / "conformance" / "crowd.py"
+        url = f"http://127.0.0.1:{self.vm.port[scenario.PORT]}"
+        ended = subprocess.run(
+            [sys.executable, "-B", script, url, "--clients", clients, "--seconds", seconds],
+            env={**os.environ, "STANDPIPE_PASSWORD": self.password}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        print(ended.stdout, end="", flush=True)
+        self.checks.equal(ended.returncode, 0, "a crowd of clients leaves what its answers said")
+        self.nothing_half_made()
+
     def start(self, vm):
         """The array, with a volume that a host uses, one that nobody sees, and one of somebody else."""
         self.vm = vm
@@ -378,6 +396,8 @@ def whole(program, folder):
     power, files = Power(program), disks(folder)
     with machine.Machine(files, ports=scenario.PORTS) as vm:
         power.start(vm)
+        power.checks.section("Many clients at once.")
+        power.checks.step(power.crowd)
         power.checks.section("The gateway is killed before and after each step of its work.")
         power.checks.step(power.kills)
         power.checks.section("The power fails.")
