@@ -63,8 +63,7 @@ class Client:
     def __init__(self, crowd, number):
         self.crowd, self.number = crowd, number
         self.dice = random.Random(f"{crowd.seed}-{number}")
-        self.connection = connect(crowd.chosen)
-        self.connection.timeout = PATIENCE
+        self.connection = crowd.connect()
         self.volumes, self.made = {}, 0
 
     def run(self, end):
@@ -215,6 +214,8 @@ class Client:
 
     def clear(self):
         """Deletes all that it has, copies first."""
+        # It has waited for the others, perhaps for as long as a server keeps a silent connection.
+        self.connection = self.crowd.connect()
         for volume in self.volumes.values():
             if volume.is_shown:
                 self.ask("hide", "RemoveMembers", self.crowd.array.masking,
@@ -232,8 +233,7 @@ class Crowd:
     def __init__(self, chosen, checks):
         self.chosen, self.checks, self.seed = chosen, checks, chosen.seed
         self.tally = Tally()
-        self.connection = connect(chosen)
-        self.connection.timeout = PATIENCE
+        self.connection = self.connect()
         self.array = discovery.discover(self.connection)
         self.pool = self.array.thick_pool(4 * SIZE)
         services = self.connection.AssociatorNames(
@@ -241,6 +241,12 @@ class Crowd:
         self.replication = services[0] if services else None
         self.groups = {}
         self.before = self.picture()
+
+    def connect(self):
+        """A connection for answers that take their time."""
+        connection = connect(self.chosen)
+        connection.timeout = PATIENCE
+        return connection
 
     def picture(self):
         """What the array has: its volumes with sizes, and the room that is left."""
@@ -272,8 +278,10 @@ class Crowd:
         clients = [Client(self, number) for number in range(chosen.clients)]
         end = time.monotonic() + chosen.seconds
         self.together(clients, lambda client: client.run(end))
+        self.connection = self.array.connection = self.connect()
         self.compare(clients)
         self.together(clients, Client.clear)
+        self.connection = self.array.connection = self.connect()
         self.connection.InvokeMethod("DeleteMaskingView", self.array.masking, ProtocolController=self.view)
         for group in self.groups.values():
             self.connection.InvokeMethod("DeleteGroup", self.array.masking, MaskingGroup=group, Force=True)
