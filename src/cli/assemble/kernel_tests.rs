@@ -79,15 +79,18 @@ fn until(array: &Array, job: JobId, state: JobState) {
             .job(&job)
             .is_some_and(|job| job.state == state)
     };
-    let reached = runtime.block_on(tokio::time::timeout(Duration::from_secs(300), async {
-        loop {
-            versions.borrow_and_update();
-            if is_so() {
-                return;
+    let reached = runtime.block_on(async {
+        let wait = async {
+            loop {
+                versions.borrow_and_update();
+                if is_so() {
+                    return;
+                }
+                versions.changed().await.expect("the array is there");
             }
-            versions.changed().await.expect("the array is there");
-        }
-    }));
+        };
+        tokio::time::timeout(Duration::from_secs(300), wait).await
+    });
     assert!(reached.is_ok(), "it does not become {state:?}");
 }
 
