@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, SettingId, ViewId, VolumeId,
 };
-use super::job::Area;
+use super::job::{Area, Element};
 use super::model::{GroupKind, Members};
 use super::quality::{Quality, Setting};
 
@@ -267,15 +267,47 @@ impl Command {
             | Self::ResizeVolume { .. }
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
-            | Self::RepairVolume { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
+            Self::RepairVolume { .. } => Area::Repair,
             Self::CreateTarget { .. }
             | Self::DeleteTarget { .. }
             | Self::OpenPort { .. }
             | Self::ClosePort { .. }
             | Self::AddPortal { .. } => Area::Targets,
+            Self::CreateInitiator { .. } | Self::DeleteInitiator { .. } => Area::Initiators,
             _ => Area::Masking,
+        }
+    }
+
+    /// Whether what it comes to is something new.
+    pub const fn creates(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePool { .. }
+                | Self::CreateThinPool { .. }
+                | Self::CreateVolumes { .. }
+                | Self::CreateTarget { .. }
+                | Self::OpenPort { .. }
+                | Self::CreateInitiator { .. }
+                | Self::CreateGroup { .. }
+                | Self::CreateView { .. }
+        )
+    }
+
+    /// What it changes for long: nobody else can change that meanwhile.
+    pub(super) fn subjects(&self) -> Vec<Element> {
+        match self {
+            Self::ResizeVolume { volume, .. } | Self::RepairVolume { volume } => {
+                vec![Element::Volume(volume.clone())]
+            }
+            Self::DeleteVolumes { volumes } => {
+                volumes.iter().cloned().map(Element::Volume).collect()
+            }
+            Self::GrowPool { pool, .. } | Self::DeletePool { pool } => {
+                vec![Element::Pool(pool.clone())]
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The array as the rest of the program holds it: look, ask, wait, cancel.
 
+mod control;
 mod watcher;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,15 +11,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 use crate::identity::Identity;
-use crate::store::{Batch, Store, Table};
+use crate::store::Store;
 
 use super::claims::Claims;
 use super::command::{Command, Effect};
+use super::course::Course;
 use super::engine::{Engine, Facts, GroupFacts};
 use super::error::Error;
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::{Area, JOB_RETENTION, Job, now_micros};
+use super::job::{Area, Call, Job, Order, now_micros};
 use super::locks::{Locks, keys};
 use super::model::Map;
 use super::plan::Scope;
@@ -31,13 +33,15 @@ const MAX_RUNNING: usize = 64;
 /// command, so that a client never hears of a job that was then refused.
 const fn lock_patience(area: Area) -> Duration {
     match area {
-        Area::Storage => Duration::from_secs(3),
+        Area::Storage | Area::Repair => Duration::from_secs(3),
         // What they wait for is short, and many may wait.
-        Area::Masking | Area::Targets => Duration::from_secs(15),
+        Area::Masking | Area::Targets | Area::Initiators => Duration::from_secs(15),
     }
 }
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+use control::{Watched, forgetting};
 
 /// The array. Cheap to clone; all clones are the same array.
 #[derive(Clone)]
@@ -55,7 +59,17 @@ struct Inner {
     versions: watch::Sender<u64>,
     locks: Locks,
     claims: Claims,
-    running: Mutex<usize>,
+    crowd: Mutex<Crowd>,
+    /// Held while the record of a job changes: what is stored of it is what is published.
+    records: Mutex<()>,
+}
+
+/// The commands that have begun and not ended.
+#[derive(Debug, Default)]
+struct Crowd {
+    running: usize,
+    /// Those that rest take no place.
+    suspended: usize,
 }
 
 /// A command that was accepted for planning.
@@ -91,6 +105,11 @@ impl Waited {
 }
 
 impl Ticket {
+    /// The job that the command is, or would have been.
+    pub fn job(&self) -> JobId {
+        self.1
+    }
+
     /// Waits until the command has ended. Blocks; never call it from an asynchronous task.
     pub fn join(self) -> Waited {
         match self.0.blocking_recv() {
@@ -132,7 +151,8 @@ impl Array {
             unsure: Mutex::new(owed),
             locks: Locks::default(),
             claims: Claims::default(),
-            running: Mutex::default(),
+            crowd: Mutex::default(),
+            records: Mutex::default(),
         });
         let watched = Arc::downgrade(&inner);
         std::thread::Builder::new()
@@ -157,14 +177,32 @@ impl Array {
     /// # Errors
     /// [`Kind::Unavailable`](super::Kind::Unavailable) when too many commands are under way.
     pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
+        self.submit_for(who, command, None)
+    }
+
+    /// The same for the call of a client, which is kept with the job.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_for(
+        &self,
+        who: &Identity,
+        command: Command,
+        call: Option<Call>,
+    ) -> Result<Ticket, Error> {
         let slot = Slot::take(&self.0)?;
         let (tell, told) = oneshot::channel();
         let id = JobId::new();
-        let owner = who.user.to_string();
+        let order = Order {
+            id,
+            owner: who.user.to_string(),
+            at: now_micros(),
+            call,
+        };
         std::thread::Builder::new()
             .name(format!("job-{}", &id.hex()[..8]))
             .spawn(move || {
-                let ended = slot.0.run(id, owner, &command);
+                let ended = slot.0.run(order, &command);
                 // Whoever hears the end may ask for the next thing at once.
                 drop(slot);
                 // Nobody may be listening any more; the job says how it ended.
@@ -173,38 +211,6 @@ impl Array {
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
         Ok(Ticket(told, id))
     }
-
-    /// Wants a running job to stop at its next good moment.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended.
-    pub fn cancel(&self, job: JobId) -> Result<(), Error> {
-        let snapshot = self.snapshot();
-        let job = snapshot
-            .job(&job)
-            .ok_or_else(|| Error::not_found("there is no such job"))?;
-        if job.is_finished() {
-            return Err(Error::not_supported(
-                "the job has ended and cannot be stopped",
-            ));
-        }
-        job.live.cancel();
-        Ok(())
-    }
-
-    /// Forgets a job that has ended.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::InUse`](super::Kind::InUse) while it runs.
-    pub fn forget(&self, id: JobId) -> Result<(), Error> {
-        match self.snapshot().job(&id) {
-            None => Err(Error::not_found("there is no such job")),
-            Some(job) if !job.is_finished() => Err(Error::in_use(
-                "the job is running; wait for its end or stop it first",
-            )),
-            Some(_) => self.0.forget(&[id]),
-        }
-    }
 }
 
 /// A place among the commands that may run at once.
@@ -212,20 +218,20 @@ struct Slot(Arc<Inner>);
 
 impl Slot {
     fn take(inner: &Arc<Inner>) -> Result<Self, Error> {
-        let mut running = lock(&inner.running);
-        if *running >= MAX_RUNNING {
+        let mut crowd = lock(&inner.crowd);
+        if crowd.running >= MAX_RUNNING {
             return Err(Error::unavailable(format!(
                 "{MAX_RUNNING} commands are under way; try again when one of them has ended"
             )));
         }
-        *running += 1;
+        crowd.running += 1;
         Ok(Self(Arc::clone(inner)))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *lock(&self.0.running) -= 1;
+        lock(&self.0.crowd).running -= 1;
     }
 }
 
@@ -258,7 +264,8 @@ impl Inner {
     }
 
     /// Plans and carries out one command.
-    fn run(&self, id: JobId, owner: String, command: &Command) -> Ended {
+    fn run(&self, order: Order, command: &Command) -> Ended {
+        let id = order.id;
         let refused = |error: Error| (error, None);
         let Some(_held) = self.locks.take(
             keys(command, &self.published.load()),
@@ -271,17 +278,17 @@ impl Inner {
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         let begun = Begun::new(id, plan);
-        let job = Arc::new(Job::start(
-            id,
-            begun.plan.title.clone(),
-            command.area(),
-            owner,
-        ));
+        let job = Arc::new(Job::start(order, begun.plan.title.clone(), command));
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
-        match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
+        let watched = Watched {
+            array: self,
+            job: &job,
+        };
+        let course = Course::new(&watched, &begun.plan, &self.published.load());
+        match carry_out(&begun.plan, self.engine.as_ref(), &course) {
             Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
@@ -294,13 +301,14 @@ impl Inner {
 
     /// Writes down and publishes what was reached.
     fn close(&self, begun: &Begun, job: &Job, reached: Reached) -> Ended {
-        let mut ended = job.ended(&Ok(reached.affected()));
-        if let Err(error) = self
-            .store
-            .write(&closing(begun, &ended, &reached.changes, false))
-        {
+        let ended = job.ended(&Ok(reached.affected()));
+        let (held, mut ended, old) = self.last_record(ended);
+        let mut batch = closing(begun, &ended, &reached.changes, false);
+        batch.append(forgetting(&old));
+        if let Err(error) = self.store.write(&batch) {
             let error = store_failed(error);
             if begun.plan.stands_on_records() {
+                drop(held);
                 return Err((self.take_back_unwritten(begun, job, error), Some(job.id)));
             }
             // It is done, and with the journal entry the next start comes to the same end.
@@ -317,6 +325,7 @@ impl Inner {
                 None => {}
             }
             next.put_job(ended.into());
+            old.iter().for_each(|id| next.remove_job(*id));
         });
         Ok((reached.effect, job.id))
     }
@@ -324,7 +333,7 @@ impl Inner {
     /// Records that could not be written are not in force: what hosts see goes back to what the
     /// records say. The next start finds the journal entry and comes to the same end.
     fn take_back_unwritten(&self, begun: &Begun, job: &Job, error: Error) -> Error {
-        let mut ended = job.ended(&Err(error.clone()));
+        let (_held, mut ended, _) = self.last_record(job.ended(&Err(error.clone())));
         if let Err(left) = take_back(&begun.plan, begun.plan.steps.len(), self.engine.as_ref()) {
             ended.note = Some(self.left_behind(begun, &left));
         }
@@ -333,14 +342,19 @@ impl Inner {
     }
 
     fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
-        let mut ended = job.ended(&Err(error.clone()));
+        let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
         ended.note = left.map(|left| self.left_behind(begun, left));
         // Maps follow the records at every start; only what volumes need stays in the journal.
         let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
-        if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {
+        let mut batch = closing(begun, &ended, &[], left);
+        batch.append(forgetting(&old));
+        if let Err(error) = self.store.write(&batch) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
-        self.publish(|next| next.put_job(ended.clone().into()));
+        self.publish(|next| {
+            next.put_job(ended.clone().into());
+            old.iter().for_each(|id| next.remove_job(*id));
+        });
         ended
     }
 
@@ -357,7 +371,7 @@ impl Inner {
 
     /// After a failure only a look tells what is there.
     fn refresh_after_failure(&self, job: &Job) {
-        if job.area != Area::Masking
+        if !matches!(job.area, Area::Masking | Area::Initiators)
             && let Err(error) = self.refresh()
         {
             tracing::warn!(%error, "the array could not be looked at after a failure");
@@ -371,31 +385,6 @@ impl Inner {
         let facts = self.engine.scan()?;
         self.publish_look(|next, looks| looks.take_all(next, began, facts));
         Ok(())
-    }
-
-    fn forget(&self, jobs: &[JobId]) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        jobs.iter()
-            .for_each(|id| batch.remove(Table::Jobs, id.to_string()));
-        self.store.write(&batch).map_err(store_failed)?;
-        self.publish(|next| jobs.iter().for_each(|id| next.remove_job(*id)));
-        Ok(())
-    }
-
-    /// Forgets the jobs whose time is up.
-    fn expire_jobs(&self) {
-        let limit = now_micros().saturating_sub(JOB_RETENTION.as_micros() as u64);
-        let snapshot = self.published.load();
-        let expired: Vec<_> = snapshot
-            .jobs()
-            .filter(|job| job.is_finished() && job.changed < limit)
-            .map(|job| job.id)
-            .collect();
-        if !expired.is_empty()
-            && let Err(error) = self.forget(&expired)
-        {
-            tracing::warn!(%error, "old jobs could not be forgotten");
-        }
     }
 }
 

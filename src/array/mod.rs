@@ -10,6 +10,7 @@ mod change;
 mod chap;
 mod claims;
 mod command;
+mod course;
 mod drift;
 mod engine;
 mod error;
@@ -39,7 +40,10 @@ pub use ids::{
     VolumeId,
 };
 pub use inventory::{Ailing, Inventory, Policy, SystemName, excludes};
-pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
+pub use job::{
+    Area, Call, Element, JOB_RETENTION, Job, JobState, MAX_CALL, MAX_FINISHED, MAX_RETENTION,
+    Retention,
+};
 pub use layout::Layout;
 pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,

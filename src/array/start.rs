@@ -1,6 +1,7 @@
 //! Start-up: end what was begun, adopt what is exported, bring the targets into the stored state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::{Job, now_micros};
+use super::job::{Call, Job, JobState, now_micros};
 use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
@@ -61,10 +62,7 @@ pub(super) fn start(
     for (_, target) in load::<MadeTarget>(store, Table::Targets)? {
         inventory.take_change(&Change::PutTarget(target));
     }
-    let mut jobs: BTreeMap<_, _> = load::<Job>(store, Table::Jobs)?
-        .into_iter()
-        .map(|(_, job)| (job.id, job))
-        .collect();
+    let mut jobs = known_jobs(store)?;
     let mut warnings = Vec::new();
     let mut unfinished = BTreeSet::new();
     let journal = load::<Begun>(store, Table::Journal)?;
@@ -234,6 +232,27 @@ fn system_record(store: &Store) -> Result<Option<String>, Error> {
     Ok(Some(record.name))
 }
 
+/// The jobs as they were stored, with the calls that they came from. Their time begins anew, by a
+/// clock that nobody sets: what the machine's clock was then, and is now, says nothing for sure.
+fn known_jobs(store: &Store) -> Result<BTreeMap<JobId, Job>, Error> {
+    let mut calls: BTreeMap<_, _> = load::<Call>(store, Table::Calls)?.into_iter().collect();
+    let mut stored = load::<Job>(store, Table::Jobs)?;
+    stored.sort_by_key(|(_, job)| job.changed);
+    let mut jobs = BTreeMap::new();
+    for (key, mut job) in stored {
+        job.call = calls.remove(&key).map(Arc::new);
+        job.live.over_since();
+        jobs.insert(job.id, job);
+    }
+    // What belongs to no job any more.
+    let mut batch = Batch::new();
+    calls
+        .into_keys()
+        .for_each(|key| batch.remove(Table::Calls, key));
+    store.write(&batch).map_err(unwritable)?;
+    Ok(jobs)
+}
+
 /// Ends one piece of work that a crash interrupted.
 fn end_begun(
     engine: &dyn Engine,
@@ -243,14 +262,11 @@ fn end_begun(
     job: Option<Job>,
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
-    let mut job = job.unwrap_or_else(|| {
-        Job::start(
-            begun.job,
-            begun.plan.title.clone(),
-            super::job::Area::Storage,
-            String::new(),
-        )
-    });
+    let mut job = job.unwrap_or_else(|| Job::lost(begun.job, begun.plan.title.clone()));
+    let interrupted = match job.state {
+        JobState::Suspended => "a restart interrupted it while it was suspended",
+        _ => "a restart interrupted it",
+    };
     let (ended, changes, left) = match recover(begun, engine) {
         // Who was told that it failed is told why; the note says what became of it since.
         Recovered::Finished(reached) if begun.failed => {
@@ -262,26 +278,26 @@ fn end_begun(
             (told(job), Vec::new(), false)
         }
         Recovered::Finished(reached) => {
-            job.note = Some("a restart interrupted it; it was finished afterwards".into());
+            job.note = Some(format!("{interrupted}; it was finished afterwards"));
             let affected = reached.affected();
-            (job.ended(&Ok(affected)), reached.changes, false)
+            (job.interrupted(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
         Recovered::Stuck(_) | Recovered::RolledBack
             if begun.plan.goal.scope() == Scope::Records =>
         {
-            (rolled_back(job), Vec::new(), false)
+            (rolled_back(job, interrupted), Vec::new(), false)
         }
-        Recovered::RolledBack => (rolled_back(job), Vec::new(), false),
+        Recovered::RolledBack => (rolled_back(job, interrupted), Vec::new(), false),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
                 job.title
             ));
-            job.note = Some("a restart interrupted it; the next start tries to end it".into());
+            job.note = Some(format!("{interrupted}; the next start tries to end it"));
             let ended = match begun.failed {
                 true => told(job),
-                false => job.ended(&Err(error)),
+                false => job.interrupted(&Err(error)),
             };
             (ended, Vec::new(), true)
         }
@@ -296,10 +312,10 @@ fn end_begun(
 }
 
 /// The job of work that was rolled back.
-fn rolled_back(mut job: Job) -> Job {
-    job.note = Some("a restart interrupted it; it was rolled back".into());
+fn rolled_back(mut job: Job, interrupted: &str) -> Job {
+    job.note = Some(format!("{interrupted}; it was rolled back"));
     let error = Error::unavailable("a restart interrupted the job; it was rolled back");
-    job.ended(&Err(error))
+    job.interrupted(&Err(error))
 }
 
 /// A job of whose end somebody was told: it stays as it was told.
@@ -308,7 +324,7 @@ fn told(job: Job) -> Job {
         return job;
     }
     // The record's time was up, or its last state could not be written.
-    job.ended(&Err(Error::unavailable("the job failed before a restart")))
+    job.interrupted(&Err(Error::unavailable("the job failed before a restart")))
 }
 
 /// Begins an empty store, in one transaction: were the name written alone, a start that failed

@@ -9,6 +9,7 @@ use crate::store::{Batch, Table};
 
 use super::change::Change;
 use super::command::Effect;
+use super::course::Course;
 use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
@@ -84,21 +85,21 @@ impl Reached {
 pub(super) fn carry_out(
     plan: &Plan,
     engine: &dyn Engine,
-    progress: &dyn Progress,
+    course: &Course<'_>,
 ) -> Result<Reached, Box<Setback>> {
-    carry_on(plan, engine, progress, |_| true)
+    carry_on(plan, engine, course, |_| true)
 }
 
 /// The same, but only those steps that are `due`; all of them are taken back if need be.
 fn carry_on(
     plan: &Plan,
     engine: &dyn Engine,
-    progress: &dyn Progress,
+    course: &Course<'_>,
     due: fn(&Step) -> bool,
 ) -> Result<Reached, Box<Setback>> {
     let steps = plan.steps.iter().enumerate();
     for (taken, planned) in steps.filter(|(_, planned)| due(&planned.step)) {
-        if let Err(error) = take(&planned.step, engine, progress) {
+        if let Err(error) = course.take(engine, taken, &planned.step) {
             // The failed step may have done half of its work, so its undo is taken, too.
             return set_back(plan, taken + 1, engine, error);
         }
@@ -107,7 +108,7 @@ fn carry_on(
 }
 
 /// Takes one step. What kills the program on purpose finds its moment in the log.
-fn take(step: &Step, engine: &dyn Engine, progress: &dyn Progress) -> Result<(), Error> {
+pub(super) fn take(step: &Step, engine: &dyn Engine, progress: &dyn Progress) -> Result<(), Error> {
     tracing::debug!(?step, "a step begins");
     let done = engine.apply(step, progress);
     tracing::debug!(ok = done.is_ok(), "a step has ended");
@@ -284,7 +285,7 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
             Step::Mark { .. } | Step::MarkGroup { .. } | Step::Sync { .. }
         )
     };
-    match carry_on(plan, engine, &Unwatched, due) {
+    match carry_on(plan, engine, &Course::unwatched(), due) {
         Ok(reached) => Recovered::Finished(reached),
         Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
     }
@@ -480,11 +481,15 @@ pub(super) fn map_of(step: &Step) -> Option<(&Map, bool)> {
     }
 }
 
-/// What is written before the first step: the plan and the job, in one transaction.
+/// What is written before the first step: the plan, the job and the call that it came from, in one
+/// transaction.
 pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
     let mut batch = Batch::new();
     batch.put(Table::Journal, begun.job.to_string(), begun);
     batch.put(Table::Jobs, job.id.to_string(), job);
+    if let Some(call) = &job.call {
+        batch.put(Table::Calls, job.id.to_string(), call.as_ref());
+    }
     batch
 }
 

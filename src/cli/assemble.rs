@@ -170,4 +170,6 @@ fn host_name() -> String {
 }
 
 #[cfg(test)]
+mod kernel_tests;
+#[cfg(test)]
 mod tests;

@@ -111,5 +111,6 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_iSCSISession, Session, ARRAY: sessions::list, sessions::find, sessions::path_keys, sessions::fill;
         Standpipe_iSCSIConnection, Connection, ARRAY: sessions::list_connections, sessions::find_connection, sessions::connection_keys, sessions::fill_connection;
         Standpipe_ConcreteJob, Job, ARRAY: jobs::list, jobs::find, jobs::path_keys, jobs::fill;
+        Standpipe_MethodResult, MethodResult, ARRAY: jobs::list_results, jobs::find_result, jobs::result_keys, jobs::fill_result;
     }
 }

@@ -123,6 +123,8 @@ pub enum Element {
     Connection(SessionId, u16),
     /// A job.
     Job(JobId),
+    /// The call that a job came from, by the job.
+    MethodResult(JobId),
 }
 
 /// The kind of an element: one class in one namespace.
@@ -178,6 +180,7 @@ pub enum Tag {
     Session,
     Connection,
     Job,
+    MethodResult,
 }
 
 impl Element {
@@ -231,6 +234,7 @@ impl Element {
             Self::Session(_) => Tag::Session,
             Self::Connection(..) => Tag::Connection,
             Self::Job(_) => Tag::Job,
+            Self::MethodResult(_) => Tag::MethodResult,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! command or reads a device.
 
 mod access;
+mod calls;
 mod capabilities;
 mod catalog;
 mod controllers;

@@ -72,6 +72,7 @@ cases! {
         a_volume_may_take_all_that_is_available
         zeroing_reports_progress_up_to_the_size
         zeroing_stops_when_cancelled
+        zeroing_rests_and_nobody_waits_for_it
         only_the_job_that_marked_a_volume_touches_it
         a_finished_volume_is_not_removed
         removing_frees_the_room_and_twice_is_once

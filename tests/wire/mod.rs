@@ -9,6 +9,7 @@
 mod client;
 mod demo;
 mod golden;
+mod jobs;
 mod xml;
 
 mod changing;
