@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::array::{Iqn, Nic, PortId};
+use crate::array::{Fabric, Iqn, Nic, PortId};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
@@ -60,12 +60,12 @@ pub(super) fn fill_node(
 }
 
 pub(super) fn list_endpoints(view: &View) -> Vec<Element> {
-    view.inventory
-        .ports()
-        .map(|port| Element::Endpoint(port.id.clone()))
-        .collect()
+    let ports = view.inventory.ports().map(|port| &port.id);
+    let iscsi = ports.filter(|id| id.fabric() == Fabric::Iscsi);
+    iscsi.cloned().map(Element::Endpoint).collect()
 }
 
+/// A port of any fabric; the fabric decides the class.
 pub(super) fn find_endpoint(view: &View, keys: &Keys) -> Option<Element> {
     let id = PortId::parse(keys.text("Name")?)?;
     view.inventory
@@ -98,11 +98,11 @@ pub(super) fn fill_endpoint(
     let Element::Endpoint(id) = element else {
         return out;
     };
-    let Some(port) = view.inventory.port(id) else {
+    let (Some(port), PortId::Iscsi { tag, .. }) = (view.inventory.port(id), id) else {
         return out;
     };
     let out = set_health!(out, P, &port.health);
-    out.set_with(P::Identifier, || format!("{:012X}", id.tag))
+    out.set_with(P::Identifier, || format!("{tag:012X}"))
         .set(P::ElementName, id.to_string())
         .set(P::Role, 3u16)
         .set(P::ConnectionType, 7u16)

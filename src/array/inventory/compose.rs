@@ -47,6 +47,8 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
+        let fc_ports = facts.fc_ports.into_iter();
+        self.fc_ports = fc_ports.map(|port| (port.wwn, Arc::new(port))).collect();
         self.replace_ports();
         self.replace_sessions(facts.sessions);
         for made in self.made_targets.clone().values() {
@@ -66,14 +68,13 @@ impl Inventory {
         for port in std::mem::take(&mut self.ports).values() {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
         }
-        let targets = self.targets.clone();
-        for port in targets.values().flat_map(|target| &target.ports) {
-            let health = self.drift.of_port(port);
+        let of_targets = self.targets.values().flat_map(|target| &target.ports);
+        let fc_ports = self.fc_ports.values().map(|port| port.port());
+        let ports: Vec<Port> = of_targets.cloned().chain(fc_ports).collect();
+        for port in ports {
+            let health = self.drift.of_port(&port);
             self.note_health(Ailing::Port(port.id.clone()), &health, true);
-            let port = Port {
-                health,
-                ..port.clone()
-            };
+            let port = Port { health, ..port };
             self.ports.insert(port.id.clone(), port.into());
         }
     }
@@ -461,7 +462,7 @@ mod tests {
     }
 
     fn port(tag: u16) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: "iqn.2026-01.a:b".into(),
             tag,
         }

@@ -1,4 +1,5 @@
-//! The relations of iSCSI Target Ports: target and view, port, TCP, IP, interface.
+//! The relations of iSCSI Target Ports: target and view, port, TCP, IP, interface. Views have ports of
+//! every fabric.
 
 use super::masking::{group_of_view, members};
 use super::plain;
@@ -42,10 +43,11 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (
                 Available::AvailableSAP,
-                &[Tag::Endpoint],
+                &[Tag::Endpoint, Tag::FcEndpoint],
                 |v, endpoint| match endpoint {
                     Element::Endpoint(id) => {
-                        let mut all = vec![Element::Node(id.iqn.clone())];
+                        let node = id.iqn().cloned().map(Element::Node);
+                        let mut all: Vec<Element> = node.into_iter().collect();
                         let groups = v.inventory.groups_with_port(id);
                         let views = groups.flat_map(|group| v.inventory.views_with(group.id));
                         all.extend(views.map(|shown| Element::View(shown.id)));

@@ -280,7 +280,7 @@ pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, Expo
     let is_on = |path: &str| configfs.read(path).is_ok_and(|text| text == "1");
     Ok(backstore::is_of(configfs, place, uuid)
         && is_on(&format!("core/{place}/enable"))
-        && is_on(&format!("{}/enable", target::group(&row.iqn))))
+        && target::is_open(configfs, &row.iqn))
 }
 
 /// The number of the device that an enabled backstore of ours has open, named after the volume.
