@@ -5,6 +5,7 @@
 mod chap;
 mod convergence;
 mod cost;
+mod fabrics;
 mod pools;
 
 use super::*;
