@@ -69,6 +69,10 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
         }
     }
 
+    fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
+    }
+
     fn of<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
         self.0.get(key).into_iter().flatten()
     }
@@ -170,6 +174,8 @@ pub struct Inventory {
     /// The target that the configuration names first.
     first_target: Option<Iqn>,
     nics: OrdMap<String, Arc<Nic>>,
+    portals: OrdMap<SocketAddr, bool>,
+    portal_ports: Index<SocketAddr, PortId>,
     sessions: OrdMap<SessionId, Arc<Session>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
@@ -460,8 +466,8 @@ impl Inventory {
     }
 }
 
-/// The product of initiators, ports and numbered volumes, of those pairs of initiator and port that are of
-/// one fabric: the others cannot reach each other.
+/// The product of initiators, ports and numbered volumes, without the pairs of initiator and port that
+/// are of different fabrics: those cannot reach each other.
 pub(super) fn maps<'a>(
     initiators: impl IntoIterator<Item = &'a InitiatorName>,
     ports: impl IntoIterator<Item = &'a PortId> + Clone,

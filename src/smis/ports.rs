@@ -114,7 +114,7 @@ pub(super) fn fill_endpoint(
 
 pub(super) fn list_tcp(view: &View) -> Vec<Element> {
     let portals = view.inventory.portals();
-    portals.into_keys().map(Element::Tcp).collect()
+    portals.keys().copied().map(Element::Tcp).collect()
 }
 
 pub(super) fn find_tcp(view: &View, keys: &Keys) -> Option<Element> {
@@ -170,11 +170,8 @@ pub(super) fn list_ip(view: &View) -> Vec<Element> {
 
 pub(super) fn find_ip(view: &View, keys: &Keys) -> Option<Element> {
     let address: IpAddr = keys.text("Name")?.parse().ok()?;
-    let portals = view.inventory.portals();
-    portals
-        .keys()
-        .any(|portal| portal.ip() == address)
-        .then_some(Element::Ip(address))
+    let mut portals = view.inventory.portals_of(address);
+    portals.next().map(|_| Element::Ip(address))
 }
 
 pub(super) fn ip_keys(

@@ -125,7 +125,7 @@ fn secrets_of_iscsi_keep_nobody_from_fibre_channel() {
     let rig = Rig::on(machine().fc_ports(1).chap(table));
     let volume = rig.create("data", 1);
     let port = fc_ports(&rig).remove(0);
-    view_of(&rig, &[fc_host(1)], &[port.clone()], volume);
+    view_of(&rig, &[fc_host(1)], std::slice::from_ref(&port), volume);
     assert_eq!(luns(&rig, &fc_host(1), &port), Some(vec![1]));
     assert!(
         rig.sim.log_in(&fc_host(1), &port).is_err(),

@@ -265,7 +265,7 @@ fn bindings(
         ));
     }
     let known = inventory.portals();
-    if let Some(portal) = wanted.iter().find(|portal| !known.contains_key(portal)) {
+    if let Some(portal) = wanted.iter().find(|portal| !known.contains_key(*portal)) {
         return Err(Error::invalid(format!(
             "this array cannot listen at {portal}; name one of its TCP endpoints"
         )));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::lio::chap::{self, Demands};
 use super::lio::configfs::{Configfs, ConfigfsError};
 use super::lio::export::{self, ExportError, Exported, Row};
+use super::lio::fabric;
 use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
@@ -151,7 +152,10 @@ impl Exports {
                 demanding(configfs, iqn, made::prepare(configfs, target), &demands)
             });
             let fc = fc.iter();
-            let fc = fc.map(|target| Ok(target::ensure(configfs, target, &[])?));
+            let fc = fc.map(|target| {
+                let made = target::ensure(configfs, target, &[]);
+                made.or_else(|error| check_there(configfs, target).and(Err(error.into())))
+            });
             // What one lacks keeps no other from hosts, nor from being closed to those without
             // credentials.
             let all: Vec<_> = configured.chain(made).chain(fc).collect();
@@ -214,6 +218,7 @@ impl Exports {
             if is_made {
                 made::check(configfs, &row.iqn)?;
             }
+            check_there(configfs, &row.iqn)?;
             show(configfs, &volume, &row, &demands)
         })
     }
@@ -375,6 +380,17 @@ impl Exports {
             saver.note(self.names());
         }
         Ok(done??)
+    }
+}
+
+/// Refuses a target that is not there and that only a module and an adapter bring about.
+fn check_there(configfs: &Configfs, target: &str) -> Result<(), ExportError> {
+    match fabric::of(target).module {
+        Some(module) if !configfs.exists(&target::group(target)) => Err(ExportError::NoPort {
+            target: target.to_owned(),
+            module,
+        }),
+        _ => Ok(()),
     }
 }
 

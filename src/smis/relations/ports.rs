@@ -78,11 +78,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (Binds::Antecedent, &[Tag::Tcp], |v, tcp| match tcp {
                 Element::Tcp(address) => {
-                    let ports = v.inventory.ports();
-                    let bound = ports.filter(|p| v.inventory.addresses_of(p).contains(address));
-                    bound
-                        .map(|port| Element::Endpoint(port.id.clone()))
-                        .collect()
+                    let bound = v.inventory.ports_at(address);
+                    bound.cloned().map(Element::Endpoint).collect()
                 }
                 _ => Vec::new(),
             }),
@@ -106,9 +103,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (Binds::Antecedent, &[Tag::Ip], |v, ip| match ip {
                 Element::Ip(address) => {
-                    let all = ports::list_tcp(v).into_iter();
-                    all.filter(|t| matches!(t, Element::Tcp(tcp) if tcp.ip() == *address))
-                        .collect()
+                    v.inventory.portals_of(*address).map(Element::Tcp).collect()
                 }
                 _ => Vec::new(),
             }),

@@ -263,5 +263,13 @@ fn a_port_of_no_adapter_is_none_and_fails_alone() {
         .prepare(soon())
         .expect_err("the kernel has no such port");
     assert_eq!(error.kind, Kind::Unavailable, "{error}");
+    assert!(error.message.contains("tcm_qla2xxx"), "{error}");
+    let missing = Map {
+        port: PortId::parse("21000024FF12AB57").expect("a port"),
+        ..map(HOST, 1)
+    };
+    let shown = machine.exports.show(volume(), &missing, soon());
+    assert!(shown.expect_err("nowhere").message.contains("tcm_qla2xxx"));
     assert_eq!(machine.port(), None);
+    assert_eq!(machine.kernel.done(), ["make qla2xxx"]);
 }

@@ -69,6 +69,15 @@ pub enum ExportError {
         /// The name.
         iqn: String,
     },
+    /// The kernel has no target of a port, which no call but loading a module and plugging in an adapter
+    /// brings about.
+    #[error("the kernel target does not have the port {target}")]
+    NoPort {
+        /// The target.
+        target: String,
+        /// The module of its fabric.
+        module: &'static str,
+    },
     /// Others have secrets, and the ACL is another manager's and has none.
     #[error(
         "the ACL of {initiator} is another manager's and lets nobody in, because others need CHAP"

@@ -1,8 +1,8 @@
 //! Targets: the portal group, its portals on iSCSI, and the logical units that volumes are exported
 //! as.
 //!
-//! A port of the array is one target with the portal group `tpgt_1`, of whichever [`fabric`]. Which initiator sees which
-//! unit is decided in [`super::acl`].
+//! A port of the array is one target with the portal group `tpgt_1`, of whichever [`fabric`]. Which
+//! initiator sees which unit is decided in [`super::acl`].
 
 use super::configfs::{Configfs, ConfigfsError};
 use super::fabric::{self, Entry};
