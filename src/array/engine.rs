@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::layout::Layout;
-use super::model::{Disk, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
+use super::model::{Disk, FcPort, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
 
 /// Everything that an engine sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Facts {
     /// The configured targets as they are, in the order of the configuration, and those that the
     /// engine was told of.
     pub targets: Vec<Target>,
+    /// The configured Fibre Channel ports that the machine has.
+    pub fc_ports: Vec<FcPort>,
     /// What bears this array's mark as a target that a client made, and is none that the engine was
     /// told of.
     pub stray_targets: Vec<MadeTarget>,

@@ -21,12 +21,12 @@ use super::drift::{Drift, DriftPolicy};
 use super::engine::ForeignMap;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
-    VolumeId,
+    VolumeId, Wwn,
 };
 use super::job::{Element, Job};
 use super::model::{
-    Connection, Disk, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic, Owner,
-    Piece, Pool, Port, Session, Target, View, Volume,
+    Connection, Disk, FcPort, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic,
+    Owner, Piece, Pool, Port, Session, Target, View, Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -67,6 +67,10 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
         } else {
             self.unlink(&key, &value)
         }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
     }
 
     fn of<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
@@ -165,10 +169,13 @@ pub struct Inventory {
     disks: OrdMap<DiskId, Arc<Disk>>,
     targets: OrdMap<Iqn, Arc<Target>>,
     ports: OrdMap<PortId, Arc<Port>>,
+    fc_ports: OrdMap<Wwn, Arc<FcPort>>,
     made_targets: OrdMap<Iqn, Arc<MadeTarget>>,
     /// The target that the configuration names first.
     first_target: Option<Iqn>,
     nics: OrdMap<String, Arc<Nic>>,
+    portals: OrdMap<SocketAddr, bool>,
+    portal_ports: Index<SocketAddr, PortId>,
     sessions: OrdMap<SessionId, Arc<Session>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
@@ -229,8 +236,10 @@ maps! {
     targets, target: Iqn => Target;
     /// The targets that clients made, as they are to be.
     made_targets, made_target: Iqn => MadeTarget;
-    /// The ports of all targets.
+    /// The ports of all targets, and the Fibre Channel ports.
     ports, port: PortId => Port;
+    /// The Fibre Channel ports, with what only such have.
+    fc_ports, fc_port: Wwn => FcPort;
     /// The network interfaces.
     nics, nic: String => Nic;
     /// The sessions that the kernel tells of.
@@ -457,7 +466,8 @@ impl Inventory {
     }
 }
 
-/// The product of initiators, ports and numbered volumes.
+/// The product of initiators, ports and numbered volumes, without the pairs of initiator and port that
+/// are of different fabrics: those cannot reach each other.
 pub(super) fn maps<'a>(
     initiators: impl IntoIterator<Item = &'a InitiatorName>,
     ports: impl IntoIterator<Item = &'a PortId> + Clone,
@@ -465,7 +475,8 @@ pub(super) fn maps<'a>(
 ) -> Vec<Map> {
     let mut maps = Vec::new();
     for initiator in initiators {
-        for port in ports.clone() {
+        let reached = ports.clone().into_iter();
+        for port in reached.filter(|port| port.is_reached_by(initiator)) {
             maps.extend(view.luns.iter().map(|(volume, &lun)| Map {
                 port: port.clone(),
                 initiator: initiator.clone(),

@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Error;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, ViewId, VolumeId,
+    Wwn,
 };
 use super::layout::Layout;
 
@@ -320,7 +322,8 @@ pub struct Target {
     pub ports: Vec<Port>,
 }
 
-/// A port: a target portal group with the addresses at which it listens.
+/// A port: a target portal group with the addresses at which it listens, or a Fibre Channel port, which
+/// has none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Its identity.
@@ -331,6 +334,47 @@ pub struct Port {
     pub portals: Vec<SocketAddr>,
     /// How well it is.
     pub health: Health,
+}
+
+/// A Fibre Channel port of the machine through which this array shows volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FcPort {
+    /// Its world-wide name.
+    pub wwn: Wwn,
+    /// Whether initiators can log in.
+    pub enabled: bool,
+    /// What it is connected to.
+    pub link: FcLink,
+    /// Bits per second, while it has a link.
+    pub speed: Option<u64>,
+    /// The most bits per second that it can have, where known.
+    pub max_speed: Option<u64>,
+    /// How well it is.
+    pub health: Health,
+}
+
+impl FcPort {
+    /// The port as all ports are.
+    pub fn port(&self) -> Port {
+        Port {
+            id: PortId::FibreChannel(self.wwn),
+            enabled: self.enabled,
+            portals: Vec::new(),
+            health: self.health.clone(),
+        }
+    }
+}
+
+/// What a Fibre Channel port is connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FcLink {
+    /// Nothing, or nobody knows.
+    #[default]
+    Unknown,
+    /// A switch, or one other port: it is an N port.
+    Direct,
+    /// An arbitrated loop: it is an NL port.
+    Loop,
 }
 
 /// An initiator that is logged in to a port, as the kernel tells it.
@@ -423,7 +467,7 @@ pub struct MadeTarget {
 impl MadeTarget {
     /// The port that it has or could have.
     pub fn port(&self) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: self.iqn.clone(),
             tag: MADE_GROUP,
         }
@@ -610,6 +654,23 @@ pub struct Map {
 }
 
 impl Map {
+    /// Refuses what no kernel can show: the initiator is of another fabric than the port.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument).
+    pub fn check_fabric(&self) -> Result<(), Error> {
+        match self.port.is_reached_by(&self.initiator) {
+            true => Ok(()),
+            false => Err(Error::invalid(format!(
+                "initiator {} is of {} and cannot reach port {}, which is of {}",
+                self.initiator,
+                self.initiator.fabric(),
+                self.port,
+                self.port.fabric()
+            ))),
+        }
+    }
+
     /// Where it is: nothing else can be there at the same time.
     pub fn nexus(&self) -> Nexus {
         (self.initiator.clone(), self.port.clone(), self.lun)

@@ -36,6 +36,7 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
     let mut machine = SimEngine::builder()
         .volumes(array.volumes.into())
         .target_count(array.targets)
+        .fc_ports(array.fc_ports)
         .spare_disks(array.spare_disks, SPARE_DISK);
     let store = match array.state {
         Some(directory) => {
@@ -66,6 +67,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         portals: target.portals.clone(),
     });
     let settings = Settings {
+        fc_ports: config.fc_ports.clone(),
         disks: storage.disks.clone(),
         chap: config.chap.clone(),
         lvm: storage.lvm.clone(),

@@ -356,6 +356,34 @@ fn wrong_targets_are_pointed_at() {
     );
 }
 
+#[test]
+fn fibre_channel_ports_are_named_by_their_wwpn() {
+    let ports = "[[fc_port]]\nwwpn = \"21:00:00:24:ff:12:34:56\"\n\
+                 [[fc_port]]\nwwpn = \"0x21000024FF123457\"\n";
+    let expected = ["21000024FF123456", "21000024FF123457"];
+    // Beside targets, and alone.
+    let alone = text().split("[target]").next().expect("a part").to_owned();
+    for (text, targets) in [(text(), 1), (alone, 0)] {
+        let config = Config::parse(Path::new("c.toml"), &format!("{text}\n{ports}"));
+        let config = config.expect("right");
+        assert_eq!(config.targets.len(), targets);
+        let names = config.fc_ports.iter().map(ToString::to_string);
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+    let with = |ports: String| message(&format!("{}\n{ports}", text()));
+    let twice = with(ports.replace("0x21000024FF123457", "21000024FF123456"));
+    assert!(
+        twice.contains("fc_port.wwpn: 21000024FF123456 is there twice"),
+        "{twice}"
+    );
+    let bad = with(ports.replace("0x21000024FF123457", "iqn.2026-01.a:b"));
+    assert!(
+        bad.contains("fc_port.wwpn: write the 16 hex digits"),
+        "{bad}"
+    );
+    assert!(with("[[fc_port]]\nname = \"x\"\n".into()).contains("wwpn"));
+}
+
 const CHAP: &str = r#"
 [[chap]]
 initiator = "iqn.2026-01.com.example:Host-1"

@@ -9,7 +9,7 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
+    access, capabilities, controllers, disks, extents, fc, jobs, masking, physical, pools, ports,
     registration, relations, server, services, sessions, settings, software, system, volumes,
 };
 
@@ -105,6 +105,8 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_StorageHardwareID, Initiator, ARRAY: masking::list_initiators, masking::find_initiator, masking::initiator_keys, masking::fill_initiator;
         Standpipe_iSCSINode, Node, ARRAY: ports::list_nodes, ports::find_node, ports::node_keys, ports::fill_node;
         Standpipe_iSCSIProtocolEndpoint, Endpoint, ARRAY: ports::list_endpoints, ports::find_endpoint, ports::endpoint_keys, ports::fill_endpoint;
+        Standpipe_SCSIProtocolEndpoint, FcEndpoint, ARRAY: fc::list_endpoints, ports::find_endpoint, fc::endpoint_keys, fc::fill_endpoint;
+        Standpipe_FCPort, FcPort, ARRAY: fc::list_ports, fc::find_port, fc::port_keys, fc::fill_port;
         Standpipe_TCPProtocolEndpoint, Tcp, ARRAY: ports::list_tcp, ports::find_tcp, ports::tcp_keys, ports::fill_tcp;
         Standpipe_IPProtocolEndpoint, Ip, ARRAY: ports::list_ip, ports::find_ip, ports::ip_keys, ports::fill_ip;
         Standpipe_EthernetPort, Ethernet, ARRAY: ports::list_ethernet, ports::find_ethernet, ports::ethernet_keys, ports::fill_ethernet;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
     DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SessionId, SettingId,
-    ViewId, VolumeId,
+    ViewId, VolumeId, Wwn,
 };
 
 /// What capabilities belong to.
@@ -109,8 +109,10 @@ pub enum Element {
     Initiator(InitiatorName),
     /// A target.
     Node(Iqn),
-    /// A port of a target.
+    /// A port of a target, or a Fibre Channel port as an end of the protocol.
     Endpoint(PortId),
+    /// A Fibre Channel port as a device.
+    FcPort(Wwn),
     /// An address and TCP port that targets listen at.
     Tcp(SocketAddr),
     /// An address of the machine.
@@ -174,6 +176,8 @@ pub enum Tag {
     Initiator,
     Node,
     Endpoint,
+    FcEndpoint,
+    FcPort,
     Tcp,
     Ip,
     Ethernet,
@@ -227,7 +231,9 @@ impl Element {
             Self::Privilege(_) => Tag::Privilege,
             Self::Initiator(_) => Tag::Initiator,
             Self::Node(_) => Tag::Node,
-            Self::Endpoint(_) => Tag::Endpoint,
+            Self::Endpoint(PortId::Iscsi { .. }) => Tag::Endpoint,
+            Self::Endpoint(PortId::FibreChannel(_)) => Tag::FcEndpoint,
+            Self::FcPort(_) => Tag::FcPort,
             Self::Tcp(_) => Tag::Tcp,
             Self::Ip(_) => Tag::Ip,
             Self::Ethernet(_) => Tag::Ethernet,

@@ -12,6 +12,7 @@ mod controllers;
 mod disks;
 mod element;
 mod extents;
+mod fc;
 mod health;
 mod jobs;
 mod keys;

@@ -40,6 +40,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         settings::add,
         masking::add,
         ports::add,
+        fc::add,
         sessions::add,
         jobs::add,
         physical::add,
@@ -65,6 +66,7 @@ mod block;
 mod controllers;
 mod disks;
 mod extents;
+mod fc;
 mod health;
 mod jobs;
 mod masking;

@@ -4,6 +4,7 @@
 mod crowd;
 mod drift;
 mod equipped;
+mod fc;
 mod jobs;
 mod kills;
 mod life;

@@ -292,7 +292,7 @@ impl Rig for LinuxRig {
     }
 
     fn port(&self) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: Iqn::from(IQN),
             tag: 1,
         }

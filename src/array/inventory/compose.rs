@@ -47,6 +47,8 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
+        let fc_ports = facts.fc_ports.into_iter();
+        self.fc_ports = fc_ports.map(|port| (port.wwn, Arc::new(port))).collect();
         self.replace_ports();
         self.replace_sessions(facts.sessions);
         for made in self.made_targets.clone().values() {
@@ -66,16 +68,16 @@ impl Inventory {
         for port in std::mem::take(&mut self.ports).values() {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
         }
-        let targets = self.targets.clone();
-        for port in targets.values().flat_map(|target| &target.ports) {
-            let health = self.drift.of_port(port);
+        let of_targets = self.targets.values().flat_map(|target| &target.ports);
+        let fc_ports = self.fc_ports.values().map(|port| port.port());
+        let ports: Vec<Port> = of_targets.cloned().chain(fc_ports).collect();
+        for port in ports {
+            let health = self.drift.of_port(&port);
             self.note_health(Ailing::Port(port.id.clone()), &health, true);
-            let port = Port {
-                health,
-                ..port.clone()
-            };
+            let port = Port { health, ..port };
             self.ports.insert(port.id.clone(), port.into());
         }
+        self.index_portals();
     }
 
     /// How hosts see something else than the views say.
@@ -150,6 +152,7 @@ impl Inventory {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
             self.ports.remove(&port.id);
         }
+        self.index_portals();
     }
 
     /// Counts so many bytes of a volume group as taken: as many on each of these disks, or anywhere.
@@ -436,7 +439,7 @@ fn bare(made: &MadeTarget) -> Target {
 mod tests {
     use super::*;
     use crate::array::ids::{InitiatorName, PortId};
-    use crate::array::model::{Connection, Purpose, Terms};
+    use crate::array::model::{Connection, Nic, Purpose, Terms};
     use std::net::SocketAddr;
 
     fn session(host: &str, tag: u16, to: &str) -> Session {
@@ -461,7 +464,7 @@ mod tests {
     }
 
     fn port(tag: u16) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: "iqn.2026-01.a:b".into(),
             tag,
         }
@@ -473,6 +476,62 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().expect("an address")
+    }
+
+    #[test]
+    fn what_listens_where_is_found_from_the_address() {
+        let [one, two, wild] = ["192.0.2.1:3260", "192.0.2.2:3261", "0.0.0.0:3260"].map(address);
+        let target = |tags: &[(u16, SocketAddr)]| Target {
+            iqn: "iqn.2026-01.a:b".into(),
+            ports: tags
+                .iter()
+                .map(|(tag, portal)| Port {
+                    id: port(*tag),
+                    enabled: true,
+                    portals: vec![*portal],
+                    health: Health::Ok,
+                })
+                .collect(),
+        };
+        let nic = Nic {
+            name: "eth0".into(),
+            mac: String::new(),
+            speed: None,
+            up: true,
+            addresses: [one, two].map(|at| (at.ip(), 24)).into(),
+        };
+        let mut inventory = Inventory::default();
+        let mut look = |ports: &[(u16, SocketAddr)]| {
+            inventory.take_facts(Facts {
+                targets: vec![target(ports)],
+                nics: vec![nic.clone()],
+                ..Facts::default()
+            });
+            let all = inventory.portals().iter();
+            let all: Vec<_> = all
+                .map(|(at, listens)| (at.to_string(), *listens))
+                .collect();
+            let at = [one, two].map(|at| inventory.ports_at(&at).cloned().collect::<Vec<_>>());
+            (all, at, inventory.portals_of(one.ip()).count())
+        };
+        let free = |at: &str| (at.to_owned(), false);
+        let used = |at: &str| (at.to_owned(), true);
+        let (all, at, of_one) = look(&[(1, wild), (2, two)]);
+        let both = [
+            used("192.0.2.1:3260"),
+            free("192.0.2.1:3261"),
+            used("192.0.2.2:3260"),
+            used("192.0.2.2:3261"),
+        ];
+        assert_eq!(all, both);
+        assert_eq!((at, of_one), ([vec![port(1)], vec![port(2)]], 2));
+        let (all, at, of_one) = look(&[(2, one)]);
+        assert_eq!(all, [used("192.0.2.1:3260"), free("192.0.2.2:3260")]);
+        assert_eq!((at, of_one), ([vec![port(2)], vec![]], 1));
+        // Nothing listens any more: what could is still told.
+        let (all, at, _) = look(&[]);
+        assert_eq!(all, [free("192.0.2.1:3260"), free("192.0.2.2:3260")]);
+        assert_eq!(at, [vec![], vec![]]);
     }
 
     #[test]

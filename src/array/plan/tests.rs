@@ -1,5 +1,6 @@
 //! Plans for wishes, as tables: what is done for them, and why they are refused.
 
+mod fabrics;
 mod masking;
 mod numbers;
 mod paths;

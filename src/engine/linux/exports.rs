@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::lio::chap::{self, Demands};
 use super::lio::configfs::{Configfs, ConfigfsError};
 use super::lio::export::{self, ExportError, Exported, Row};
+use super::lio::fabric;
 use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::refit;
 use super::lio::target;
 use super::lio::{acl, aptpl};
+use super::notation;
 use super::saver::Saver;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
-use crate::array::{Error, Iqn, MadeTarget, Map};
+use crate::array::{Error, Iqn, MadeTarget, Map, PortId, Wwn};
 
 /// The exports of our targets.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Exports {
     locks: LockFiles,
     /// The configured targets.
     configured: Vec<TargetSettings>,
+    /// The configured Fibre Channel ports, whether the machine has them or not.
+    fc_ports: Vec<Wwn>,
     /// Those that clients made and that have a port.
     made: Mutex<BTreeMap<Iqn, MadeTarget>>,
     demands: Arc<Demands>,
@@ -46,6 +50,7 @@ impl Exports {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
             configured: settings.targets.clone(),
+            fc_ports: settings.fc_ports.clone(),
             made: Mutex::default(),
             demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
@@ -64,6 +69,17 @@ impl Exports {
             portals: target.portals.iter().copied().collect(),
         });
         self.configured.iter().cloned().chain(made).collect()
+    }
+
+    /// The configured Fibre Channel ports.
+    pub(super) fn fc_ports(&self) -> &[Wwn] {
+        &self.fc_ports
+    }
+
+    /// The targets of the configured Fibre Channel ports, as the kernel target calls them.
+    fn fc_targets(&self) -> Vec<String> {
+        let ports = self.fc_ports.iter().copied().map(PortId::FibreChannel);
+        ports.map(|port| notation::target(&port)).collect()
     }
 
     /// Whether a client made a target of that name that has a port and that the configuration does
@@ -117,6 +133,7 @@ impl Exports {
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
         let configured = self.configured.clone();
         let made = self.made().clone();
+        let fc = self.fc_targets();
         let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
             aptpl::prepare(configfs);
@@ -134,9 +151,14 @@ impl Exports {
                 made::check(configfs, iqn)?;
                 demanding(configfs, iqn, made::prepare(configfs, target), &demands)
             });
+            let fc = fc.iter();
+            let fc = fc.map(|target| {
+                let made = target::ensure(configfs, target, &[]);
+                made.or_else(|error| check_there(configfs, target).and(Err(error.into())))
+            });
             // What one lacks keeps no other from hosts, nor from being closed to those without
             // credentials.
-            let all: Vec<_> = configured.chain(made).collect();
+            let all: Vec<_> = configured.chain(made).chain(fc).collect();
             all.into_iter().collect::<Result<(), ExportError>>()
         })
     }
@@ -144,16 +166,18 @@ impl Exports {
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets().into_iter();
-        let targets: Vec<_> = targets.map(|t| (self.is_made(&t.iqn), t.iqn)).collect();
+        let targets = targets.map(|t| (self.is_made(&t.iqn), t.iqn.to_string()));
+        let fc = self.fc_targets().into_iter().map(|target| (false, target));
+        let targets: Vec<_> = targets.chain(fc).collect();
         let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            let open = |(is_made, iqn): &(bool, Iqn)| {
+            let open = |(is_made, target): &(bool, String)| {
                 if *is_made {
-                    made::check(configfs, iqn.as_str())?;
+                    made::check(configfs, target)?;
                 }
                 // Not open without it, whatever became of the preparations.
-                chap::demand(configfs, iqn.as_str(), &demands)?;
-                Ok(target::open(configfs, iqn.as_str())?)
+                chap::demand(configfs, target, &demands)?;
+                Ok(target::open(configfs, target)?)
             };
             let all: Vec<_> = targets.iter().map(open).collect();
             all.into_iter().collect::<Result<(), ExportError>>()
@@ -188,12 +212,13 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<T, Error> {
         let row = self.row(map)?;
-        let is_made = self.is_made(&map.port.iqn);
+        let is_made = map.port.iqn().is_some_and(|iqn| self.is_made(iqn));
         let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
             if is_made {
                 made::check(configfs, &row.iqn)?;
             }
+            check_there(configfs, &row.iqn)?;
             show(configfs, &volume, &row, &demands)
         })
     }
@@ -214,7 +239,7 @@ impl Exports {
             .iter()
             .filter_map(|map| Some((self.row(map).ok()?, map.volume.as_str().to_owned())))
             .collect();
-        let iqns = self.iqns();
+        let iqns = self.names();
         self.change("removing what is not wanted", deadline, move |configfs| {
             export::sweep(configfs, &iqns, &wanted)
         })
@@ -222,7 +247,7 @@ impl Exports {
 
     /// Gives hosts the lasting registrations back that another manager left out.
     pub(super) fn restore_registrations(&self, deadline: Deadline) -> Result<(), Error> {
-        let iqns = self.iqns();
+        let iqns = self.names();
         self.change("restoring reservations", deadline, move |configfs| {
             refit::restore_registrations(configfs, &iqns)
         })
@@ -289,22 +314,33 @@ impl Exports {
         })
     }
 
-    fn iqns(&self) -> Vec<String> {
+    /// Every target of ours, as the kernel target calls it.
+    fn names(&self) -> Vec<String> {
         let targets = self.targets().into_iter();
-        targets.map(|target| target.iqn.to_string()).collect()
+        let targets = targets.map(|target| target.iqn.to_string());
+        targets.chain(self.fc_targets()).collect()
     }
 
     /// Where a map is in the kernel, if its port is one of ours.
     fn row(&self, map: &Map) -> Result<Row, Error> {
-        let is_ours =
-            self.configured.iter().any(|t| t.iqn == map.port.iqn) || self.is_made(&map.port.iqn);
-        if !is_ours || map.port.tag != target::TPGT {
-            return Err(Error::not_found(format!(
+        match self.has(&map.port) {
+            true => map.check_fabric().map(|()| row(map)),
+            false => Err(Error::not_found(format!(
                 "this array has no port {}",
                 map.port
-            )));
+            ))),
         }
-        Ok(row(map))
+    }
+
+    /// Whether a port is one of ours.
+    pub(super) fn has(&self, port: &PortId) -> bool {
+        match port {
+            PortId::Iscsi { iqn, tag } => {
+                let is_configured = self.configured.iter().any(|known| known.iqn == *iqn);
+                *tag == target::TPGT && (is_configured || self.is_made(iqn))
+            }
+            PortId::FibreChannel(wwn) => self.fc_ports.contains(wwn),
+        }
     }
 
     /// Reads without locks: the kernel's own suffice for one look.
@@ -341,9 +377,20 @@ impl Exports {
         let configfs = self.configfs.clone();
         let done = self.watch.run(what, deadline, move || call(&configfs));
         if let Some(saver) = &self.saver {
-            saver.note(self.iqns());
+            saver.note(self.names());
         }
         Ok(done??)
+    }
+}
+
+/// Refuses a target that is not there and that only a module and an adapter bring about.
+fn check_there(configfs: &Configfs, target: &str) -> Result<(), ExportError> {
+    match fabric::of(target).module {
+        Some(module) if !configfs.exists(&target::group(target)) => Err(ExportError::NoPort {
+            target: target.to_owned(),
+            module,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -363,8 +410,11 @@ fn demanding(
 /// Where a map is in the kernel.
 fn row(map: &Map) -> Row {
     Row {
-        iqn: map.port.iqn.as_str().to_owned(),
-        initiator: map.initiator.folded(),
+        iqn: notation::target(&map.port),
+        initiator: notation::acl(&map.initiator),
         number: map.lun.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

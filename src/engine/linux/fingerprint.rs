@@ -37,6 +37,7 @@ impl LinuxEngine {
         // The text of plain data; only equality of two hashes of one process means anything.
         let state = self.exports.state(deadline)?;
         format!("{state:?} {:?}", self.logins(&state, deadline)?).hash(&mut hash);
+        self.fc_outline().hash(&mut hash);
         let devices = self.places.dm_devices().unwrap_or_default();
         devices.into_keys().collect::<Vec<_>>().hash(&mut hash);
         // A disk that has come may be one that a group lacks, whatever it is called now. It counts

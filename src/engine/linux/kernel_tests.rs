@@ -5,6 +5,7 @@
 mod chap;
 mod convergence;
 mod cost;
+mod fabrics;
 mod pools;
 
 use super::*;
@@ -132,7 +133,7 @@ fn delete(engine: &LinuxEngine, volume: &VolumeId) {
 
 fn map(volume: &VolumeId, initiator: &str, lun: u16) -> Map {
     Map {
-        port: PortId {
+        port: PortId::Iscsi {
             iqn: Iqn::from(IQN),
             tag: 1,
         },

@@ -8,6 +8,8 @@
 //! | `dm`, `program` | what device-mapper tells; programs that run once |
 //! | `scan`, `picture`, `health`, `trouble` | how all of that looks as [`Facts`] |
 //! | `fingerprint` | whether a scan is due |
+//! | `fc` | the Fibre Channel ports of adapters |
+//! | `notation` | what the kernel target calls ports and initiators |
 //! | `steps`, `exports` | the steps, with their guards |
 //! | `saver` | our objects in targetcli's file |
 //! | `watch` | deadlines: no call hangs |
@@ -17,11 +19,13 @@ pub mod disks;
 pub mod dm;
 mod exports;
 mod fail;
+pub mod fc;
 mod fingerprint;
 mod health;
 pub mod lio;
 pub mod lvm;
 pub mod nics;
+mod notation;
 mod picture;
 pub mod program;
 mod saver;

@@ -1,6 +1,6 @@
 //! What LVM and the kernel say, all of one moment, and what that looks like as the array's facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use super::lio::read::State;
 use super::lio::target;
 use super::lvm::report::{LvRow, PvRow, PvSegmentRow, VgRow};
 use super::nics;
+use super::notation;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Iqn, MadeTarget, Map, Naa, Owner,
-    PoolId, Port, PortId, Target, Volume, VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, MadeTarget, Map, Naa, Owner, PoolId, Port,
+    PortId, Target, Volume, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -71,6 +72,7 @@ impl LinuxEngine {
         Ok(Facts {
             pools,
             volumes,
+            fc_ports: self.fc_ports(&kernel.state, trouble.as_deref()),
             targets: self.targets(&kernel.state, trouble),
             stray_targets: self.stray_targets(&kernel.state),
             disks: disks.disks,
@@ -178,7 +180,7 @@ impl LinuxEngine {
         let targets = self.exports.targets().into_iter();
         targets
             .map(|wanted| {
-                let id = PortId {
+                let id = PortId::Iscsi {
                     iqn: wanted.iqn.clone(),
                     tag: target::TPGT,
                 };
@@ -243,20 +245,12 @@ impl LinuxEngine {
             .map(|volume| (volume.naa, volume.id.clone()))
             .collect();
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
-        let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
-        for (iqn, target) in &state.targets {
-            let iqn = Iqn::from(iqn.as_str());
-            let is_ours = known.contains(&iqn);
-            let port = PortId {
-                iqn,
-                tag: target::TPGT,
-            };
+        let ports = state.targets.iter();
+        let ports = ports.filter_map(|(name, target)| Some((notation::port(name)?, target)));
+        for (port, target) in ports {
+            let is_ours = self.exports.has(&port);
             for (initiator, rows) in &target.acls {
-                // A name that no initiator can bear matches nobody; nor does one with capitals, because
-                // the kernel lowers the name at login.
-                let name = InitiatorName::parse(initiator);
-                let Some(initiator) = name.ok().filter(|name| name.folded() == name.as_str())
-                else {
+                let Some(initiator) = notation::initiator(&port, initiator) else {
                     continue;
                 };
                 for (&number, mapped) in rows {
@@ -289,7 +283,7 @@ impl LinuxEngine {
             }
         }
         // Elsewhere a number alone concerns nobody.
-        foreign.retain(|map: &ForeignMap| map.volume.is_some() || known.contains(&map.port.iqn));
+        foreign.retain(|map: &ForeignMap| map.volume.is_some() || self.exports.has(&map.port));
         (ours, foreign)
     }
 }

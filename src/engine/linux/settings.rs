@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::blockdev::Places;
-use crate::array::{ChapTable, Iqn};
+use crate::array::{ChapTable, Iqn, Wwn};
 
 /// What to manage, and where the machine's parts are.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub disks: Vec<PathBuf>,
     /// The iSCSI targets, each a port of the array.
     pub targets: Vec<TargetSettings>,
+    /// The Fibre Channel ports, each a port of the array where the machine has it.
+    pub fc_ports: Vec<Wwn>,
     /// The initiators that have to prove who they are, at every target.
     pub chap: ChapTable,
     /// A folder of our own for LVM's configuration, below `/run`.
@@ -52,6 +54,7 @@ impl Settings {
             groups,
             disks: Vec::new(),
             targets,
+            fc_ports: Vec::new(),
             chap: ChapTable::new(),
             run_folder: "/run/standpipe".into(),
             lvm: "/usr/sbin/lvm".into(),

@@ -15,8 +15,8 @@ use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
 use super::thin::ThinWish;
 use super::{Core, SimEngine};
 use crate::array::{
-    ChapTable, DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout,
-    Media, Nic, Owner, Port, PortId, Target, VolumeId,
+    ChapTable, DiskId, Drive, Error, FcLink, FcPort, Health, InitiatorName, Interconnect, Iqn,
+    JobId, Layout, Media, Nic, Owner, Port, PortId, Target, VolumeId, Wwn,
 };
 
 /// The target of a machine that was not told another one.
@@ -38,6 +38,7 @@ pub struct Builder {
     targets: Vec<Target>,
     chap: ChapTable,
     target_count: u32,
+    fc_ports: u32,
     nics: Vec<Nic>,
     disks_hold: Content,
     clock: Clock,
@@ -69,6 +70,7 @@ impl Default for Builder {
             targets: Vec::new(),
             chap: ChapTable::new(),
             target_count: 1,
+            fc_ports: 0,
             nics: Vec::new(),
             disks_hold: Content::Old,
             clock: Clock::real(),
@@ -178,6 +180,13 @@ impl Builder {
         self
     }
 
+    /// Gives the machine that many Fibre Channel ports, all of which show volumes. Without: none.
+    #[must_use]
+    pub fn fc_ports(mut self, count: u32) -> Self {
+        self.fc_ports = count;
+        self
+    }
+
     /// Adds a network interface. Without any: two with an IPv4 address each, and one of IPv6.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
@@ -245,6 +254,7 @@ impl Builder {
             sync_rate: self.sync_rate,
             now: self.clock.wall(),
             targets: self.targets.clone(),
+            fc_ports: (1..=self.fc_ports).filter_map(fc_port).collect(),
             chap: self.chap.clone(),
             extra_targets: Default::default(),
             made_targets: Default::default(),
@@ -585,8 +595,20 @@ fn nic(name: &str, mac: &str, address: Ipv4Addr) -> Nic {
     }
 }
 
+/// The Fibre Channel port of that number, with a name that no maker gives.
+fn fc_port(number: u32) -> Option<FcPort> {
+    Some(FcPort {
+        wwn: Wwn::parse(&format!("21000200{number:08x}"))?,
+        enabled: true,
+        link: FcLink::Direct,
+        speed: Some(16_000_000_000),
+        max_speed: Some(32_000_000_000),
+        health: Health::Ok,
+    })
+}
+
 fn target(iqn: Iqn, portals: Vec<SocketAddr>) -> Target {
-    let id = PortId {
+    let id = PortId::Iscsi {
         iqn: iqn.clone(),
         tag: 1,
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::guards::{not_held, ours, unmarked};
 use super::machine::{Lun, Machine};
-use crate::array::{Chap, Error, InitiatorName, MAX_LUN, Map, PortId};
+use crate::array::{Chap, Error, Fabric, InitiatorName, MAX_LUN, Map, PortId};
 
 impl Machine {
     /// Whether that volume is under that number for that initiator.
@@ -61,7 +61,7 @@ impl Machine {
     ) -> bool {
         let is_ours = seen.values().any(|lun| lun.ours);
         match self.chap.get(initiator) {
-            _ if self.chap.is_empty() => true,
+            _ if self.chap.is_empty() || initiator.fabric() == Fabric::FibreChannel => true,
             _ if !is_ours => false,
             None => true,
             Some(wanted) => offered.is_some_and(|offered| {
@@ -74,6 +74,7 @@ impl Machine {
     /// Exports the volume of a map, if the map can be made.
     pub(super) fn export(&mut self, map: &Map) -> Result<(), Error> {
         self.known_port(&map.port)?;
+        map.check_fabric()?;
         self.may_demand(map)?;
         if map.lun > MAX_LUN {
             return Err(Error::invalid(format!(

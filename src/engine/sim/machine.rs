@@ -16,8 +16,8 @@ use super::legs::{Legs, Syncing};
 use super::targets::Extra;
 use super::thin::{ThinMap, ThinPool};
 use crate::array::{
-    ChapTable, DiskId, Error, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner, PoolId,
-    PortId, Session, Target, VolumeId,
+    ChapTable, DiskId, Error, FcPort, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner,
+    PoolId, PortId, Session, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -160,6 +160,7 @@ pub(super) struct Machine {
     pub(super) now: u64,
     /// The configured targets.
     pub(super) targets: Vec<Target>,
+    pub(super) fc_ports: Vec<FcPort>,
     /// What initiators have to prove at login.
     pub(super) chap: ChapTable,
     /// The other targets in the kernel, whoever made them.

@@ -34,6 +34,7 @@ impl Machine {
             volumes: volumes.filter_map(|lv| self.report_volume(lv)).collect(),
             disks: members.chain(self.report_other_disks()).collect(),
             targets: self.report_targets(),
+            fc_ports: self.report_fc_ports(),
             stray_targets: self.report_stray_targets(),
             nics: self.nics.clone(),
             maps: self.report_maps(),

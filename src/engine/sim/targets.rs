@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::machine::Machine;
-use crate::array::{Error, Health, Iqn, MadeTarget, Port, PortId, Target, excludes};
+use crate::array::{Error, FcPort, Health, Iqn, MadeTarget, Port, PortId, Target, excludes};
 
 /// A target in the kernel that the configuration does not name.
 #[derive(Clone, Debug)]
@@ -33,15 +33,23 @@ impl Machine {
     pub(super) fn is_our_port(&self, port: &PortId) -> bool {
         let mut ports = self.targets.iter().flat_map(|target| &target.ports);
         let mut made = self.made_targets.values();
-        ports.any(|known| known.id == *port) || made.any(|target| target.port() == *port)
+        ports.any(|known| known.id == *port)
+            || made.any(|target| target.port() == *port)
+            || self.fc_port(port).is_some()
     }
 
     /// Whether initiators can log in to the port.
     pub(super) fn is_open(&self, port: &PortId) -> bool {
         let mut ports = self.targets.iter().flat_map(|target| &target.ports);
         let configured = self.open && ports.any(|known| known.id == *port && known.enabled);
-        let extra = self.extra_targets.get(&port.iqn);
-        configured || extra.is_some_and(|target| target.open && port.tag == 1)
+        let extra = self.extra_targets.iter().any(|(iqn, target)| {
+            let id = PortId::Iscsi {
+                iqn: iqn.clone(),
+                tag: 1,
+            };
+            target.open && id == *port
+        });
+        configured || extra || self.open && self.fc_port(port).is_some_and(|port| port.enabled)
     }
 
     /// See [`Step::Listen`](crate::array::Step::Listen).
@@ -167,6 +175,22 @@ impl Machine {
         targets
     }
 
+    fn fc_port(&self, port: &PortId) -> Option<&FcPort> {
+        let mut all = self.fc_ports.iter();
+        all.find(|known| *port == PortId::FibreChannel(known.wwn))
+    }
+
+    /// The Fibre Channel ports of the machine.
+    pub(super) fn report_fc_ports(&self) -> Vec<FcPort> {
+        let ports = self.fc_ports.iter().cloned();
+        ports
+            .map(|port| FcPort {
+                enabled: port.enabled && self.open,
+                ..port
+            })
+            .collect()
+    }
+
     /// What bears this array's mark and is none that the engine was told of.
     pub(super) fn report_stray_targets(&self) -> Vec<MadeTarget> {
         let strays = self.extra_targets.iter();
@@ -191,13 +215,13 @@ impl Machine {
         let configured = configured.filter(|port| port.portals.contains(&portal));
         let extra = self.extra_targets.iter();
         let extra = extra.filter(|(_, target)| target.portals.contains(&portal));
-        let extra = extra.map(|(iqn, _)| PortId {
+        let extra = extra.map(|(iqn, _)| PortId::Iscsi {
             iqn: iqn.clone(),
             tag: 1,
         });
         let all = configured.map(|port| port.id.clone()).chain(extra);
         all.filter(|port| self.is_open(port))
-            .map(|port| (port.iqn.clone(), port))
+            .filter_map(|port| Some((port.iqn()?.clone(), port)))
             .collect()
     }
 }

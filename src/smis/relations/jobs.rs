@@ -46,6 +46,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                         Tag::ClientSetting,
                         Tag::Node,
                         Tag::Endpoint,
+                        Tag::FcEndpoint,
                         Tag::Initiator,
                         Tag::InitiatorGroup,
                         Tag::PortGroup,

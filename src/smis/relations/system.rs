@@ -5,7 +5,7 @@ use crate::broker::Catalog;
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
-use crate::smis::{ARRAY, disks, extents, masking, pools, ports, volumes};
+use crate::smis::{ARRAY, disks, extents, fc, masking, pools, ports, volumes};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
@@ -66,6 +66,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     Tag::View,
                     Tag::Node,
                     Tag::Ethernet,
+                    Tag::FcPort,
                 ],
                 to!(System),
             ),
@@ -76,7 +77,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (Access::Antecedent, SYSTEM, access_points),
             (
                 Access::Dependent,
-                &[Tag::Endpoint, Tag::Tcp, Tag::Ip],
+                &[Tag::Endpoint, Tag::FcEndpoint, Tag::Tcp, Tag::Ip],
                 to!(System),
             ),
         ))
@@ -99,11 +100,13 @@ fn devices(view: &View, _system: &Element) -> Vec<Element> {
     all.extend(masking::list_views(view));
     all.extend(ports::list_nodes(view));
     all.extend(ports::list_ethernet(view));
+    all.extend(fc::list_ports(view));
     all
 }
 
 fn access_points(view: &View, _system: &Element) -> Vec<Element> {
     let mut all = ports::list_endpoints(view);
+    all.extend(fc::list_endpoints(view));
     all.extend(ports::list_tcp(view));
     all.extend(ports::list_ip(view));
     all

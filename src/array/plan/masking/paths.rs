@@ -141,7 +141,8 @@ impl Draft<'_> {
             if let Some(other) = other.filter(|other| Some(other.id) != group) {
                 for view in self.now.views_with(other.id) {
                     let (_, theirs) = self.paths(view)?;
-                    if let Some(port) = theirs.intersection(ports).next() {
+                    let mut shared = theirs.intersection(ports);
+                    if let Some(port) = shared.find(|port| port.is_reached_by(name)) {
                         return Err(already_seen(name, view, port));
                     }
                 }

@@ -16,14 +16,24 @@ pub(super) const EXTENT: u64 = 4 << 20;
 /// With it the time: microseconds since 1970.
 pub(super) struct World(pub(super) Inventory, pub(super) u64);
 
+const IQN: &str = "iqn.2026-01.example:target";
+
 pub(super) fn pool_id() -> PoolId {
     "pool".into()
 }
 
 pub(super) fn port(tag: u16) -> PortId {
-    PortId {
-        iqn: "iqn.2026-01.example:target".into(),
+    PortId::Iscsi {
+        iqn: IQN.into(),
         tag,
+    }
+}
+
+/// What tells ports from one another in a few letters: the tag, or the world-wide name.
+pub(super) fn short(port: &PortId) -> String {
+    match port {
+        PortId::Iscsi { tag, .. } => tag.to_string(),
+        PortId::FibreChannel(wwn) => wwn.to_string(),
     }
 }
 
@@ -75,7 +85,7 @@ pub(super) fn facts(volumes: Vec<Volume>, available: u64) -> Facts {
         }],
         volumes,
         targets: vec![Target {
-            iqn: port(1).iqn,
+            iqn: IQN.into(),
             ports: ports.to_vec(),
         }],
         ..Facts::default()

@@ -171,6 +171,7 @@ fn stacked() -> Facts {
     };
     let group = || PoolKind::Group { spare: 0 };
     Facts {
+        fc_ports: Vec::new(),
         pools: vec![
             pool("one", group(), "sda1", Health::Ok),
             pool("two", group(), "md0", degraded()),

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use super::acl::{self, Mark};
 use super::configfs::{Configfs, ConfigfsError};
 use super::export::{self, ExportError};
-use super::target;
+use super::{fabric, target};
 use crate::array::{Chap, ChapTable};
 use zeroize::Zeroizing;
 
@@ -41,18 +41,23 @@ impl Demands {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether anything is demanded at a target: on some fabrics nothing can be.
+    fn concern(&self, iqn: &str) -> bool {
+        !self.is_empty() && fabric::of(iqn).credentials
+    }
 }
 
 /// Makes a portal group demand credentials, or no longer demand them if it did so for us. One that
 /// is open and demands none is made to, whoever opened it.
 pub fn demand(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), ConfigfsError> {
     let attribute = format!("{}/attrib/authentication", target::group(iqn));
-    match demands.is_empty() {
-        true if is_ours(configfs, iqn) => {
+    match demands.concern(iqn) {
+        false if is_ours(configfs, iqn) => {
             configfs.write(&attribute, "0")?;
             configfs.write(&sign(iqn), NONE)
         }
-        false if configfs.read(&attribute)? != "1" => {
+        true if configfs.read(&attribute)? != "1" => {
             configfs.write(&sign(iqn), SIGN)?;
             configfs.write(&attribute, "1")?;
             if target::is_open(configfs, iqn) {
@@ -70,6 +75,9 @@ pub fn demand(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), C
 /// Makes every ACL of ours in a target ask for what is demanded. Where one does not, what we show
 /// there is hidden. All are tried; the first error is told.
 pub fn settle_all(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), ExportError> {
+    if !fabric::of(iqn).credentials {
+        return Ok(());
+    }
     let mut first = Ok(());
     for initiator in configfs.folders(&format!("{}/acls", target::group(iqn)))? {
         let Err(error) = settle(configfs, iqn, &initiator, demands) else {
@@ -99,7 +107,7 @@ pub fn admit(
     initiator: &str,
     demands: &Demands,
 ) -> Result<(), ExportError> {
-    if demands.is_empty() {
+    if !demands.concern(iqn) {
         return Ok(());
     }
     demand(configfs, iqn, demands)?;

@@ -69,6 +69,15 @@ pub enum ExportError {
         /// The name.
         iqn: String,
     },
+    /// The kernel has no target of a port, which no call but loading a module and plugging in an adapter
+    /// brings about.
+    #[error("the kernel target does not have the port {target}")]
+    NoPort {
+        /// The target.
+        target: String,
+        /// The module of its fabric.
+        module: &'static str,
+    },
     /// Others have secrets, and the ACL is another manager's and has none.
     #[error(
         "the ACL of {initiator} is another manager's and lets nobody in, because others need CHAP"
@@ -280,7 +289,7 @@ pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, Expo
     let is_on = |path: &str| configfs.read(path).is_ok_and(|text| text == "1");
     Ok(backstore::is_of(configfs, place, uuid)
         && is_on(&format!("core/{place}/enable"))
-        && is_on(&format!("{}/enable", target::group(&row.iqn))))
+        && target::is_open(configfs, &row.iqn))
 }
 
 /// The number of the device that an enabled backstore of ours has open, named after the volume.

@@ -8,9 +8,12 @@ pub mod backstore;
 pub mod chap;
 pub mod configfs;
 pub mod export;
+pub mod fabric;
 pub mod locks;
 pub mod made;
 pub mod read;
+#[cfg(test)]
+pub(super) mod recorded;
 pub mod refit;
 pub mod saveconfig;
 pub mod session;

@@ -7,8 +7,7 @@
 use super::acl::Mark;
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
-use super::target::TPGT;
-use super::{export, made};
+use super::{export, fabric, made, target};
 use std::collections::BTreeMap;
 
 /// The state of the kernel target.
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct State {
     /// Backstores by their place below `core/`, `iblock_N/name`.
     pub backstores: BTreeMap<String, Backstore>,
-    /// iSCSI targets by name. Only the portal group `tpgt_1` of each is read.
+    /// Targets by name, which is that of a [`fabric`]. Only the portal group `tpgt_1` of each is read.
     pub targets: BTreeMap<String, Target>,
 }
 
@@ -122,10 +121,14 @@ pub fn state(configfs: &Configfs) -> Result<State, ConfigfsError> {
             state.backstores.insert(place, backstore);
         }
     }
-    for iqn in configfs.folders("iscsi")? {
-        let group = format!("iscsi/{iqn}/tpgt_{TPGT}");
-        if configfs.exists(&group) {
-            state.targets.insert(iqn, target(configfs, &group)?);
+    for fabric in fabric::ALL {
+        for name in configfs.folders(fabric.folder)? {
+            let name = fabric.target(&name);
+            let group = fabric::group(&name);
+            if configfs.exists(&group) {
+                let found = target(configfs, &name)?;
+                state.targets.insert(name, found);
+            }
         }
     }
     Ok(state)
@@ -157,12 +160,11 @@ fn device(info: &str) -> Option<(u32, u32)> {
     Some((after("Major:")?, after("Minor:")?))
 }
 
-fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
+fn target(configfs: &Configfs, name: &str) -> Result<Target, ConfigfsError> {
+    let group = fabric::group(name);
     let mut target = Target {
-        enabled: configfs
-            .read(&format!("{group}/enable"))
-            .is_ok_and(|text| text == "1"),
-        made: made::is_marked(configfs, group),
+        enabled: target::is_open(configfs, name),
+        made: made::is_marked(configfs, &group),
         portals: configfs.folders(&format!("{group}/np"))?,
         ..Target::default()
     };
