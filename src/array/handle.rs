@@ -330,7 +330,7 @@ impl Inner {
         let mut ended = job.ended(&Err(error.clone()));
         ended.note = left.map(|left| self.left_behind(begun, left));
         // Maps follow the records at every start; only what volumes need stays in the journal.
-        let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
+        let left = left.is_some() && begun.plan.goal.is_kept();
         if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
@@ -343,7 +343,10 @@ impl Inner {
         let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
         lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
         let again = match begun.plan.goal.scope() {
-            Scope::Group(_) | Scope::Machine => "the next start tries again",
+            Scope::Group(_) | Scope::Machine if begun.plan.goal.is_kept() => {
+                "the next start tries again"
+            }
+            Scope::Group(_) | Scope::Machine => "take the view over again",
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")

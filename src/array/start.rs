@@ -15,7 +15,7 @@ use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Job, now_micros};
 use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
-use super::plan::{Goal, Scope};
+use super::plan::Goal;
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
 
@@ -143,6 +143,7 @@ fn made_targets(inventory: &Inventory, journal: &[(String, Begun)]) -> Vec<MadeT
         .iter()
         .filter_map(|(_, begun)| match &begun.plan.goal {
             Goal::Listening { target, .. } if !target.portals.is_empty() => Some(target.clone()),
+            Goal::TakenOver { takeover, .. } => takeover.target.clone(),
             _ => None,
         });
     let known = inventory.made_targets().map(|t| MadeTarget::clone(t));
@@ -267,9 +268,7 @@ fn end_begun(
             (job.ended(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack
-            if begun.plan.goal.scope() == Scope::Records =>
-        {
+        Recovered::Stuck(_) | Recovered::RolledBack if !begun.plan.goal.is_kept() => {
             (rolled_back(job), Vec::new(), false)
         }
         Recovered::RolledBack => (rolled_back(job), Vec::new(), false),

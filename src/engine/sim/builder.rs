@@ -447,7 +447,7 @@ impl Builder {
             .collect();
         for ((initiator, lun), volume) in self.foreign_luns.iter().zip(foreign) {
             if let Some(lv) = machine.volumes.get_mut(&volume) {
-                lv.held_by = Some("exported by another manager".to_owned());
+                lv.held_by = Some(super::takeover::BY_ANOTHER.to_owned());
             }
             let key = (port.clone(), initiator.clone(), *lun);
             let lun = Lun {

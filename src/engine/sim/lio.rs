@@ -43,7 +43,7 @@ impl Machine {
     }
 
     /// What stands under the numbers of a port for an initiator.
-    fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
+    pub(super) fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
         let from = (port.clone(), initiator.clone(), 0);
         let to = (port.clone(), initiator.clone(), u16::MAX);
         let range = self.luns.range(from..=to);
@@ -158,6 +158,7 @@ impl Machine {
             self.unmap(map);
         }
         self.exports.retain(|_, count| *count > 0);
+        self.retake(maps);
         let mut first_failure = prepared;
         for map in maps {
             first_failure = first_failure.and(self.map(map));

@@ -9,6 +9,7 @@ use super::keep::Row;
 use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
+use super::takeover::BY_ANOTHER;
 use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-/// The unit serial of what another manager exports.
+/// What the unit serials begin with that another manager makes up.
 const FOREIGN_SERIAL: &str = "0badcafe";
 
 /// What another manager has kept of the kernel target.
@@ -118,7 +119,8 @@ impl SimEngine {
         machine.replace(lv)
     }
 
-    /// Somebody shows a foreign volume to an initiator with a tool of his own.
+    /// Somebody shows a foreign volume, or one that was taken over from him, to an initiator with a
+    /// tool of his own.
     ///
     /// # Errors
     /// When the volume is not there or not foreign, or the number is taken.
@@ -126,14 +128,16 @@ impl SimEngine {
         let mut machine = self.0.machine();
         let mut lv = machine.volume(&map.volume)?.clone();
         let key = (map.port.clone(), map.initiator.clone(), map.lun);
-        if lv.owner == Owner::Array || machine.luns.contains_key(&key) {
+        let is_ours = lv.owner == Owner::Array && lv.serial.is_none();
+        if is_ours || machine.luns.contains_key(&key) {
             return Err(Error::in_use(
                 "the volume or the number is taken; choose another",
             ));
         }
-        lv.held_by = Some("exported by another manager".to_owned());
+        lv.held_by = Some(BY_ANOTHER.to_owned());
         // That manager's tools make up a serial number, and hosts see what comes of it.
-        lv.serial = Some(FOREIGN_SERIAL.to_owned());
+        let made_up = || format!("{FOREIGN_SERIAL}-{}", &lv.id.unit_serial()[..8]);
+        lv.serial = Some(lv.serial.clone().unwrap_or_else(made_up));
         machine.replace(lv)?;
         let lun = Lun {
             volume: map.volume.clone(),

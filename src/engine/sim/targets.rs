@@ -73,6 +73,10 @@ impl Machine {
 
     /// Makes the target with its portals where it is missing; nobody can log in to a new one.
     pub(super) fn begin_to_listen(&mut self, target: &MadeTarget) -> Result<(), Error> {
+        if let Some(found) = self.extra_targets.get_mut(&target.iqn) {
+            // One that was taken over may have been made again by the other manager.
+            found.ours |= target.taken_over;
+        }
         let found = self.extra_targets.get(&target.iqn);
         if found.is_some_and(|found| !found.ours) {
             return Err(Error::already_exists(format!(
@@ -181,7 +185,19 @@ impl Machine {
                     .unwrap_or_default()
                     .to_owned(),
                 portals: target.portals.clone(),
+                taken_over: false,
             })
+            .collect()
+    }
+
+    /// The targets of others that show anything, with their addresses.
+    pub(super) fn report_foreign_targets(&self) -> BTreeMap<Iqn, BTreeSet<SocketAddr>> {
+        let theirs = self.extra_targets.iter().filter(|(iqn, target)| {
+            let shows = self.luns.keys().any(|(port, ..)| port.iqn == **iqn);
+            !target.ours && shows
+        });
+        theirs
+            .map(|(iqn, target)| (iqn.clone(), target.portals.clone()))
             .collect()
     }
 

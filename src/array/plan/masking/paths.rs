@@ -42,7 +42,7 @@ impl Draft<'_> {
     }
 
     /// The group of exactly these initiators: the one that they are in, or a new one.
-    fn group_of(
+    pub(super) fn group_of(
         &mut self,
         view: &View,
         initiators: &BTreeSet<InitiatorName>,
@@ -152,7 +152,7 @@ impl Draft<'_> {
 
     /// A new group that goes with its last view, named after the view. Nobody else gives groups
     /// such names, so that no client takes one for another of its own.
-    fn fresh_group(&self, view: &View, kind: GroupKind) -> Result<Group, Error> {
+    pub(super) fn fresh_group(&self, view: &View, kind: GroupKind) -> Result<Group, Error> {
         let id = GroupId::new();
         let part = view.name.floor_char_boundary(NAME_PART);
         let name = format!("{}-{}", &view.name[..part], &id.hex()[..12]);

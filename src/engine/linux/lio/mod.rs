@@ -14,4 +14,5 @@ pub mod read;
 pub mod refit;
 pub mod saveconfig;
 pub mod session;
+pub mod takeover;
 pub mod target;
