@@ -417,7 +417,9 @@ fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
         },
         Goal::TakenOver { view, takeover } => match is_taken_over(takeover, facts) {
             true => Ok(Effect::View(*view)),
-            false => Err(unlike("what is shown to the initiator has changed meanwhile")),
+            false => Err(unlike(
+                "what is shown to the initiator has changed meanwhile",
+            )),
         },
         _ => Err(Error::bug("a goal was looked for in the wrong place")),
     }

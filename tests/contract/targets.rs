@@ -15,6 +15,7 @@ fn target(rig: &dyn Rig, name: &str, portals: &[SocketAddr]) -> MadeTarget {
         iqn: format!("{}:{name}", rig.port().iqn).into(),
         alias: name.to_owned(),
         portals: portals.iter().copied().collect(),
+        taken_over: false,
     }
 }
 

@@ -121,9 +121,8 @@ impl Inventory {
 
     /// Whose view it is that another manager shows, and where.
     pub(in crate::array) fn place_of_foreign(&self, id: ViewId) -> Option<(InitiatorName, PortId)> {
-        let is_it = |map: &&ForeignMap| {
-            identities(&place_of(&map.initiator, &map.port)).contains(&id)
-        };
+        let is_it =
+            |map: &&ForeignMap| identities(&place_of(&map.initiator, &map.port)).contains(&id);
         let map = self.foreign_maps.iter().find(is_it)?;
         Some((map.initiator.clone(), map.port.clone()))
     }

@@ -5,6 +5,7 @@ mod numbers;
 mod paths;
 mod repair;
 mod storage;
+mod takeover;
 mod targets;
 mod world;
 

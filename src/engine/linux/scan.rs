@@ -185,7 +185,8 @@ impl LinuxEngine {
                 };
                 let found = state.targets.get(wanted.iqn.as_str());
                 // Somebody else's of that name is not the one that a client made.
-                let found = found.filter(|found| found.made || !self.exports.needs_mark(&wanted.iqn));
+                let found =
+                    found.filter(|found| found.made || !self.exports.needs_mark(&wanted.iqn));
                 let portals = found
                     .map(|found| portals(&found.portals))
                     .unwrap_or_default();

@@ -43,7 +43,11 @@ impl Machine {
     }
 
     /// What stands under the numbers of a port for an initiator.
-    pub(super) fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
+    pub(super) fn table(
+        &self,
+        initiator: &InitiatorName,
+        port: &PortId,
+    ) -> impl Iterator<Item = (u16, &Lun)> {
         let from = (port.clone(), initiator.clone(), 0);
         let to = (port.clone(), initiator.clone(), u16::MAX);
         let range = self.luns.range(from..=to);
@@ -111,6 +115,7 @@ impl Machine {
         let lun = Lun {
             volume: map.volume.clone(),
             ours: true,
+            theirs: false,
         };
         self.luns.insert(key(map), lun);
         self.generation += 1;

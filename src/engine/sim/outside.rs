@@ -9,7 +9,7 @@ use super::keep::Row;
 use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
-use super::takeover::BY_ANOTHER;
+use super::takeover::{BY_ANOTHER, serial_of_another};
 use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
@@ -17,9 +17,6 @@ use crate::array::{
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-
-/// What the unit serials begin with that another manager makes up.
-const FOREIGN_SERIAL: &str = "0badcafe";
 
 /// What another manager has kept of the kernel target.
 #[derive(Clone, Debug)]
@@ -136,12 +133,13 @@ impl SimEngine {
         }
         lv.held_by = Some(BY_ANOTHER.to_owned());
         // That manager's tools make up a serial number, and hosts see what comes of it.
-        let made_up = || format!("{FOREIGN_SERIAL}-{}", &lv.id.unit_serial()[..8]);
+        let made_up = || serial_of_another(&lv.id);
         lv.serial = Some(lv.serial.clone().unwrap_or_else(made_up));
         machine.replace(lv)?;
         let lun = Lun {
             volume: map.volume.clone(),
             ours: false,
+            theirs: true,
         };
         machine.luns.insert(key, lun);
         Ok(())
@@ -167,6 +165,7 @@ impl SimEngine {
         let theirs = Extra {
             portals: [portal].into(),
             ours: false,
+            theirs: true,
             open: true,
         };
         machine.extra_targets.insert(iqn.clone(), theirs);
@@ -217,14 +216,12 @@ impl SimEngine {
     }
 
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
-    /// this array is mapped or exported.
+    /// this array is mapped or exported. What other managers show they make again from their files,
+    /// also what was taken over from them.
     pub fn reboot(&self) {
         let mut machine = self.0.machine();
-        machine.luns.retain(|_, lun| !lun.ours);
-        machine.exports.clear();
-        machine.sessions.clear();
+        machine.restart_target();
         machine.manage(&[]);
-        machine.extra_targets.clear();
         machine.manage_targets(&[]);
         machine.open = false;
         machine.generation += 1;

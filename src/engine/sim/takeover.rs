@@ -9,6 +9,11 @@ use crate::array::{Error, InitiatorName, Map, Owner, PortId, Takeover, VolumeId}
 /// Who holds a volume that another manager exports.
 pub(super) const BY_ANOTHER: &str = "exported by another manager";
 
+/// The unit serial that another manager makes up for a volume.
+pub(super) fn serial_of_another(id: &VolumeId) -> String {
+    format!("0badcafe-{}", &id.unit_serial()[..8])
+}
+
 impl Machine {
     /// Refuses what is not as it was when it was looked at.
     fn may_take(&self, wanted: &Takeover) -> Result<(), Error> {
@@ -116,6 +121,24 @@ impl Machine {
         self.luns.values().any(|lun| lun.volume == *id)
     }
 
+    /// The kernel target as it is when the machine has started and other managers have made again what
+    /// is theirs: without marks of this array.
+    pub(super) fn restart_target(&mut self) {
+        self.exports.clear();
+        self.sessions.clear();
+        self.luns.retain(|_, lun| lun.theirs);
+        for lun in self.luns.values_mut() {
+            lun.ours = false;
+            if let Some(lv) = self.volumes.get_mut(&lun.volume) {
+                lv.held_by = Some(BY_ANOTHER.to_owned());
+            }
+        }
+        self.extra_targets.retain(|_, target| target.theirs);
+        for target in self.extra_targets.values_mut() {
+            target.ours = false;
+        }
+    }
+
     /// Makes the rows of an ACL this array's, or another manager's again.
     fn own_rows(&mut self, wanted: &Takeover, ours: bool) {
         for (number, id) in &wanted.rows {
@@ -140,7 +163,8 @@ impl Machine {
     /// What was taken over and another manager shows again, because his files are older than that, is
     /// this array's as before.
     pub(super) fn retake(&mut self, maps: &[Map]) {
-        let mut seen: BTreeMap<(&PortId, &InitiatorName), BTreeMap<u16, VolumeId>> = BTreeMap::new();
+        let mut seen: BTreeMap<(&PortId, &InitiatorName), BTreeMap<u16, VolumeId>> =
+            BTreeMap::new();
         for map in maps {
             let rows = seen.entry((&map.port, &map.initiator)).or_default();
             rows.insert(map.lun, map.volume.clone());

@@ -14,6 +14,8 @@ pub(super) struct Extra {
     pub(super) portals: BTreeSet<SocketAddr>,
     /// Whether it bears this array's mark.
     pub(super) ours: bool,
+    /// Whether another manager's files make it again when the machine starts.
+    pub(super) theirs: bool,
     pub(super) open: bool,
 }
 
@@ -59,6 +61,7 @@ impl Machine {
         let wanted = Extra {
             portals: target.portals.clone(),
             ours: true,
+            theirs: false,
             open: true,
         };
         let is_news = self
@@ -104,6 +107,7 @@ impl Machine {
             let closed = Extra {
                 portals: target.portals.clone(),
                 ours: true,
+                theirs: false,
                 open: false,
             };
             self.extra_targets.insert(target.iqn.clone(), closed);

@@ -42,7 +42,7 @@ impl Draft<'_> {
     }
 
     /// The group of exactly these initiators: the one that they are in, or a new one.
-    pub(super) fn group_of(
+    fn group_of(
         &mut self,
         view: &View,
         initiators: &BTreeSet<InitiatorName>,
@@ -121,7 +121,7 @@ impl Draft<'_> {
     }
 
     /// Makes initiators known that nobody has introduced yet.
-    fn introduce_all(&mut self, names: &BTreeSet<InitiatorName>) {
+    pub(super) fn introduce_all(&mut self, names: &BTreeSet<InitiatorName>) {
         for name in names {
             if self.known(name).is_none() {
                 self.introduce(name);

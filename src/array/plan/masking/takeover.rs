@@ -10,9 +10,9 @@ use super::Draft;
 use crate::array::change::Change;
 use crate::array::engine::{Step, Takeover};
 use crate::array::error::Error;
-use crate::array::ids::{InitiatorName, PortId, ViewId, VolumeId};
+use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{MAX_LUN, MadeTarget, Map, Members, Owner, View};
+use crate::array::model::{Group, MAX_LUN, MadeTarget, Map, Members, Owner, View};
 use crate::array::plan::{AfterCrash, Goal, MAX_NAME, Plan, Planned};
 
 /// The longest alias of a target, in bytes.
@@ -144,7 +144,8 @@ fn target(inventory: &Inventory, port: &PortId) -> Result<Option<MadeTarget>, Er
              name; delete one of the two"
         )));
     }
-    let is_good = InitiatorName::parse(iqn.as_str()).is_ok_and(|name| name.folded() == name.as_str());
+    let is_good =
+        InitiatorName::parse(iqn.as_str()).is_ok_and(|name| name.folded() == name.as_str());
     if !is_good {
         return Err(Error::not_supported(format!(
             "'{iqn}' is no iSCSI name in lower case, and this array makes no such target; show the \
@@ -206,18 +207,32 @@ impl Draft<'_> {
                 group.name
             )));
         }
-        view.initiators = Some(self.group_of(&view, &initiators, &ports)?);
+        self.introduce_all(&initiators);
+        let known = self.group_with(name).map(|group| group.id);
+        view.initiators = match known {
+            Some(group) => Some(group),
+            None => Some(self.group_of_taken(&view, Members::Initiators(initiators.clone()))?),
+        };
         self.check_paths(&view, &initiators, &ports)?;
-        // What is taken over is checked by itself: it is not this array's yet.
         let volumes = takeover.rows.values().cloned().collect();
         for members in [Members::Ports(ports), Members::Volumes(volumes)] {
-            let mut group = self.fresh_group(&view, members.kind())?;
-            *view.group_mut(members.kind()) = Some(group.id);
-            group.members = members;
-            self.put_group(group);
+            let kind = members.kind();
+            *view.group_mut(kind) = Some(self.group_of_taken(&view, members)?);
         }
         self.put_view(view, "Take over");
         Ok(())
+    }
+
+    /// A group for a view that was taken over, which is called like it, if nothing else is. That its
+    /// members can be taken over was found out already.
+    fn group_of_taken(&mut self, view: &View, members: Members) -> Result<GroupId, Error> {
+        let mut group = self.fresh_group(view, members.kind())?;
+        if self.now.group_named(members.kind(), &view.name).is_none() {
+            group.name.clone_from(&view.name);
+        }
+        let id = group.id;
+        self.put_group(Group { members, ..group });
+        Ok(id)
     }
 
     /// A name for a view that was taken over: who and where, unless that is too long or given.

@@ -83,7 +83,10 @@ pub fn inspect(
                  name of its own"
             )));
         }
-        known.insert(volume.clone(), backstore_of(configfs, wanted, volume, &mapped)?);
+        known.insert(
+            volume.clone(),
+            backstore_of(configfs, wanted, volume, &mapped)?,
+        );
     }
     Ok(known)
 }
@@ -132,7 +135,9 @@ fn backstore_of(
     let model = configfs.read(&format!("core/{place}/wwn/product_id"));
     Ok(Known {
         serial,
-        model: model.ok().filter(|model| !model.is_empty() && model != MODEL),
+        model: model
+            .ok()
+            .filter(|model| !model.is_empty() && model != MODEL),
         place: place.to_owned(),
     })
 }
@@ -147,7 +152,12 @@ fn check_target(
     let iqn = wanted.iqn.as_str();
     let group = target::group(iqn);
     let groups = configfs.folders(&format!("iscsi/{iqn}"))?;
-    if groups.iter().filter(|name| name.starts_with("tpgt_")).count() != 1 {
+    if groups
+        .iter()
+        .filter(|name| name.starts_with("tpgt_"))
+        .count()
+        != 1
+    {
         return Err(Error::not_supported(format!(
             "target {iqn} has several portal groups, and targets of this array have one; show the \
              volumes through a target of their own"
@@ -249,7 +259,9 @@ pub fn retake(
     demands: &Demands,
 ) -> Result<(), Error> {
     let state = read::state(configfs)?;
-    let ours = iqns.iter().filter_map(|iqn| Some((iqn, state.targets.get(iqn)?)));
+    let ours = iqns
+        .iter()
+        .filter_map(|iqn| Some((iqn, state.targets.get(iqn)?)));
     for (iqn, found) in ours {
         for (initiator, rows) in &found.acls {
             let is_wanted = |number: &u64, mapped: &read::Mapped| {
@@ -263,7 +275,9 @@ pub fn retake(
             };
             let is_his = |mapped: &read::Mapped| export::volume_of(&mapped.alias).is_none();
             let is_due = rows.values().any(is_his)
-                && rows.iter().all(|(number, mapped)| is_wanted(number, mapped))
+                && rows
+                    .iter()
+                    .all(|(number, mapped)| is_wanted(number, mapped))
                 && tag(configfs, iqn, initiator)?.is_empty();
             if !is_due {
                 continue;

@@ -269,12 +269,8 @@ impl Session<'_> {
     /// Gives a volume of somebody else tags, in one metadata commit.
     pub fn adopt(&mut self, volume: &LvmUuid, tags: &[Tag]) -> Result<(), LvmError> {
         let line = Line::new("lvchange").options("--addtag", tags);
-        self.run(
-            &line
-                .option("-S", &Anybodys(volume))
-                .word(&self.group.name),
-        )
-        .map(drop)
+        self.run(&line.option("-S", &Anybodys(volume)).word(&self.group.name))
+            .map(drop)
     }
 
     /// Makes an owned volume's device appear.
