@@ -337,3 +337,228 @@ fn changed(iqn: &str, initiator: &str) -> Error {
         "what {initiator} is shown through target {iqn} has changed meanwhile; look again"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{Chap, ChapUser, InitiatorName, Kind, Login, PortId, Secret};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    const IQN: &str = "iqn.2026-11.example.other:theirs";
+    const HOST: &str = "iqn.2026-11.example:host";
+    const VOLUME: &str = "fenRM0-k234-gQIb-Rm07-eV38-eCnN-zmcYOz";
+    const GROUP: &str = "iscsi/iqn.2026-11.example.other:theirs/tpgt_1";
+    const ACL: &str =
+        "iscsi/iqn.2026-11.example.other:theirs/tpgt_1/acls/iqn.2026-11.example:host";
+    const STORE: &str = "core/iblock_0/data";
+
+    /// A folder that looks like what targetcli makes: one volume, shown to one host as number 4.
+    fn theirs() -> (tempfile::TempDir, Configfs) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path();
+        for made in [
+            format!("{STORE}/wwn"),
+            format!("{STORE}/attrib"),
+            format!("{GROUP}/np/127.0.0.1:3261"),
+            format!("{GROUP}/attrib"),
+            format!("{GROUP}/param"),
+            format!("{GROUP}/lun/lun_0"),
+            format!("{ACL}/auth"),
+            format!("{ACL}/lun_4"),
+        ] {
+            fs::create_dir_all(root.join(made)).expect("set up");
+        }
+        for (file, text) in [
+            (format!("{STORE}/alias"), ""),
+            (format!("{STORE}/enable"), "1\n"),
+            (
+                format!("{STORE}/info"),
+                "UDEV PATH: /dev/vg0/data  readonly: 0\n Major: 253 Minor: 5  CLAIMED: IBLOCK\n",
+            ),
+            (format!("{STORE}/wwn/vpd_unit_serial"), "T10 VPD Unit Serial Number: abc-1\n"),
+            (format!("{STORE}/wwn/product_id"), "data\n"),
+            (format!("{STORE}/attrib/block_size"), "512\n"),
+            (format!("{STORE}/attrib/hw_block_size"), "512\n"),
+            (format!("{GROUP}/enable"), "1\n"),
+            (format!("{GROUP}/attrib/authentication"), "0\n"),
+            (format!("{GROUP}/attrib/generate_node_acls"), "0\n"),
+            (format!("{GROUP}/param/TargetAlias"), "LIO Target\n"),
+            (format!("{ACL}/tag"), ""),
+            (format!("{ACL}/auth/userid"), ""),
+            (format!("{ACL}/auth/password"), ""),
+            (format!("{ACL}/auth/userid_mutual"), ""),
+            (format!("{ACL}/auth/password_mutual"), ""),
+            (format!("{ACL}/lun_4/write_protect"), "0\n"),
+        ] {
+            put(root, &file, text);
+        }
+        link(root, STORE, &format!("{GROUP}/lun/lun_0/1a2b3c"));
+        link(root, &format!("{GROUP}/lun/lun_0"), &format!("{ACL}/lun_4/4d5e6f"));
+        let configfs = Configfs::new(root);
+        (folder, configfs)
+    }
+
+    fn put(root: &Path, file: &str, text: &str) {
+        fs::write(root.join(file), text).expect("set up");
+    }
+
+    fn link(root: &Path, to: &str, from: &str) {
+        symlink(root.join(to), root.join(from)).expect("set up");
+    }
+
+    fn wanted() -> Wanted {
+        let volume = VolumeId::from(VOLUME);
+        Wanted {
+            devices: [(volume.clone(), (253, 5))].into(),
+            view: Takeover {
+                port: PortId {
+                    iqn: IQN.into(),
+                    tag: 1,
+                },
+                initiator: InitiatorName::parse(HOST).expect("a name"),
+                rows: [(4, volume.clone())].into(),
+                adopted: [volume].into(),
+                target: Some(MadeTarget {
+                    iqn: IQN.into(),
+                    alias: "theirs".into(),
+                    portals: ["127.0.0.1:3261".parse().expect("an address")].into(),
+                    taken_over: true,
+                }),
+            },
+        }
+    }
+
+    fn joe() -> Demands {
+        let chap = Chap {
+            initiator: Login {
+                user: ChapUser::parse("joe").expect("a name"),
+                secret: Secret::parse("open-sesame-42").expect("a secret"),
+            },
+            array: None,
+        };
+        Demands::new(&[(InitiatorName::parse(HOST).expect("a name"), chap)].into())
+    }
+
+    #[test]
+    fn marks_are_put_and_taken_off_and_nothing_is_made_or_removed() {
+        let (folder, configfs) = theirs();
+        let known = inspect(&configfs, &wanted(), &Demands::default()).expect("it can be taken");
+        let expected = Known {
+            serial: "abc-1".into(),
+            model: Some("data".into()),
+            place: "iblock_0/data".into(),
+        };
+        assert_eq!(known, [(VolumeId::from(VOLUME), expected)].into());
+        let before = read::state(&configfs).expect("read");
+        assert!(!before.targets[IQN].acls[HOST][&4].ours);
+        for _ in 0..2 {
+            take(&configfs, &wanted(), &Demands::default()).expect("taken over");
+        }
+        let after = read::state(&configfs).expect("read");
+        let target = &after.targets[IQN];
+        assert!(target.made && target.acls[HOST][&4].ours);
+        assert_eq!(after.volume_in(target, &target.acls[HOST][&4]), Some(VOLUME));
+        assert!(export::is_exported(&configfs, VOLUME, None).expect("a look"));
+        // A file keeps what was longer than a new text; the kernel does not.
+        for file in [format!("{ACL}/tag"), format!("{STORE}/alias"), format!("{GROUP}/param/TargetAlias")] {
+            put(folder.path(), &file, "");
+        }
+        let rows = [(
+            Row {
+                iqn: IQN.into(),
+                initiator: HOST.into(),
+                number: 4,
+            },
+            VOLUME.to_owned(),
+        )];
+        let again = |rows: &[(Row, String)]| {
+            let rows = rows.iter().cloned().collect();
+            retake(&configfs, &[IQN.into()], &rows, &Demands::default()).expect("a look");
+            Mark::read(&configfs, IQN, HOST)
+        };
+        assert_eq!(again(&rows), None, "nobody has found the backstore yet");
+        put(folder.path(), &format!("{STORE}/alias"), &format!("standpipe.{VOLUME}\n"));
+        assert_eq!(again(&[]), None, "no view says so");
+        assert_eq!(again(&rows), Some(Mark::Plain));
+    }
+
+    #[test]
+    fn what_could_not_be_made_again_is_refused() {
+        type Change = fn(&Path);
+        let cases: [(&str, Kind, Change); 13] = [
+            ("lets in every initiator", Kind::NotSupported, |root| {
+                put(root, &format!("{GROUP}/attrib/generate_node_acls"), "1\n");
+            }),
+            ("several portal groups", Kind::NotSupported, |root| {
+                fs::create_dir(root.join(format!("iscsi/{IQN}/tpgt_2"))).expect("set up");
+            }),
+            ("listens elsewhere", Kind::InUse, |root| {
+                fs::create_dir(root.join(format!("{GROUP}/np/127.0.0.1:3262"))).expect("set up");
+            }),
+            ("is closed", Kind::InUse, |root| {
+                put(root, &format!("{GROUP}/enable"), "0\n");
+            }),
+            ("otherwise than by TCP", Kind::NotSupported, |root| {
+                put(root, &format!("{GROUP}/np/127.0.0.1:3261/iser"), "1\n");
+            }),
+            ("group 'cluster'", Kind::AccessDenied, |root| {
+                put(root, &format!("{ACL}/tag"), "cluster\n");
+            }),
+            ("[[chap]]", Kind::AccessDenied, |root| {
+                put(root, &format!("{ACL}/auth/userid"), "jane");
+            }),
+            ("4 of iqn.2026-11.example:host is read-only", Kind::NotSupported, |root| {
+                put(root, &format!("{ACL}/lun_4/write_protect"), "1\n");
+            }),
+            ("changed meanwhile", Kind::InUse, |root| {
+                fs::create_dir(root.join(format!("{ACL}/lun_5"))).expect("set up");
+            }),
+            ("changed meanwhile", Kind::InUse, |root| {
+                put(root, &format!("{STORE}/info"), "Major: 253 Minor: 6 \n");
+            }),
+            ("another size", Kind::NotSupported, |root| {
+                put(root, &format!("{STORE}/attrib/block_size"), "4096\n");
+            }),
+            ("no unit serial", Kind::NotSupported, |root| {
+                put(root, &format!("{STORE}/wwn/vpd_unit_serial"), "T10 VPD Unit Serial Number: \n");
+            }),
+            ("company identifier", Kind::NotSupported, |root| {
+                put(root, &format!("{STORE}/wwn/company_id"), "0x000001\n");
+            }),
+        ];
+        for (sentence, kind, change) in cases {
+            let (folder, configfs) = theirs();
+            change(folder.path());
+            let before = read::state(&configfs).expect("read");
+            let refused = take(&configfs, &wanted(), &Demands::default()).expect_err(sentence);
+            assert_eq!(refused.kind, kind, "{refused}");
+            assert!(refused.message.contains(sentence), "{refused}");
+            assert_eq!(read::state(&configfs).expect("read"), before, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_taken_over_where_the_configuration_has_the_same() {
+        let (folder, configfs) = theirs();
+        let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it asks for none");
+        assert_eq!(refused.kind, Kind::AccessDenied, "{refused}");
+        put(folder.path(), &format!("{ACL}/auth/userid"), "joe");
+        put(folder.path(), &format!("{ACL}/auth/password"), "open-sesame-42");
+        let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it lets in without");
+        assert_eq!(refused.kind, Kind::AccessDenied, "{refused}");
+        assert!(!refused.message.contains("sesame"), "{refused}");
+        put(folder.path(), &format!("{GROUP}/attrib/authentication"), "1\n");
+        take(&configfs, &wanted(), &joe()).expect("it asks for the same");
+        assert_eq!(Mark::read(&configfs, IQN, HOST), Some(Mark::Demanding));
+        // Others would be shut out by what the configuration demands.
+        let (folder, configfs) = theirs();
+        put(folder.path(), &format!("{ACL}/auth/userid"), "joe");
+        put(folder.path(), &format!("{ACL}/auth/password"), "open-sesame-42");
+        let other = format!("{GROUP}/acls/iqn.2026-11.example:other");
+        fs::create_dir(folder.path().join(other)).expect("set up");
+        let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it would demand");
+        assert!(refused.message.contains("example:other"), "{refused}");
+    }
+}
