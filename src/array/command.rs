@@ -236,6 +236,12 @@ pub enum Command {
         /// Whether groups that no view uses any more go, too; else as each group says.
         delete_unassociated: bool,
     },
+    /// Makes a view of another manager's one of this array's, with groups of its own; for hosts
+    /// nothing changes. Its volumes, and its target, become this array's with it.
+    TakeOver {
+        /// Which.
+        view: ViewId,
+    },
     /// Gives a view a group of a kind that it lacks.
     AddGroup {
         /// Which view.

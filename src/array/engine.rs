@@ -3,10 +3,13 @@
 //! An engine knows pools, volumes, disks, targets and maps. It knows nothing of groups, views,
 //! jobs or clients: the planner has turned those into steps before anything reaches an engine.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::ids::{DiskId, JobId, PoolId, VolumeId};
+use super::ids::{DiskId, InitiatorName, Iqn, JobId, PoolId, PortId, VolumeId};
 use super::layout::Layout;
 use super::model::{Disk, FcPort, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
 
@@ -34,6 +37,9 @@ pub struct Facts {
     /// What other managers show to initiators: the numbers that they take on ports of ours, and
     /// volumes that lie in the pools, through whichever port.
     pub foreign_maps: Vec<ForeignMap>,
+    /// The targets of other managers through which they show volumes of the pools, with the
+    /// addresses at which these listen.
+    pub foreign_targets: BTreeMap<Iqn, BTreeSet<SocketAddr>>,
     /// Who is logged in to ports of ours, whoever lets him in.
     pub sessions: Vec<Session>,
 }
@@ -55,13 +61,40 @@ pub struct GroupFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForeignMap {
     /// The port, which may belong to a target that this array does not know.
-    pub port: super::ids::PortId,
+    pub port: PortId,
     /// The initiator.
-    pub initiator: super::ids::InitiatorName,
+    pub initiator: InitiatorName,
     /// The number.
     pub lun: u16,
     /// What it shows, where that is a volume in one of the pools.
     pub volume: Option<VolumeId>,
+}
+
+/// Everything that another manager shows to an initiator through a port, as it is taken over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Takeover {
+    /// The port.
+    pub port: PortId,
+    /// The initiator.
+    pub initiator: InitiatorName,
+    /// What it sees, by number.
+    pub rows: BTreeMap<u16, VolumeId>,
+    /// Those of the volumes that do not bear the owner's mark yet.
+    pub adopted: BTreeSet<VolumeId>,
+    /// The target as it is to be, where that is another manager's, too.
+    pub target: Option<MadeTarget>,
+}
+
+impl Takeover {
+    /// What it shows.
+    pub fn maps(&self) -> impl Iterator<Item = Map> {
+        self.rows.iter().map(|(lun, volume)| Map {
+            port: self.port.clone(),
+            initiator: self.initiator.clone(),
+            lun: *lun,
+            volume: volume.clone(),
+        })
+    }
 }
 
 /// A volume or thin pool as a step names it: by identity, or by the unique name that its job gave
@@ -293,6 +326,14 @@ pub enum Step {
     Map(Map),
     /// Hides a volume from an initiator: exports it no longer after its last map.
     Unmap(Map),
+    /// Makes this array's what another manager shows, while hosts use it: sessions, numbers and
+    /// identifiers stay as they are. The volumes are given the owner's mark, and keep for ever the
+    /// identifier under which hosts know them. Refused, with nothing changed, where anything of it
+    /// could not be made again as it is: where more or something else is shown, or read-only, where
+    /// the port lets everybody in, or where credentials are asked for that this array does not know.
+    TakeOver(Takeover),
+    /// Leaves to the other manager again what was taken over; hosts see no change.
+    GiveBack(Takeover),
 }
 
 impl Step {

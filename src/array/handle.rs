@@ -345,7 +345,7 @@ impl Inner {
         let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
         ended.note = left.map(|left| self.left_behind(begun, left));
         // Maps follow the records at every start; only what volumes need stays in the journal.
-        let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
+        let left = left.is_some() && begun.plan.goal.is_kept();
         let mut batch = closing(begun, &ended, &[], left);
         batch.append(forgetting(&old));
         if let Err(error) = self.store.write(&batch) {
@@ -363,7 +363,10 @@ impl Inner {
         let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
         lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
         let again = match begun.plan.goal.scope() {
-            Scope::Group(_) | Scope::Machine => "the next start tries again",
+            Scope::Group(_) | Scope::Machine if begun.plan.goal.is_kept() => {
+                "the next start tries again"
+            }
+            Scope::Group(_) | Scope::Machine => "take the view over again",
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")

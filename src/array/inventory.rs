@@ -10,6 +10,7 @@ mod portals;
 
 pub use portals::excludes;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -184,6 +185,7 @@ pub struct Inventory {
     settings: OrdMap<SettingId, Arc<Setting>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
+    foreign_targets: Arc<BTreeMap<Iqn, BTreeSet<SocketAddr>>>,
     /// How hosts see something else than the views say, and what that makes of the views.
     drift: Arc<Drift>,
     drifted: OrdMap<ViewId, Health>,

@@ -104,6 +104,12 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.insert(Key::Masking);
             keys.extend(volumes.iter().cloned().map(Key::Volume));
         }
+        Command::TakeOver { view } => {
+            keys.insert(Key::Masking);
+            let volumes = inventory.view(view).into_iter();
+            let volumes = volumes.flat_map(|view| view.luns.keys().cloned());
+            keys.extend(volumes.map(Key::Volume));
+        }
         _ => {
             keys.insert(Key::Masking);
         }

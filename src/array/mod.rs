@@ -30,8 +30,8 @@ pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
 pub use command::{Command, Effect, Growth};
 pub use drift::DriftPolicy;
 pub use engine::{
-    Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched, VolumeGroup,
-    cancelled,
+    Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Takeover, Unwatched,
+    VolumeGroup, cancelled,
 };
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};

@@ -452,7 +452,7 @@ pub struct Connection {
 /// The portal group of a target that clients made: it has no other.
 const MADE_GROUP: u16 = 1;
 
-/// A target that a client made, as it is to be.
+/// A target that a client made, or took over from another manager, as it is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MadeTarget {
     /// Its name.
@@ -462,6 +462,10 @@ pub struct MadeTarget {
     /// The addresses at which its port listens. Without any it has no port, and nothing of it is
     /// in the kernel.
     pub portals: BTreeSet<SocketAddr>,
+    /// Another manager made it. His files may make it again, without this array's mark: it is this
+    /// array's by its name.
+    #[serde(default)]
+    pub taken_over: bool,
 }
 
 impl MadeTarget {

@@ -16,7 +16,7 @@ use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Call, Job, JobState, now_micros};
 use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
-use super::plan::{Goal, Scope};
+use super::plan::Goal;
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, recover};
 
@@ -141,6 +141,7 @@ fn made_targets(inventory: &Inventory, journal: &[(String, Begun)]) -> Vec<MadeT
         .iter()
         .filter_map(|(_, begun)| match &begun.plan.goal {
             Goal::Listening { target, .. } if !target.portals.is_empty() => Some(target.clone()),
+            Goal::TakenOver { takeover, .. } => takeover.target.clone(),
             _ => None,
         });
     let known = inventory.made_targets().map(|t| MadeTarget::clone(t));
@@ -283,9 +284,7 @@ fn end_begun(
             (job.interrupted(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack
-            if begun.plan.goal.scope() == Scope::Records =>
-        {
+        Recovered::Stuck(_) | Recovered::RolledBack if !begun.plan.goal.is_kept() => {
             (rolled_back(job, interrupted), Vec::new(), false)
         }
         Recovered::RolledBack => (rolled_back(job, interrupted), Vec::new(), false),

@@ -10,11 +10,11 @@ use crate::store::{Batch, Table};
 use super::change::Change;
 use super::command::Effect;
 use super::course::Course;
-use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Takeover, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Disk, MadeTarget, Map, Pool, Volume};
+use super::model::{Disk, MadeTarget, Map, Owner, Pool, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
@@ -391,7 +391,9 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             None => Ok(Effect::Gone),
             Some(pool) => Err(unlike(format!("pool {} is still there", pool.name))),
         },
-        Goal::Listening { .. } => Err(Error::bug("a goal was looked for in the wrong place")),
+        Goal::Listening { .. } | Goal::TakenOver { .. } => {
+            Err(Error::bug("a goal was looked for in the wrong place"))
+        }
         Goal::Shown { effect } => Ok(effect.clone()),
     }
 }
@@ -422,8 +424,26 @@ fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
                 target.iqn
             ))),
         },
+        Goal::TakenOver { view, takeover } => match is_taken_over(takeover, facts) {
+            true => Ok(Effect::View(*view)),
+            false => Err(unlike(
+                "what is shown to the initiator has changed meanwhile",
+            )),
+        },
         _ => Err(Error::bug("a goal was looked for in the wrong place")),
     }
+}
+
+/// Whether what another manager showed is this array's.
+fn is_taken_over(wanted: &Takeover, facts: &Facts) -> bool {
+    let is_ours = |id: &VolumeId| {
+        let volume = facts.volumes.iter().find(|volume| volume.id == *id);
+        volume.is_some_and(|volume| volume.owner == Owner::Array)
+    };
+    let targets = wanted.target.iter();
+    targets.into_iter().all(|target| listens(target, facts))
+        && wanted.rows.values().all(is_ours)
+        && wanted.maps().all(|map| facts.maps.contains(&map))
 }
 
 /// Whether a target that a client made listens where it is to; whether it is gone, where it is to

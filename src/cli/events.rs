@@ -9,6 +9,7 @@
 //! | `fill POOL PERCENT` | hosts write to the volumes of a thin pool until so much of it is used |
 //! | `login INITIATOR [PORT]` | a host logs in to a port, or to every port that shows it something |
 //! | `logout INITIATOR` | a host logs out of every port |
+//! | `export POOL NAME INITIATOR NUMBER` | another manager makes a volume of one extent and shows it to a host |
 //!
 //! A disk is named by its device or identity, a pool by its name, a port as clients see it
 //! (`IQN,t,0x0001`). Empty lines and those that begin
@@ -20,8 +21,8 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::array::{DiskId, Engine as _, Error, InitiatorName, PoolId, PortId};
-use crate::engine::sim::SimEngine;
+use crate::array::{DiskId, Engine as _, Error, InitiatorName, Map, PoolId, PortId};
+use crate::engine::sim::{EXTENT, SimEngine};
 
 use super::Failure;
 
@@ -34,6 +35,7 @@ enum Event {
     Fill(String, u64),
     Login(InitiatorName, Option<PortId>),
     Logout(InitiatorName),
+    Export(String, String, InitiatorName, u16),
 }
 
 impl FromStr for Event {
@@ -59,9 +61,18 @@ impl FromStr for Event {
                 Ok(Self::Login(InitiatorName::parse(initiator)?, Some(port)))
             }
             ["logout", initiator] => Ok(Self::Logout(InitiatorName::parse(initiator)?)),
+            ["export", pool, name, initiator, number] if number.parse::<u16>().is_ok() => {
+                Ok(Self::Export(
+                    pool.to_owned(),
+                    name.to_owned(),
+                    InitiatorName::parse(initiator)?,
+                    number.parse().unwrap_or_default(),
+                ))
+            }
             _ => Err(Error::invalid(format!(
                 "'{line}' is no event; write fail DISK, pull DISK, restore DISK, fill POOL \
-                 PERCENT, login INITIATOR [PORT] or logout INITIATOR"
+                 PERCENT, login INITIATOR [PORT], logout INITIATOR or export POOL NAME INITIATOR \
+                 NUMBER"
             ))),
         }
     }
@@ -79,6 +90,18 @@ impl Event {
             Self::Login(initiator, Some(port)) => return machine.log_in(initiator, port),
             Self::Login(initiator, None) => return log_in_everywhere(machine, initiator),
             Self::Logout(initiator) => return log_out_everywhere(machine, initiator),
+            Self::Export(pool_name, name, initiator, number) => {
+                let ports = ports(machine)?;
+                let port = ports
+                    .first()
+                    .ok_or_else(|| Error::not_found("there is no port"))?;
+                return machine.foreign_map(&Map {
+                    port: port.clone(),
+                    initiator: initiator.clone(),
+                    lun: *number,
+                    volume: machine.lvcreate(&pool(machine, pool_name)?, name, EXTENT)?,
+                });
+            }
         };
         Ok(())
     }

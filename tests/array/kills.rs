@@ -5,7 +5,7 @@ use standpipe::array::{Command, GroupKind, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment};
 
 use super::equipped;
-use super::rig::{Picture, Rig, creation, host, machine};
+use super::rig::{Medium, Picture, Rig, creation, host, machine, theirs};
 
 /// A command, made for a prepared array.
 pub type Wish = fn(&Rig) -> Command;
@@ -14,7 +14,11 @@ pub type Wish = fn(&Rig) -> Command;
 pub type Entry = (&'static str, fn() -> Rig, Wish);
 
 fn prepared() -> Rig {
-    let rig = Rig::on(machine().foreign_volumes(2).volume_size(EXTENT));
+    let machine = machine().foreign_volumes(2).volume_size(EXTENT);
+    let machine = machine.foreign_map(host("theirs"), 5).build();
+    let machine = machine.expect("a machine");
+    theirs(&machine, "iqn.2026-01.other:theirs");
+    let rig = Rig::start(machine, Medium::default()).expect("it starts");
     rig.show_one();
     let loose = rig.create("loose", 1);
     rig.create("free", 3);
@@ -176,6 +180,17 @@ const WISHES: &[(&str, Wish)] = &[
     }),
     ("delete a closed target", |rig| Command::DeleteTarget {
         target: target(rig, "closed").iqn,
+    }),
+    ("take over a view", |rig| Command::TakeOver {
+        view: rig.view_of_another(&rig.port()),
+    }),
+    ("take over a view with its target", |rig| {
+        Command::TakeOver {
+            view: rig.view_of_another(&standpipe::array::PortId::Iscsi {
+                iqn: "iqn.2026-01.other:theirs".into(),
+                tag: 1,
+            }),
+        }
     }),
     ("remove a group", |rig| Command::RemoveGroup {
         view: view(rig),

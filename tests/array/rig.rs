@@ -11,8 +11,8 @@ use std::time::Duration;
 use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
-    Inventory, Iqn, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
-    SystemName, Trouble, ViewId, VolumeId, Waited,
+    Inventory, Iqn, JobId, Layout, Map, Members, Naa, Owner, Policy, PoolId, PoolKind, PortId,
+    Quality, SystemName, Trouble, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -324,6 +324,21 @@ impl Rig {
         now.volumes_named(name).next().map(|v| v.id.clone())
     }
 
+    /// Somebody shows a volume of his own through a target of his own to host `theirs`.
+    pub fn theirs(&self, iqn: &str) -> Map {
+        let map = theirs(&self.sim, iqn);
+        assert!(self.wait_until(|now| now.views().any(|view| view.luns.contains_key(&map.volume))));
+        map
+    }
+
+    /// The view of another manager on a port; a port of a target of his is no element.
+    pub fn view_of_another(&self, port: &PortId) -> ViewId {
+        let now = self.now();
+        let mut views = now.views().filter(|view| view.owner == Owner::Foreign);
+        let view = views.find(|view| view.name.contains(&format!(" at {port} ")));
+        view.expect("a view of his").id
+    }
+
     /// The numbers that a host finds.
     pub fn luns(&self, name: &str) -> Vec<u16> {
         let found = self.sim.report_luns(&host(name), &self.port());
@@ -427,6 +442,12 @@ impl Rig {
         for map in &shown {
             let retired = now.retired(&map.nexus());
             assert_eq!(retired, None, "{when}: a number is in use");
+            // What was taken over holds what its hosts wrote.
+            let volume = now.volume(&map.volume).expect("it is there");
+            let derived = Naa::from_serial(Naa::LIO_COMPANY, &volume.id.unit_serial());
+            if volume.naa != derived {
+                continue;
+            }
             let read = self.sim.read_as(&map.initiator, &map.port, map.lun);
             let read = read.expect("a shown volume can be read");
             assert_ne!(read, Content::Old, "{when}: a host reads old data");
@@ -469,4 +490,21 @@ pub fn creation(pool: PoolId, name: &str, extents: u64) -> Command {
         size: extents * EXTENT,
         quality: Quality::default(),
     }
+}
+
+/// Somebody shows a volume of his own through a target of his own to host `theirs`.
+pub fn theirs(sim: &SimEngine, iqn: &str) -> Map {
+    let iqn = Iqn::from(iqn);
+    let portal = "192.0.2.10:3261".parse().expect("an address");
+    sim.foreign_target(&iqn, portal);
+    let pool = sim.scan().expect("a scan").pools[0].id.clone();
+    let volume = sim.lvcreate(&pool, "theirs", EXTENT);
+    let map = Map {
+        port: PortId::Iscsi { iqn, tag: 1 },
+        initiator: host("theirs"),
+        lun: 7,
+        volume: volume.expect("there is room"),
+    };
+    sim.foreign_map(&map).expect("the number is free");
+    map
 }

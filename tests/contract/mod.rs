@@ -19,7 +19,7 @@
 //! | a target that the configuration names | `AccessDenied` |
 //! | a target of somebody else's, by its name | `AlreadyExists` |
 //! | an address that cannot be listened at, a target that something is shown through | `InUse` |
-//! | a LUN number that is taken | `InUse` |
+//! | a LUN number that is taken, what another manager does not show as it is said | `InUse` |
 //! | a pool that lacks a disk; a cancelled step | `Unavailable` |
 //! | a machine that does not answer | `Timeout` |
 
@@ -34,6 +34,7 @@ mod raid;
 mod rig;
 mod sessions;
 mod sim;
+mod takeover;
 mod targets;
 mod thin;
 mod volumes;
@@ -109,6 +110,14 @@ cases! {
         converging_tries_everything
         the_identifier_survives_another_export
         a_stalled_machine_ends_in_a_timeout;
+    takeover:
+        what_another_manager_shows_is_taken_over_while_it_is_used
+        what_was_taken_over_is_hidden_and_removed_like_any_other
+        what_was_taken_over_is_left_to_him_again
+        the_identifier_is_kept_when_all_is_made_again
+        what_he_makes_again_from_older_files_stays_taken_over
+        a_target_is_taken_over_with_what_it_shows
+        what_is_not_as_it_was_is_not_taken_over;
     sessions:
         a_login_appears_and_a_logout_disappears
         nobody_logs_in_without_a_map

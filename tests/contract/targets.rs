@@ -21,6 +21,7 @@ fn target(rig: &dyn Rig, name: &str, portals: &[SocketAddr]) -> MadeTarget {
         iqn: format!("{}:{name}", configured(rig)).into(),
         alias: name.to_owned(),
         portals: portals.iter().copied().collect(),
+        taken_over: false,
     }
 }
 

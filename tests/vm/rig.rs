@@ -592,9 +592,13 @@ impl Rig for LinuxRig {
 
     fn foreign_map(&self, map: &Map) {
         let (group, device) = self.place(&map.volume);
-        let (initiator, lun) = (map.initiator.folded(), map.lun);
+        let (iqn, initiator, lun) = (
+            map.port.iqn().expect("a port of iSCSI"),
+            map.initiator.folded(),
+            map.lun,
+        );
         sh(&format!(
-            "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
+            "set -e; cd /sys/kernel/config/target; group=iscsi/{iqn}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
              echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
              echo udev_path=/dev/{group}/{device} > core/iblock_7/{device}/control

@@ -58,6 +58,7 @@ impl Inventory {
         self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
+        self.foreign_targets = facts.foreign_targets.into();
         if *self.foreign_maps != *facts.foreign_maps {
             self.replace_foreign(facts.foreign_maps);
         }

@@ -6,6 +6,7 @@
 mod difference;
 mod numbers;
 mod paths;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Group, GroupKind, Initiator, Members, Nexus, Owner, Retired, View};
+
+pub(super) use takeover::plan as take_over;
 
 /// Plans a masking command at a time.
 pub(super) fn plan(command: &Command, inventory: &Inventory, at: u64) -> Result<Plan, Error> {

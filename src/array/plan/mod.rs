@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::Step;
+use super::engine::{Step, Takeover};
 use super::error::Error;
-use super::ids::{DiskId, JobId, PoolId, VolumeId};
+use super::ids::{DiskId, JobId, PoolId, ViewId, VolumeId};
 use super::inventory::Inventory;
 use super::model::MadeTarget;
 
@@ -117,6 +117,8 @@ pub(super) enum Goal {
     Listening { target: MadeTarget, effect: Effect },
     /// Every map that the steps make is there, every other one gone.
     Shown { effect: Effect },
+    /// What another manager showed is this array's, and shown as it was.
+    TakenOver { view: ViewId, takeover: Takeover },
 }
 
 /// Where one has to look to know what became of a plan.
@@ -144,9 +146,16 @@ impl Goal {
             Self::PoolRemoved { group, pool, .. } if group != pool => Scope::Group(group),
             Self::PoolMade { group: None, .. }
             | Self::PoolRemoved { .. }
-            | Self::Listening { .. } => Scope::Machine,
+            | Self::Listening { .. }
+            | Self::TakenOver { .. } => Scope::Machine,
             Self::Shown { .. } => Scope::Records,
         }
+    }
+
+    /// Whether the journal keeps what could not be taken back after a failure. Not where it could
+    /// bring an old view back.
+    pub(super) fn is_kept(&self) -> bool {
+        !matches!(self, Self::Shown { .. } | Self::TakenOver { .. })
     }
 }
 
@@ -210,6 +219,7 @@ pub(super) fn plan(
         Command::OpenPort { target, portals } => targets::open(inventory, target, portals),
         Command::ClosePort { port } => targets::close(inventory, port),
         Command::AddPortal { port, portal } => targets::add_portal(inventory, port, *portal),
+        Command::TakeOver { view } => masking::take_over(*view, inventory, at),
         other => masking::plan(other, inventory, at),
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn create(inventory: &Inventory, alias: Option<&str>) -> Result<Plan,
         iqn: derived(inventory, &alias)?,
         alias,
         portals: BTreeSet::new(),
+        taken_over: false,
     };
     Ok(Plan {
         title: format!("Create target '{}'", target.alias),

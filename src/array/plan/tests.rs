@@ -6,6 +6,7 @@ mod numbers;
 mod paths;
 mod repair;
 mod storage;
+mod takeover;
 mod targets;
 mod world;
 

@@ -12,13 +12,14 @@ use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::refit;
+use super::lio::takeover::{self, Known, Wanted};
 use super::lio::target;
 use super::lio::{acl, aptpl};
 use super::notation;
 use super::saver::Saver;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
-use crate::array::{Error, Iqn, MadeTarget, Map, PortId, Wwn};
+use crate::array::{Error, Iqn, MadeTarget, Map, PortId, Takeover, VolumeId, Wwn};
 
 /// The exports of our targets.
 #[derive(Debug)]
@@ -89,6 +90,12 @@ impl Exports {
         !is_configured && self.made().contains_key(iqn)
     }
 
+    /// Whether a target of that name is only ours if it bears our mark.
+    pub(super) fn needs_mark(&self, iqn: &Iqn) -> bool {
+        let is_taken = self.made().get(iqn).is_some_and(|target| target.taken_over);
+        self.is_made(iqn) && !is_taken
+    }
+
     /// Exports through these targets from now on, which clients made, besides the configured ones.
     pub(super) fn manage(&self, targets: &[MadeTarget]) {
         let open = targets.iter().filter(|target| !target.portals.is_empty());
@@ -148,7 +155,9 @@ impl Exports {
             });
             let made = made.values().map(|target| {
                 let iqn = target.iqn.as_str();
-                made::check(configfs, iqn)?;
+                if !target.taken_over {
+                    made::check(configfs, iqn)?;
+                }
                 demanding(configfs, iqn, made::prepare(configfs, target), &demands)
             });
             let fc = fc.iter();
@@ -166,13 +175,13 @@ impl Exports {
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets().into_iter();
-        let targets = targets.map(|t| (self.is_made(&t.iqn), t.iqn.to_string()));
+        let targets = targets.map(|t| (self.needs_mark(&t.iqn), t.iqn.to_string()));
         let fc = self.fc_targets().into_iter().map(|target| (false, target));
         let targets: Vec<_> = targets.chain(fc).collect();
         let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            let open = |(is_made, target): &(bool, String)| {
-                if *is_made {
+            let open = |(needs_mark, target): &(bool, String)| {
+                if *needs_mark {
                     made::check(configfs, target)?;
                 }
                 // Not open without it, whatever became of the preparations.
@@ -212,10 +221,10 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<T, Error> {
         let row = self.row(map)?;
-        let is_made = map.port.iqn().is_some_and(|iqn| self.is_made(iqn));
+        let needs_mark = map.port.iqn().is_some_and(|iqn| self.needs_mark(iqn));
         let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
-            if is_made {
+            if needs_mark {
                 made::check(configfs, &row.iqn)?;
             }
             check_there(configfs, &row.iqn)?;
@@ -235,10 +244,7 @@ impl Exports {
 
     /// Removes what is ours and not in these maps.
     pub(super) fn sweep(&self, maps: &[Map], deadline: Deadline) -> Result<(), Error> {
-        let wanted: BTreeSet<(Row, String)> = maps
-            .iter()
-            .filter_map(|map| Some((self.row(map).ok()?, map.volume.as_str().to_owned())))
-            .collect();
+        let wanted = self.wanted(maps);
         let iqns = self.names();
         self.change("removing what is not wanted", deadline, move |configfs| {
             export::sweep(configfs, &iqns, &wanted)
@@ -262,11 +268,61 @@ impl Exports {
         })
     }
 
-    /// Whether a backstore of ours holds a volume open.
-    pub(super) fn is_exported(&self, uuid: &str, deadline: Deadline) -> Result<bool, Error> {
+    /// Whether a backstore of ours holds a volume open; one that was taken over has kept a serial.
+    pub(super) fn is_exported(
+        &self,
+        uuid: &str,
+        kept: Option<String>,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
         let uuid = uuid.to_owned();
         self.look(deadline, move |configfs| {
-            export::is_exported(configfs, &uuid)
+            export::is_exported(configfs, &uuid, kept.as_deref())
+        })
+    }
+
+    /// What hosts know of each volume that is to be taken over with a view, if that can be done.
+    pub(super) fn inspect(
+        &self,
+        wanted: Wanted,
+        deadline: Deadline,
+    ) -> Result<BTreeMap<VolumeId, Known>, Error> {
+        let demands = self.demands.clone();
+        self.look(deadline, move |configfs| {
+            takeover::inspect(configfs, &wanted, &demands)
+        })
+    }
+
+    /// Makes ours what another manager shows.
+    pub(super) fn take_over(&self, wanted: Wanted, deadline: Deadline) -> Result<(), Error> {
+        let target = wanted.view.target.clone();
+        let demands = self.demands.clone();
+        self.change("taking over the view", deadline, move |configfs| {
+            takeover::take(configfs, &wanted, &demands)
+        })?;
+        self.made().extend(target.map(|t| (t.iqn.clone(), t)));
+        Ok(())
+    }
+
+    /// Leaves to another manager again what was his.
+    pub(super) fn give_back(&self, view: &Takeover, deadline: Deadline) -> Result<(), Error> {
+        let wanted = view.clone();
+        self.change("giving the view back", deadline, move |configfs| {
+            takeover::give_back(configfs, &wanted)
+        })?;
+        if let Some(target) = &view.target {
+            self.made().remove(&target.iqn);
+        }
+        Ok(())
+    }
+
+    /// Makes ours again what was taken over and what another manager has made again from his files.
+    pub(super) fn retake(&self, maps: &[Map], deadline: Deadline) -> Result<(), Error> {
+        let wanted = self.wanted(maps);
+        let iqns = self.names();
+        let demands = self.demands.clone();
+        self.change("taking over again", deadline, move |configfs| {
+            takeover::retake(configfs, &iqns, &wanted, &demands)
         })
     }
 
@@ -282,7 +338,7 @@ impl Exports {
 
     /// Everything that the kernel target holds.
     pub(super) fn state(&self, deadline: Deadline) -> Result<State, Error> {
-        self.look(deadline, |configfs| Ok(read::state(configfs)?))
+        self.look(deadline, read::state)
     }
 
     /// What a look tells of the ACLs on our ports, of those of which it tells something.
@@ -310,8 +366,15 @@ impl Exports {
                 let told = read(configfs, &acl::folder(&acl.iqn, &acl.initiator))?;
                 Some((acl, told))
             });
-            Ok(found.collect())
+            Ok::<_, ExportError>(found.collect())
         })
+    }
+
+    /// The rows of these maps, with their volumes.
+    fn wanted(&self, maps: &[Map]) -> BTreeSet<(Row, String)> {
+        let rows = maps.iter();
+        rows.filter_map(|map| Some((self.row(map).ok()?, map.volume.as_str().to_owned())))
+            .collect()
     }
 
     /// Every target of ours, as the kernel target calls it.
@@ -344,11 +407,14 @@ impl Exports {
     }
 
     /// Reads without locks: the kernel's own suffice for one look.
-    fn look<T: Send + 'static>(
+    fn look<T: Send + 'static, E: Send + 'static>(
         &self,
         deadline: Deadline,
-        call: impl FnOnce(&Configfs) -> Result<T, ExportError> + Send + 'static,
-    ) -> Result<T, Error> {
+        call: impl FnOnce(&Configfs) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
         let configfs = self.configfs.clone();
         Ok(self
             .watch

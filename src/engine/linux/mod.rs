@@ -200,6 +200,8 @@ impl Engine for LinuxEngine {
             Step::Listen(target) => self.exports.listen(target, deadline),
             Step::Map(map) => self.map(map, deadline),
             Step::Unmap(map) => self.exports.hide(map, deadline),
+            Step::TakeOver(view) => self.take_view_over(view, deadline),
+            Step::GiveBack(view) => self.give_view_back(view, deadline),
         }
     }
 
@@ -212,10 +214,11 @@ impl Engine for LinuxEngine {
             let done = self.map(map, Deadline::after(LIMIT));
             first = first.and(done);
         }
+        let retaken = self.exports.retake(maps, Deadline::after(LIMIT));
         let swept = self.exports.sweep(maps, Deadline::after(LIMIT));
         let registered = self.exports.restore_registrations(Deadline::after(LIMIT));
         let opened = self.exports.open(Deadline::after(LIMIT));
-        first.and(swept).and(registered).and(opened)
+        first.and(retaken).and(swept).and(registered).and(opened)
     }
 }
 

@@ -6,7 +6,6 @@ use super::blockdev::DmDevice;
 use super::disks::Listing;
 use super::dm::{self, Status};
 use super::health::{self, Lost};
-use super::lio::backstore::NAME_PREFIX;
 use super::lio::read::{self, Backstore, Target};
 use super::lvm::names::{self, LvmUuid};
 use super::lvm::report::{LvRow, VgRow};
@@ -367,7 +366,7 @@ fn held_by(row: &LvRow, kernel: &Kernel) -> Option<String> {
 /// The backstore of another manager that holds a volume, with its place.
 fn foreign_export<'a>(row: &LvRow, kernel: &'a Kernel) -> Option<(&'a str, &'a Backstore)> {
     let (place, backstore) = kernel.state.by_device(device(row, kernel)?.number)?;
-    let ours = place.split_once('/')?.1 == format!("{NAME_PREFIX}{}", row.lv_uuid);
+    let ours = backstore.volume.as_deref() == Some(&*row.lv_uuid);
     (!ours).then_some((place, backstore))
 }
 

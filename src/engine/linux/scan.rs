@@ -1,6 +1,6 @@
 //! What LVM and the kernel say, all of one moment, and what that looks like as the array's facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::notation;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, MadeTarget, Map, Naa, Owner, PoolId, Port,
+    Error, Facts, ForeignMap, GroupFacts, Health, Iqn, MadeTarget, Map, Naa, Owner, PoolId, Port,
     PortId, Target, Volume, VolumeId,
 };
 
@@ -78,6 +78,7 @@ impl LinuxEngine {
             disks: disks.disks,
             nics: nics::list(&self.places),
             maps,
+            foreign_targets: self.foreign_targets(&kernel.state, &foreign_maps),
             foreign_maps,
             sessions: self.sessions(&kernel.state, deadline),
         })
@@ -186,7 +187,8 @@ impl LinuxEngine {
                 };
                 let found = state.targets.get(wanted.iqn.as_str());
                 // Somebody else's of that name is not the one that a client made.
-                let found = found.filter(|found| found.made || !self.exports.is_made(&wanted.iqn));
+                let found =
+                    found.filter(|found| found.made || !self.exports.needs_mark(&wanted.iqn));
                 let portals = found
                     .map(|found| portals(&found.portals))
                     .unwrap_or_default();
@@ -228,8 +230,26 @@ impl LinuxEngine {
                 iqn: iqn.as_str().into(),
                 alias: made::alias_of(iqn),
                 portals: portals(&target.portals).into_iter().collect(),
+                taken_over: false,
             })
             .collect()
+    }
+
+    /// The targets of others among those that these maps lead through, with their addresses.
+    fn foreign_targets(
+        &self,
+        state: &State,
+        maps: &[ForeignMap],
+    ) -> BTreeMap<Iqn, BTreeSet<SocketAddr>> {
+        let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
+        let theirs = maps.iter().filter_map(|map| map.port.iqn());
+        let theirs: BTreeSet<&Iqn> = theirs.filter(|iqn| !known.contains(*iqn)).collect();
+        let found = theirs.into_iter().filter_map(|iqn| {
+            let target = state.targets.get(iqn.as_str())?;
+            let portals = portals(&target.portals).into_iter().collect();
+            Some((iqn.clone(), portals))
+        });
+        found.collect()
     }
 
     /// The maps in the kernel: ours on our ports, and what other managers show, volumes of ours

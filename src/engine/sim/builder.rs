@@ -457,12 +457,14 @@ impl Builder {
             .collect();
         for ((initiator, lun), volume) in self.foreign_luns.iter().zip(foreign) {
             if let Some(lv) = machine.volumes.get_mut(&volume) {
-                lv.held_by = Some("exported by another manager".to_owned());
+                lv.held_by = Some(super::takeover::BY_ANOTHER.to_owned());
+                lv.serial = Some(super::takeover::serial_of_another(&lv.id));
             }
             let key = (port.clone(), initiator.clone(), *lun);
             let lun = Lun {
                 volume,
                 ours: false,
+                theirs: true,
             };
             machine.luns.insert(key, lun);
         }

@@ -43,7 +43,11 @@ impl Machine {
     }
 
     /// What stands under the numbers of a port for an initiator.
-    fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
+    pub(super) fn table(
+        &self,
+        initiator: &InitiatorName,
+        port: &PortId,
+    ) -> impl Iterator<Item = (u16, &Lun)> {
         let from = (port.clone(), initiator.clone(), 0);
         let to = (port.clone(), initiator.clone(), u16::MAX);
         let range = self.luns.range(from..=to);
@@ -112,6 +116,7 @@ impl Machine {
         let lun = Lun {
             volume: map.volume.clone(),
             ours: true,
+            theirs: false,
         };
         self.luns.insert(key(map), lun);
         self.generation += 1;
@@ -159,6 +164,7 @@ impl Machine {
             self.unmap(map);
         }
         self.exports.retain(|_, count| *count > 0);
+        self.retake(maps);
         let mut first_failure = prepared;
         for map in maps {
             first_failure = first_failure.and(self.map(map));

@@ -136,6 +136,8 @@ pub(super) struct Lun {
     pub(super) volume: VolumeId,
     /// Whether the map is this array's.
     pub(super) ours: bool,
+    /// Whether another manager's files make it again when the machine starts.
+    pub(super) theirs: bool,
 }
 
 /// The machine.

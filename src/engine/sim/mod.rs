@@ -23,6 +23,7 @@ mod outside;
 mod repair;
 mod report;
 mod sessions;
+mod takeover;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -119,6 +120,7 @@ impl Core {
                 self.machine().begin_to_listen(target)
             }
             Step::Map(map) => self.machine().export(map),
+            Step::TakeOver(wanted) => self.machine().adopt(wanted),
             _ => Ok(()),
         }
     }
@@ -293,6 +295,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             machine.unmap(map);
             Ok(())
         }
+        Step::TakeOver(wanted) => machine.take_over(wanted),
+        Step::GiveBack(wanted) => machine.leave_again(wanted),
     }
 }
 

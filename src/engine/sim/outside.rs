@@ -9,6 +9,7 @@ use super::keep::Row;
 use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
+use super::takeover::{BY_ANOTHER, serial_of_another};
 use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
@@ -16,9 +17,6 @@ use crate::array::{
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-
-/// The unit serial of what another manager exports.
-const FOREIGN_SERIAL: &str = "0badcafe";
 
 /// What another manager has kept of the kernel target.
 #[derive(Clone, Debug)]
@@ -118,7 +116,8 @@ impl SimEngine {
         machine.replace(lv)
     }
 
-    /// Somebody shows a foreign volume to an initiator with a tool of his own.
+    /// Somebody shows a foreign volume, or one that was taken over from him, to an initiator with a
+    /// tool of his own.
     ///
     /// # Errors
     /// When the volume is not there or not foreign, or the number is taken.
@@ -126,18 +125,21 @@ impl SimEngine {
         let mut machine = self.0.machine();
         let mut lv = machine.volume(&map.volume)?.clone();
         let key = (map.port.clone(), map.initiator.clone(), map.lun);
-        if lv.owner == Owner::Array || machine.luns.contains_key(&key) {
+        let is_ours = lv.owner == Owner::Array && lv.serial.is_none();
+        if is_ours || machine.luns.contains_key(&key) {
             return Err(Error::in_use(
                 "the volume or the number is taken; choose another",
             ));
         }
-        lv.held_by = Some("exported by another manager".to_owned());
+        lv.held_by = Some(BY_ANOTHER.to_owned());
         // That manager's tools make up a serial number, and hosts see what comes of it.
-        lv.serial = Some(FOREIGN_SERIAL.to_owned());
+        let made_up = || serial_of_another(&lv.id);
+        lv.serial = Some(lv.serial.clone().unwrap_or_else(made_up));
         machine.replace(lv)?;
         let lun = Lun {
             volume: map.volume.clone(),
             ours: false,
+            theirs: true,
         };
         machine.luns.insert(key, lun);
         Ok(())
@@ -163,6 +165,7 @@ impl SimEngine {
         let theirs = Extra {
             portals: [portal].into(),
             ours: false,
+            theirs: true,
             open: true,
         };
         machine.extra_targets.insert(iqn.clone(), theirs);
@@ -213,14 +216,12 @@ impl SimEngine {
     }
 
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
-    /// this array is mapped or exported.
+    /// this array is mapped or exported. What other managers show they make again from their files,
+    /// also what was taken over from them.
     pub fn reboot(&self) {
         let mut machine = self.0.machine();
-        machine.luns.retain(|_, lun| !lun.ours);
-        machine.exports.clear();
-        machine.sessions.clear();
+        machine.restart_target();
         machine.manage(&[]);
-        machine.extra_targets.clear();
         machine.manage_targets(&[]);
         machine.open = false;
         machine.generation += 1;

@@ -39,6 +39,7 @@ impl Machine {
             nics: self.nics.clone(),
             maps: self.report_maps(),
             foreign_maps: self.report_foreign_maps(),
+            foreign_targets: self.report_foreign_targets(),
             sessions: self.sessions.values().cloned().collect(),
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Extra {
     pub(super) portals: BTreeSet<SocketAddr>,
     /// Whether it bears this array's mark.
     pub(super) ours: bool,
+    /// Whether another manager's files make it again when the machine starts.
+    pub(super) theirs: bool,
     pub(super) open: bool,
 }
 
@@ -67,6 +69,7 @@ impl Machine {
         let wanted = Extra {
             portals: target.portals.clone(),
             ours: true,
+            theirs: false,
             open: true,
         };
         let is_news = self
@@ -81,6 +84,10 @@ impl Machine {
 
     /// Makes the target with its portals where it is missing; nobody can log in to a new one.
     pub(super) fn begin_to_listen(&mut self, target: &MadeTarget) -> Result<(), Error> {
+        if let Some(found) = self.extra_targets.get_mut(&target.iqn) {
+            // One that was taken over may have been made again by the other manager.
+            found.ours |= target.taken_over;
+        }
         let found = self.extra_targets.get(&target.iqn);
         if found.is_some_and(|found| !found.ours) {
             return Err(Error::already_exists(format!(
@@ -108,6 +115,7 @@ impl Machine {
             let closed = Extra {
                 portals: target.portals.clone(),
                 ours: true,
+                theirs: false,
                 open: false,
             };
             self.extra_targets.insert(target.iqn.clone(), closed);
@@ -205,7 +213,19 @@ impl Machine {
                     .unwrap_or_default()
                     .to_owned(),
                 portals: target.portals.clone(),
+                taken_over: false,
             })
+            .collect()
+    }
+
+    /// The targets of others that show anything, with their addresses.
+    pub(super) fn report_foreign_targets(&self) -> BTreeMap<Iqn, BTreeSet<SocketAddr>> {
+        let theirs = self.extra_targets.iter().filter(|(iqn, target)| {
+            let shows = self.luns.keys().any(|(port, ..)| port.iqn() == Some(*iqn));
+            !target.ours && shows
+        });
+        theirs
+            .map(|(iqn, target)| (iqn.clone(), target.portals.clone()))
             .collect()
     }
 

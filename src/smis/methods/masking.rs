@@ -14,7 +14,7 @@ use crate::schema::method::CIM_GroupMaskingMappingService::{
 use crate::schema::method::CIM_StorageHardwareIDManagementService::{
     CreateStorageHardwareID, DeleteStorageHardwareID,
 };
-use crate::schema::method::Standpipe_GroupMaskingMappingService::AddMembers;
+use crate::schema::method::Standpipe_GroupMaskingMappingService::{AddMembers, TakeOverView};
 use crate::schema::{Arguments, Outcome, Outputs, Param, Receives, TypedMethod};
 use crate::smis::element::Element;
 use crate::smis::services;
@@ -114,6 +114,14 @@ impl Gateway {
                 Ok((_, job)) => Ok(outputs.set(M::Job, self.job_path(job)).returns(DONE)),
                 Err(error) => Ok(outputs.returns(code(error, &NUMBERING)?)),
             };
+        }
+        if let Some(arguments) = call.of(TakeOverView) {
+            use TakeOverView as M;
+            let view = need_view(call.element(&arguments, M::ProtocolController)?)?;
+            let (_, job) = self.finish(who, Command::TakeOver { view }).await?;
+            return Ok(Outputs::new(M)
+                .set(M::Job, self.job_path(job))
+                .returns(DONE));
         }
         self.invoke_paths(who, call).await
     }

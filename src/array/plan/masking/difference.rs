@@ -129,7 +129,7 @@ impl Draft<'_> {
     }
 
     /// An initiator sees each port that it can reach through one view at most.
-    fn check_paths(
+    pub(super) fn check_paths(
         &self,
         view: &View,
         initiators: &BTreeSet<InitiatorName>,

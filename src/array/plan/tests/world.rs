@@ -289,6 +289,8 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         }
         Step::Map(map) => format!("map {} {}", map.volume, map.lun),
         Step::Unmap(map) => format!("unmap {} {}", map.volume, map.lun),
+        Step::TakeOver(view) => format!("take over {}", view.rows.len()),
+        Step::GiveBack(view) => format!("give back {}", view.rows.len()),
     };
     let planned = plan.steps.iter();
     planned

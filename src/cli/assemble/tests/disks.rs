@@ -193,6 +193,7 @@ fn stacked() -> Facts {
         nics: Vec::new(),
         maps: Vec::new(),
         foreign_maps: Vec::new(),
+        foreign_targets: Default::default(),
         sessions: Vec::new(),
     }
 }

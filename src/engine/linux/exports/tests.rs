@@ -98,6 +98,7 @@ fn volume() -> Exported {
         device: "/dev/disk/by-id/dm-uuid-LVM-x".into(),
         number: (253, 5),
         serial: id.unit_serial(),
+        model: None,
         naa: Naa::from_serial(Naa::LIO_COMPANY, &id.unit_serial()),
     }
 }

@@ -34,6 +34,7 @@ fn vm_a_volume_is_a_disk_of_the_machine_itself_over_loopback() {
         name: &name,
         device: &path,
         serial: &serial,
+        model: None,
         thin: false,
     };
     for _ in 0..2 {
@@ -93,7 +94,11 @@ fn vm_a_volume_is_a_disk_of_the_machine_itself_over_loopback() {
     assert_eq!((facts.maps, facts.foreign_maps), (Vec::new(), Vec::new()));
     let state = read::state(&configfs).expect("read");
     let target = &state.targets[TARGET];
-    assert_eq!(target.units[&0].volume(), Some(id.as_str()));
+    let shown = target.units[&0]
+        .backstore
+        .as_deref()
+        .and_then(backstore::volume_of);
+    assert_eq!(shown, Some(id.as_str()));
     assert!(target.enabled && target.acls.is_empty());
     // Converging leaves alone what another fabric shows, and so does deleting.
     engine.converge(&[]).expect("converged");

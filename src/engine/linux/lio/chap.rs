@@ -147,6 +147,38 @@ fn settle(
     }
 }
 
+/// The mark for an ACL that is taken over with what it asks for; the reason against it in a sentence,
+/// where the next start would ask for something else.
+pub fn mark_for(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    demands: &Demands,
+) -> Result<Mark, String> {
+    let acl = Acl::new(configfs, iqn, initiator);
+    match demands.0.get(initiator) {
+        Some(chap) if acl.asks_for(chap) && acl.is_obeyed(iqn) && acl.proves(chap) => {
+            Ok(Mark::Demanding)
+        }
+        Some(_) => Err(format!(
+            "the ACL of {initiator} does not ask for the credentials that the configuration names; \
+             give it the same there first"
+        )),
+        None if acl.has_user() || !acl.holds("userid_mutual", None) => Err(format!(
+            "the ACL of {initiator} has credentials that this array does not know and that would be \
+             lost; put them into a [[chap]] table of the configuration first"
+        )),
+        None if acl.is_open() => Ok(Mark::Excused),
+        None => Ok(Mark::Plain),
+    }
+}
+
+/// Whether a portal group demands credentials, whoever made it do so.
+pub fn is_demanding(configfs: &Configfs, iqn: &str) -> bool {
+    let attribute = format!("{}/attrib/authentication", target::group(iqn));
+    configfs.read(&attribute).is_ok_and(|text| text == "1")
+}
+
 /// Whether a portal group demands credentials because of us.
 pub fn is_ours(configfs: &Configfs, iqn: &str) -> bool {
     configfs.read(&sign(iqn)).is_ok_and(|text| text == SIGN)
@@ -232,6 +264,18 @@ impl<'a> Acl<'a> {
         let texts = texts(chap);
         let mut wanted = texts.iter().filter(|(_, text)| text.is_some());
         !self.is_open() && wanted.all(|(name, text)| self.holds(name, *text))
+    }
+
+    /// Whether nobody gets in without the credentials that it has.
+    fn is_obeyed(&self, iqn: &str) -> bool {
+        let word = self.configfs.read(&self.own_word());
+        word.is_ok_and(|text| text == "1") || is_demanding(self.configfs, iqn)
+    }
+
+    /// Whether the array proves itself there as it does by these credentials, and no more.
+    fn proves(&self, chap: &Chap) -> bool {
+        let user = chap.array.as_ref().map(|login| login.user.as_str());
+        self.holds("userid_mutual", user)
     }
 
     /// Whether it lets its initiator in without credentials, whatever its portal group demands.

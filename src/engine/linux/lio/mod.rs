@@ -17,4 +17,5 @@ pub(super) mod recorded;
 pub mod refit;
 pub mod saveconfig;
 pub mod session;
+pub mod takeover;
 pub mod target;

@@ -30,6 +30,8 @@ pub struct Backstore {
     pub enabled: bool,
     /// The path by which the device was named.
     pub path: String,
+    /// The volume of this array that it exports.
+    pub volume: Option<String>,
 }
 
 /// A target's portal group.
@@ -70,22 +72,20 @@ pub struct Mapped {
     pub ours: bool,
 }
 
-impl Unit {
-    /// The volume of this array that it leads to, whatever the link is called.
-    pub fn volume(&self) -> Option<&str> {
-        match &self.backstore {
-            Some(place) => backstore::volume_of(place),
-            None => export::volume_of(&self.alias),
+impl State {
+    /// The volume of this array that a unit leads to, whatever the link is called.
+    pub fn volume_of<'a>(&'a self, unit: &'a Unit) -> Option<&'a str> {
+        match &unit.backstore {
+            Some(place) => self.backstores.get(place)?.volume.as_deref(),
+            None => export::volume_of(&unit.alias),
         }
     }
-}
 
-impl State {
     /// The volume of this array that a row of a target's ACL leads to, whoever made the row; of a
     /// dead link that it led to.
     pub fn volume_in<'a>(&'a self, target: &'a Target, mapped: &'a Mapped) -> Option<&'a str> {
         match mapped.unit.and_then(|unit| target.units.get(&unit)) {
-            Some(unit) => unit.volume(),
+            Some(unit) => self.volume_of(unit),
             None => export::volume_of(&mapped.alias),
         }
     }
@@ -148,6 +148,7 @@ pub fn backstore(configfs: &Configfs, place: &str) -> Backstore {
         path: configfs
             .read(&format!("core/{place}/udev_path"))
             .unwrap_or_default(),
+        volume: backstore::exports(configfs, place),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::line::{Bytes, Chosen, ChosenPool, Extents, Line, OurThin, Qualified};
+use super::line::{Anybodys, Bytes, Chosen, ChosenPool, Extents, Line, OurThin, Qualified};
 use super::names::{DevicePath, LvName, LvmUuid, Tag, VgName};
 use super::report::{
     Document, LV_COLUMNS, LvRow, PV_COLUMNS, PvRow, SEGMENT_COLUMNS, VG_COLUMNS, VgRow,
@@ -264,6 +264,13 @@ impl Session<'_> {
             .options("--deltag", remove)
             .options("--addtag", add);
         self.change(line, volume)
+    }
+
+    /// Gives a volume of somebody else tags, in one metadata commit.
+    pub fn adopt(&mut self, volume: &LvmUuid, tags: &[Tag]) -> Result<(), LvmError> {
+        let line = Line::new("lvchange").options("--addtag", tags);
+        self.run(&line.option("-S", &Anybodys(volume)).word(&self.group.name))
+            .map(drop)
     }
 
     /// Makes an owned volume's device appear.

@@ -13,6 +13,8 @@ const NAME: &str = "standpipe.name=";
 const JOB: &str = "standpipe.job=";
 /// Before a unit serial that differs from the derived one (a volume adopted with its export).
 const SERIAL: &str = "standpipe.serial=";
+/// Before the model that hosts were told of such a volume, where it is not the kernel's.
+const MODEL: &str = "standpipe.model=";
 
 /// What a volume's tags say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Marks {
     pub job: Option<String>,
     /// Its unit serial, when not the derived one.
     pub serial: Option<String>,
+    /// The model that hosts know it by, when not the kernel's.
+    pub model: Option<String>,
 }
 
 impl Marks {
@@ -40,6 +44,8 @@ impl Marks {
                 marks.job = unescape(job);
             } else if let Some(serial) = tag.strip_prefix(SERIAL) {
                 marks.serial = unescape(serial);
+            } else if let Some(model) = tag.strip_prefix(MODEL) {
+                marks.model = unescape(model);
             }
         }
         marks
@@ -64,6 +70,20 @@ pub fn name(text: &str) -> Result<Tag, NotAllowed> {
 /// The tag for an unfinished job.
 pub fn job(id: &str) -> Result<Tag, NotAllowed> {
     Tag::new(format!("{JOB}{}", escape(id)))
+}
+
+/// The tags that keep what hosts know of a volume that was taken over.
+pub fn kept(serial: &str, model: Option<&str>) -> Result<Vec<Tag>, NotAllowed> {
+    let serial = Tag::new(format!("{SERIAL}{}", escape(serial)))?;
+    let model = model.map(|model| Tag::new(format!("{MODEL}{}", escape(model))));
+    std::iter::once(Ok(serial)).chain(model).collect()
+}
+
+/// The tags of the `lv_tags` column that the adoption of a volume put there.
+pub fn adoption(column: &str) -> Vec<Tag> {
+    let is_one = |tag: &&str| *tag == OWNER || tag.starts_with(SERIAL) || tag.starts_with(MODEL);
+    let tags = column.split(',').filter(is_one);
+    tags.filter_map(|tag| Tag::new(tag).ok()).collect()
 }
 
 /// The tags of the `lv_tags` column that hold display names: one, unless somebody added to them.

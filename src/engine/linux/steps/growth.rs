@@ -52,7 +52,7 @@ impl LinuxEngine {
             ));
         }
         self.refuse_exported(&spare, deadline)?;
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         self.take_over(&mut session, &row, &spare, size)
@@ -144,7 +144,7 @@ impl LinuxEngine {
             )));
         }
         let extents = extents(&self.state(&mut session)?, size)?;
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         let done = session.extend_thin(&device_name(&row)?, extents);

@@ -6,6 +6,7 @@
 mod groups;
 mod growth;
 mod raid;
+mod takeover;
 mod thin;
 mod volumes;
 
@@ -157,8 +158,14 @@ impl LinuxEngine {
         }
     }
 
+    /// Whether a backstore of ours holds a volume open, or one with its identifier.
+    fn is_exported(&self, row: &LvRow, deadline: Deadline) -> Result<bool, Error> {
+        let kept = Marks::read(&row.lv_tags).serial;
+        self.exports.is_exported(&row.lv_uuid, kept, deadline)
+    }
+
     fn refuse_exported(&self, row: &LvRow, deadline: Deadline) -> Result<(), Error> {
-        match self.exports.is_exported(&row.lv_uuid, deadline)? {
+        match self.is_exported(row, deadline)? {
             true => Err(Error::in_use(format!(
                 "volume {} is exported; unmask it first",
                 row.lv_name

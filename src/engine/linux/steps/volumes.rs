@@ -308,13 +308,16 @@ impl LinuxEngine {
         }
         // What exports it has it open.
         let is_open = !row.lv_device_open.is_empty();
-        if !is_open || !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !is_open || !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         let device = self.active(&mut session, &uuid)?;
         drop(session);
         let serial = marks.serial.unwrap_or_else(|| map.volume.unit_serial());
-        let exported = exported(&group, &uuid, device.number, serial);
+        let exported = Exported {
+            model: marks.model,
+            ..exported(&group, &uuid, device.number, serial)
+        };
         self.exports.show(exported, map, deadline)
     }
 
@@ -371,6 +374,7 @@ fn exported(group: &Group, uuid: &LvmUuid, number: (u32, u32), serial: String) -
         number,
         naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
         serial,
+        model: None,
         uuid: uuid.to_string(),
     }
 }
