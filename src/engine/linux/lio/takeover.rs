@@ -30,6 +30,17 @@ pub struct Wanted {
     pub devices: BTreeMap<VolumeId, (u32, u32)>,
 }
 
+/// A volume that was taken over.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its LVM UUID.
+    pub uuid: String,
+    /// The unit serial that it has kept.
+    pub serial: String,
+    /// Its device's major and minor number.
+    pub number: (u32, u32),
+}
+
 /// What hosts know of a volume and are to know for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
@@ -250,6 +261,25 @@ pub fn give_back(configfs: &Configfs, view: &Takeover) -> Result<(), Error> {
     Ok(())
 }
 
+/// Marks the backstores again of volumes that were taken over, where another manager has made them
+/// again: those with the serial that a volume has kept, on its device.
+pub fn recognise(configfs: &Configfs, taken: &[Taken]) -> Result<(), ConfigfsError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let state = read::state(configfs)?;
+    let unmarked = state.backstores.iter();
+    for (place, found) in unmarked.filter(|(_, found)| found.volume.is_none()) {
+        let is_it = |volume: &&Taken| {
+            found.serial.as_ref() == Some(&volume.serial) && found.device == Some(volume.number)
+        };
+        if let Some(volume) = taken.iter().find(is_it) {
+            backstore::mark(configfs, place, &volume.uuid)?;
+        }
+    }
+    Ok(())
+}
+
 /// Marks the ACLs again that were taken over and that another manager has made again without marks,
 /// because his files are older: those that show, from backstores of his, exactly what is wanted.
 pub fn retake(
@@ -350,8 +380,7 @@ mod tests {
     const HOST: &str = "iqn.2026-11.example:host";
     const VOLUME: &str = "fenRM0-k234-gQIb-Rm07-eV38-eCnN-zmcYOz";
     const GROUP: &str = "iscsi/iqn.2026-11.example.other:theirs/tpgt_1";
-    const ACL: &str =
-        "iscsi/iqn.2026-11.example.other:theirs/tpgt_1/acls/iqn.2026-11.example:host";
+    const ACL: &str = "iscsi/iqn.2026-11.example.other:theirs/tpgt_1/acls/iqn.2026-11.example:host";
     const STORE: &str = "core/iblock_0/data";
 
     /// A folder that looks like what targetcli makes: one volume, shown to one host as number 4.
@@ -377,7 +406,10 @@ mod tests {
                 format!("{STORE}/info"),
                 "UDEV PATH: /dev/vg0/data  readonly: 0\n Major: 253 Minor: 5  CLAIMED: IBLOCK\n",
             ),
-            (format!("{STORE}/wwn/vpd_unit_serial"), "T10 VPD Unit Serial Number: abc-1\n"),
+            (
+                format!("{STORE}/wwn/vpd_unit_serial"),
+                "T10 VPD Unit Serial Number: abc-1\n",
+            ),
             (format!("{STORE}/wwn/product_id"), "data\n"),
             (format!("{STORE}/attrib/block_size"), "512\n"),
             (format!("{STORE}/attrib/hw_block_size"), "512\n"),
@@ -395,7 +427,11 @@ mod tests {
             put(root, &file, text);
         }
         link(root, STORE, &format!("{GROUP}/lun/lun_0/1a2b3c"));
-        link(root, &format!("{GROUP}/lun/lun_0"), &format!("{ACL}/lun_4/4d5e6f"));
+        link(
+            root,
+            &format!("{GROUP}/lun/lun_0"),
+            &format!("{ACL}/lun_4/4d5e6f"),
+        );
         let configfs = Configfs::new(root);
         (folder, configfs)
     }
@@ -459,10 +495,17 @@ mod tests {
         let after = read::state(&configfs).expect("read");
         let target = &after.targets[IQN];
         assert!(target.made && target.acls[HOST][&4].ours);
-        assert_eq!(after.volume_in(target, &target.acls[HOST][&4]), Some(VOLUME));
+        assert_eq!(
+            after.volume_in(target, &target.acls[HOST][&4]),
+            Some(VOLUME)
+        );
         assert!(export::is_exported(&configfs, VOLUME, None).expect("a look"));
         // A file keeps what was longer than a new text; the kernel does not.
-        for file in [format!("{ACL}/tag"), format!("{STORE}/alias"), format!("{GROUP}/param/TargetAlias")] {
+        for file in [
+            format!("{ACL}/tag"),
+            format!("{STORE}/alias"),
+            format!("{GROUP}/param/TargetAlias"),
+        ] {
             put(folder.path(), &file, "");
         }
         let rows = [(
@@ -478,8 +521,19 @@ mod tests {
             retake(&configfs, &[IQN.into()], &rows, &Demands::default()).expect("a look");
             Mark::read(&configfs, IQN, HOST)
         };
-        assert_eq!(again(&rows), None, "nobody has found the backstore yet");
-        put(folder.path(), &format!("{STORE}/alias"), &format!("standpipe.{VOLUME}\n"));
+        assert_eq!(again(&rows), None, "the backstore is not recognised yet");
+        let taken = |serial: &str, number| {
+            let taken = Taken {
+                uuid: VOLUME.into(),
+                serial: serial.into(),
+                number,
+            };
+            recognise(&configfs, &[taken]).expect("a look");
+            backstore::exports(&configfs, "iblock_0/data")
+        };
+        assert_eq!(taken("abc-2", (253, 5)), None);
+        assert_eq!(taken("abc-1", (253, 6)), None);
+        assert_eq!(taken("abc-1", (253, 5)).as_deref(), Some(VOLUME));
         assert_eq!(again(&[]), None, "no view says so");
         assert_eq!(again(&rows), Some(Mark::Plain));
     }
@@ -509,9 +563,13 @@ mod tests {
             ("[[chap]]", Kind::AccessDenied, |root| {
                 put(root, &format!("{ACL}/auth/userid"), "jane");
             }),
-            ("4 of iqn.2026-11.example:host is read-only", Kind::NotSupported, |root| {
-                put(root, &format!("{ACL}/lun_4/write_protect"), "1\n");
-            }),
+            (
+                "4 of iqn.2026-11.example:host is read-only",
+                Kind::NotSupported,
+                |root| {
+                    put(root, &format!("{ACL}/lun_4/write_protect"), "1\n");
+                },
+            ),
             ("changed meanwhile", Kind::InUse, |root| {
                 fs::create_dir(root.join(format!("{ACL}/lun_5"))).expect("set up");
             }),
@@ -522,7 +580,11 @@ mod tests {
                 put(root, &format!("{STORE}/attrib/block_size"), "4096\n");
             }),
             ("no unit serial", Kind::NotSupported, |root| {
-                put(root, &format!("{STORE}/wwn/vpd_unit_serial"), "T10 VPD Unit Serial Number: \n");
+                put(
+                    root,
+                    &format!("{STORE}/wwn/vpd_unit_serial"),
+                    "T10 VPD Unit Serial Number: \n",
+                );
             }),
             ("company identifier", Kind::NotSupported, |root| {
                 put(root, &format!("{STORE}/wwn/company_id"), "0x000001\n");
@@ -545,17 +607,29 @@ mod tests {
         let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it asks for none");
         assert_eq!(refused.kind, Kind::AccessDenied, "{refused}");
         put(folder.path(), &format!("{ACL}/auth/userid"), "joe");
-        put(folder.path(), &format!("{ACL}/auth/password"), "open-sesame-42");
+        put(
+            folder.path(),
+            &format!("{ACL}/auth/password"),
+            "open-sesame-42",
+        );
         let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it lets in without");
         assert_eq!(refused.kind, Kind::AccessDenied, "{refused}");
         assert!(!refused.message.contains("sesame"), "{refused}");
-        put(folder.path(), &format!("{GROUP}/attrib/authentication"), "1\n");
+        put(
+            folder.path(),
+            &format!("{GROUP}/attrib/authentication"),
+            "1\n",
+        );
         take(&configfs, &wanted(), &joe()).expect("it asks for the same");
         assert_eq!(Mark::read(&configfs, IQN, HOST), Some(Mark::Demanding));
         // Others would be shut out by what the configuration demands.
         let (folder, configfs) = theirs();
         put(folder.path(), &format!("{ACL}/auth/userid"), "joe");
-        put(folder.path(), &format!("{ACL}/auth/password"), "open-sesame-42");
+        put(
+            folder.path(),
+            &format!("{ACL}/auth/password"),
+            "open-sesame-42",
+        );
         let other = format!("{GROUP}/acls/iqn.2026-11.example:other");
         fs::create_dir(folder.path().join(other)).expect("set up");
         let refused = inspect(&configfs, &wanted(), &joe()).expect_err("it would demand");
