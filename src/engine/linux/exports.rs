@@ -12,7 +12,7 @@ use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::refit;
-use super::lio::takeover::{self, Known, Wanted};
+use super::lio::takeover::{self, Known, Taken, Wanted};
 use super::lio::target;
 use super::lio::{acl, aptpl};
 use super::notation;
@@ -314,6 +314,15 @@ impl Exports {
             self.made().remove(&target.iqn);
         }
         Ok(())
+    }
+
+    /// Finds the backstores of volumes that were taken over, where another manager has made them again.
+    pub(super) fn recognise(&self, taken: Vec<Taken>, deadline: Deadline) -> Result<(), Error> {
+        self.change(
+            "looking for volumes that were taken over",
+            deadline,
+            move |configfs| takeover::recognise(configfs, &taken),
+        )
     }
 
     /// Makes ours again what was taken over and what another manager has made again from his files.

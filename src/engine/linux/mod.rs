@@ -210,6 +210,7 @@ impl Engine for LinuxEngine {
         for group in self.lvm.groups() {
             first = first.and(self.activate_thin(&group, Deadline::after(LIMIT)));
         }
+        first = first.and(self.recognise(Deadline::after(LIMIT)));
         for map in maps {
             let done = self.map(map, Deadline::after(LIMIT));
             first = first.and(done);

@@ -11,7 +11,7 @@ use super::configfs::{Configfs, ConfigfsError};
 use super::made;
 use super::read::{self, State};
 use super::target;
-use crate::array::{Naa, VolumeId};
+use crate::array::Naa;
 use std::collections::BTreeSet;
 
 /// What the names of our links begin with; the volume's UUID follows.
@@ -386,8 +386,7 @@ fn unused(state: &State) -> Vec<String> {
 
 /// The volume's backstore: adopted, or made where there is none.
 fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<Found, ExportError> {
-    let place = place_of(configfs, &volume.uuid)?;
-    if let Some(place) = place.map_or_else(|| retaken(configfs, volume), |p| Ok(Some(p)))? {
+    if let Some(place) = place_of(configfs, &volume.uuid)? {
         let found = read::backstore(configfs, &place);
         if !found.enabled && backstore::volume_of(&place).is_some() {
             // Half made: a predecessor died in between.
@@ -457,16 +456,6 @@ fn place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsE
         return Ok(Some(place));
     }
     foreign_place(configfs, |place| backstore::is_of(configfs, place, uuid))
-}
-
-/// The backstore of a volume that was taken over, which another manager made again: it is marked.
-fn retaken(configfs: &Configfs, volume: &Exported) -> Result<Option<String>, ConfigfsError> {
-    let is_kept = volume.serial != VolumeId::from(volume.uuid.as_str()).unit_serial();
-    let place = place_with(configfs, is_kept.then_some(&volume.serial))?;
-    if let Some(place) = &place {
-        backstore::mark(configfs, place, &volume.uuid)?;
-    }
-    Ok(place)
 }
 
 /// The place of a backstore that another manager made and that has this serial.

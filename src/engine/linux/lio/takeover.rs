@@ -30,6 +30,17 @@ pub struct Wanted {
     pub devices: BTreeMap<VolumeId, (u32, u32)>,
 }
 
+/// A volume that was taken over.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its LVM UUID.
+    pub uuid: String,
+    /// The unit serial that it has kept.
+    pub serial: String,
+    /// Its device's major and minor number.
+    pub number: (u32, u32),
+}
+
 /// What hosts know of a volume and are to know for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
@@ -250,6 +261,25 @@ pub fn give_back(configfs: &Configfs, view: &Takeover) -> Result<(), Error> {
     Ok(())
 }
 
+/// Marks the backstores again of volumes that were taken over, where another manager has made them
+/// again: those with the serial that a volume has kept, on its device.
+pub fn recognise(configfs: &Configfs, taken: &[Taken]) -> Result<(), ConfigfsError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let state = read::state(configfs)?;
+    let unmarked = state.backstores.iter();
+    for (place, found) in unmarked.filter(|(_, found)| found.volume.is_none()) {
+        let is_it = |volume: &&Taken| {
+            found.serial.as_ref() == Some(&volume.serial) && found.device == Some(volume.number)
+        };
+        if let Some(volume) = taken.iter().find(is_it) {
+            backstore::mark(configfs, place, &volume.uuid)?;
+        }
+    }
+    Ok(())
+}
+
 /// Marks the ACLs again that were taken over and that another manager has made again without marks,
 /// because his files are older: those that show, from backstores of his, exactly what is wanted.
 pub fn retake(
@@ -392,7 +422,7 @@ mod tests {
             (format!("{GROUP}/enable"), "1\n"),
             (format!("{GROUP}/attrib/authentication"), "0\n"),
             (format!("{GROUP}/attrib/generate_node_acls"), "0\n"),
-            (format!("{GROUP}/param/TargetAlias"), "LIO Target\n"),
+            (format!("{GROUP}/param/TargetAlias"), "LIO\n"),
             (format!("{ACL}/tag"), ""),
             (format!("{ACL}/auth/userid"), ""),
             (format!("{ACL}/auth/password"), ""),
@@ -497,12 +527,19 @@ mod tests {
             retake(&configfs, &[IQN.into()], &rows, &Demands::default()).expect("a look");
             Mark::read(&configfs, IQN, HOST)
         };
-        assert_eq!(again(&rows), None, "nobody has found the backstore yet");
-        put(
-            folder.path(),
-            &format!("{STORE}/alias"),
-            &format!("standpipe.{VOLUME}\n"),
-        );
+        assert_eq!(again(&rows), None, "the backstore is not recognised yet");
+        let taken = |serial: &str, number| {
+            let taken = Taken {
+                uuid: VOLUME.into(),
+                serial: serial.into(),
+                number,
+            };
+            recognise(&configfs, &[taken]).expect("a look");
+            backstore::exports(&configfs, "iblock_0/data")
+        };
+        assert_eq!(taken("abc-2", (253, 5)), None);
+        assert_eq!(taken("abc-1", (253, 6)), None);
+        assert_eq!(taken("abc-1", (253, 5)).as_deref(), Some(VOLUME));
         assert_eq!(again(&[]), None, "no view says so");
         assert_eq!(again(&rows), Some(Mark::Plain));
     }

@@ -2,12 +2,12 @@
 //! the kernel target's.
 
 use super::super::LinuxEngine;
-use super::super::lio::takeover::{Known, Wanted};
+use super::super::lio::takeover::{Known, Taken, Wanted};
 use super::super::lvm::group::{Group, LvmError, Which};
-use super::super::lvm::names::LvmUuid;
+use super::super::lvm::names::{self, LvmUuid};
 use super::super::lvm::tags::{self, Marks};
 use super::super::watch::Deadline;
-use super::{lacks_disk, not_busy, not_ours, nothing, verify};
+use super::{lacks_disk, not_busy, not_ours, nothing, unreadable, verify};
 use crate::array::{Error, Subject, Takeover, VolumeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,27 @@ impl LinuxEngine {
             }
         }
         self.exports.take_over(wanted, deadline)
+    }
+
+    /// Finds what was taken over and another manager has made again since.
+    pub(in super::super) fn recognise(&self, deadline: Deadline) -> Result<(), Error> {
+        let rows = self.lvm.list_volumes(deadline)?;
+        let devices = self.places.dm_devices().map_err(unreadable)?;
+        let taken = rows.iter().filter_map(|row| {
+            let marks = Marks::read(&row.lv_tags);
+            let vg = LvmUuid::new(row.vg_uuid.as_str()).ok()?;
+            let lv = LvmUuid::new(row.lv_uuid.as_str()).ok()?;
+            Some(Taken {
+                uuid: row.lv_uuid.clone(),
+                serial: marks.serial.filter(|_| marks.owned)?,
+                number: devices.get(&names::dm_uuid(&vg, &lv))?.number,
+            })
+        });
+        let taken: Vec<Taken> = taken.collect();
+        match taken.is_empty() {
+            true => Ok(()),
+            false => self.exports.recognise(taken, deadline),
+        }
     }
 
     fn place_of(
