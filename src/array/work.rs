@@ -190,13 +190,18 @@ pub(super) fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Resul
 
 /// Takes back one step.
 fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error> {
-    let Some(undo) = &planned.undo else {
-        return Ok(());
-    };
     if !is_named(plan, &planned.step, engine)? {
         // It was never renamed, or somebody gave it another name since: that one stays.
         return Ok(());
     }
+    let mut first = Ok(());
+    for undo in planned.undo.iter().rev() {
+        first = first.and(undo_by(plan, undo, engine));
+    }
+    first
+}
+
+fn undo_by(plan: &Plan, undo: &Step, engine: &dyn Engine) -> Result<(), Error> {
     match engine.apply(undo, &Unwatched) {
         // A pool that is there and lacks the volume has nothing that could be taken back.
         Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {

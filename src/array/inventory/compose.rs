@@ -266,6 +266,10 @@ impl Inventory {
         self.name_volumes
             .set(volume.name.clone(), id.clone(), related);
         self.naa_volumes.set(volume.naa, id.clone(), related);
+        if let Some(replica) = &volume.replica {
+            self.source_replicas
+                .set(replica.source.clone(), id.clone(), related);
+        }
         for disk in disks_of(&volume.pieces) {
             self.disk_volumes.set(disk.clone(), id.clone(), related);
         }

@@ -59,8 +59,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Planned {
     pub(super) step: Step,
-    /// `None` where nothing is to be taken back.
-    pub(super) undo: Option<Step>,
+    /// Nothing where nothing is to be taken back.
+    pub(super) undo: Vec<Step>,
 }
 
 /// What a restart does with a plan that was begun.
@@ -154,12 +154,15 @@ impl Planned {
     fn with_undo(step: Step, undo: Step) -> Self {
         Self {
             step,
-            undo: Some(undo),
+            undo: vec![undo],
         }
     }
 
     fn lasting(step: Step) -> Self {
-        Self { step, undo: None }
+        Self {
+            step,
+            undo: Vec::new(),
+        }
     }
 }
 
@@ -203,6 +206,10 @@ pub(super) fn plan(
         Command::RenameVolume { volume, name } => volumes::rename(inventory, volume, name),
         Command::DeleteVolumes { volumes } => volumes::delete(inventory, volumes, job),
         Command::RepairVolume { volume } => resize::repair(inventory, volume),
+        Command::CreateReplicas { .. }
+        | Command::Detach { .. }
+        | Command::Restore { .. }
+        | Command::Resync { .. } => Err(Error::not_supported("this array makes no replicas yet")),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),

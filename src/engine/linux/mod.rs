@@ -153,6 +153,9 @@ impl Engine for LinuxEngine {
             } => self.absorb(volume, reserve, *size, job, deadline),
             Step::GrowThin { volume, size } => self.grow_thin(volume, *size, deadline),
             Step::Shrink { volume, size } => self.shrink(volume, *size, deadline),
+            Step::Snapshot { .. } | Step::Copy { .. } | Step::Relate { .. } => {
+                Err(Error::not_supported("this array makes no replicas yet"))
+            }
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
             Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),

@@ -314,6 +314,8 @@ impl<'a> Picture<'a> {
                 .and_then(|seconds| seconds.checked_mul(1_000_000)),
             health,
             trouble: Trouble::default(),
+            replica: None,
+            torn: false,
             id,
         }
     }

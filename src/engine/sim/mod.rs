@@ -255,6 +255,9 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         } => machine.absorb(volume, reserve, *size, *job),
         Step::GrowThin { volume, size } => machine.grow_thin(volume, *size),
         Step::Shrink { volume, size } => machine.shrink(volume, *size),
+        Step::Snapshot { .. } | Step::Copy { .. } | Step::Relate { .. } => {
+            Err(Error::not_supported("this array makes no replicas yet"))
+        }
         Step::Rename { volume, name } => machine.rename(volume, name),
         Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),

@@ -169,6 +169,8 @@ impl Machine {
             created: Some(lv.created),
             health,
             trouble,
+            replica: None,
+            torn: false,
         })
     }
 
