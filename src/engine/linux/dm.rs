@@ -21,6 +21,20 @@ pub enum Status {
     Thin(Option<u64>),
     /// RAID.
     Raid(Raid),
+    /// A snapshot that keeps what changes.
+    Snapshot(Snapshot),
+}
+
+/// The state of a snapshot that keeps what changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Snapshot {
+    /// It has what it had.
+    Whole {
+        /// Bytes in use, and in all, tables included.
+        used: (u64, u64),
+    },
+    /// More changed than there was room for: its content is lost.
+    Lost,
 }
 
 /// The state of a thin pool.
@@ -105,6 +119,21 @@ pub fn name(group: &str, volume: &str) -> String {
     format!("{}-{}", plain(group), plain(volume))
 }
 
+/// The state of RAID among these: below snapshots of it, it is a device of its own.
+pub fn raid<'a>(
+    statuses: &'a BTreeMap<String, Status>,
+    group: &str,
+    volume: &str,
+) -> Option<&'a Raid> {
+    let name = name(group, volume);
+    let names = [format!("{name}-real"), name];
+    let mut found = names.iter().filter_map(|name| statuses.get(name));
+    found.find_map(|status| match status {
+        Status::Raid(raid) => Some(raid),
+        _ => None,
+    })
+}
+
 /// The state of a thin pool among these: it has a device of its own below the one of its name, but
 /// for as long as it has no volumes.
 pub fn pool<'a>(
@@ -131,6 +160,7 @@ fn read(line: &str) -> Option<(String, Status)> {
         "thin" => Status::Thin(number(&words, 0).map(|sectors| sectors * SECTOR)),
         "thin-pool" => Status::Pool(read_pool(&words)?),
         "raid" => Status::Raid(read_raid(&words)?),
+        "snapshot" => Status::Snapshot(read_snapshot(&words)?),
         _ => return None,
     };
     Some((name.to_owned(), status))
@@ -159,6 +189,18 @@ fn read_pool(words: &[&str]) -> Option<Pool> {
             _ => Mode::Writable,
         },
         needs_check: words.contains(&"needs_check"),
+    })
+}
+
+/// Sectors in use and in all, or a word that says what became of it (the kernel's
+/// device-mapper/snapshot.rst).
+fn read_snapshot(words: &[&str]) -> Option<Snapshot> {
+    if matches!(words.first(), Some(&("Invalid" | "Overflow"))) {
+        return Some(Snapshot::Lost);
+    }
+    let (used, total) = ratio(words, 0)?;
+    Some(Snapshot::Whole {
+        used: (used * SECTOR, total * SECTOR),
     })
 }
 
@@ -241,6 +283,29 @@ mod tests {
             assert_eq!(raid.is_in_step(), whole, "{text}");
             assert_eq!(raid.is_in_step_without(&first), without_first, "{text}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_is_read_until_it_is_lost() {
+        let read = |text: &str| read(&format!("g-s: 0 65536 snapshot {text}")).map(|(_, s)| s);
+        let whole = Snapshot::Whole {
+            used: (20736 * 512, 73728 * 512),
+        };
+        assert_eq!(read("20736/73728 256"), Some(Status::Snapshot(whole)));
+        for lost in ["Invalid", "Overflow"] {
+            assert_eq!(read(lost), Some(Status::Snapshot(Snapshot::Lost)), "{lost}");
+        }
+        for odd in ["", "Unknown", "Merge failed"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn raid_is_found_below_its_snapshots() {
+        let lines = ["g-r: 0 8 snapshot-origin ", "g-r-real: 0 8 raid raid1 2 AA 8/8 idle 0 0 -"];
+        let statuses: BTreeMap<_, _> = lines.iter().filter_map(|line| read(line)).collect();
+        assert!(raid(&statuses, "g", "r").is_some_and(Raid::is_in_step));
+        assert_eq!(raid(&statuses, "g", "x"), None);
     }
 
     #[test]

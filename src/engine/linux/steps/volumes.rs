@@ -342,7 +342,7 @@ impl LinuxEngine {
             // disk that went would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
-            if !now.lv_descendants.is_empty() {
+            if now.is_needed() {
                 return Err(Error::in_use(format!(
                     "volume {} has snapshots; remove them first",
                     now.lv_name
