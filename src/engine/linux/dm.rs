@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::program::{self, RunError};
 use super::watch::Deadline;
+use crate::array::Error;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
@@ -111,6 +112,17 @@ pub fn statuses(program: &Path, deadline: Deadline) -> Result<BTreeMap<String, S
     let arguments = ["status", "--noflush"].map(str::to_owned);
     let ended = program::run(program, &arguments, &[], deadline)?;
     Ok(ended.output.lines().filter_map(read).collect())
+}
+
+/// Sends a message to a device of that name.
+pub fn tell(program: &Path, name: &str, message: String, deadline: Deadline) -> Result<(), Error> {
+    let refused = || Error::unavailable(format!("{name} does not do what it is told; try again"));
+    let arguments = ["message".to_owned(), name.to_owned(), "0".to_owned(), message];
+    let ended = program::run(program, &arguments, &[], deadline)?;
+    match ended.status.success() {
+        true => Ok(()),
+        false => Err(refused().caused_by(std::io::Error::other(ended.errors))),
+    }
 }
 
 /// The device-mapper name of a volume: dashes doubled, then joined by one.

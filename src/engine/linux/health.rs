@@ -192,6 +192,18 @@ pub(super) fn of_snapshot(snapshot: Option<dm::Snapshot>) -> Health {
     }
 }
 
+/// How well a volume is that a copy onto it ended midway, beside that.
+pub(super) fn of_torn(health: Health) -> Health {
+    match health {
+        Health::Failed(sentence) => Health::Failed(sentence),
+        _ => Health::Failed(
+            "a copy onto it ended midway, and it holds neither its old content nor another one; \
+             restore or resynchronise it again"
+                .into(),
+        ),
+    }
+}
+
 /// What needs another volume has failed where that one has.
 pub(super) fn spread(volumes: &mut [Volume]) {
     let failed = volumes.iter();

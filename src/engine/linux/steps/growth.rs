@@ -200,14 +200,14 @@ impl LinuxEngine {
 /// Refuses what has snapshots of its size, or is one.
 fn not_entangled(row: &LvRow) -> Result<(), Error> {
     if row.is_delta() {
-        return Err(Error::in_use(format!(
+        return Err(Error::invalid(format!(
             "volume {} is a snapshot and has the size of its source; it cannot have another one",
             row.lv_name
         )));
     }
     match row.lv_descendants.is_empty() {
         true => Ok(()),
-        false => Err(Error::in_use(format!(
+        false => Err(Error::has_dependents(format!(
             "volume {} has snapshots; remove them first",
             row.lv_name
         ))),

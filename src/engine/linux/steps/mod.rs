@@ -3,11 +3,14 @@
 //!
 //! Here is what they have in common: how a volume is found, and what is refused.
 
+mod copy;
 mod groups;
 mod growth;
 mod raid;
+mod replicas;
 mod thin;
 mod volumes;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
