@@ -122,7 +122,11 @@ impl Places {
 
     /// Whether a device-mapper device takes no reads and writes now.
     pub fn is_suspended(&self, device: &DmDevice) -> bool {
-        let file = self.sys.join("block").join(&device.name).join("dm/suspended");
+        let file = self
+            .sys
+            .join("block")
+            .join(&device.name)
+            .join("dm/suspended");
         fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
     }
 

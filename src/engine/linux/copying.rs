@@ -77,8 +77,10 @@ pub(super) fn copy(
                 to.read_exact_at(held, done)?;
                 let differs = |at: Range<usize>, unit: &[u8]| held.get(at) != Some(unit);
                 let is_given_back = |unit: &[u8]| thin && is_zero(unit);
-                let given = |at: Range<usize>, unit: &[u8]| differs(at, unit) && is_given_back(unit);
-                let other = |at: Range<usize>, unit: &[u8]| differs(at, unit) && !is_given_back(unit);
+                let given =
+                    |at: Range<usize>, unit: &[u8]| differs(at, unit) && is_given_back(unit);
+                let other =
+                    |at: Range<usize>, unit: &[u8]| differs(at, unit) && !is_given_back(unit);
                 let (given, other) = (runs(wanted, given), runs(wanted, other));
                 for run in other {
                     write(to, wanted, run, done)?;

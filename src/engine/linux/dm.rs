@@ -117,7 +117,12 @@ pub fn statuses(program: &Path, deadline: Deadline) -> Result<BTreeMap<String, S
 /// Sends a message to a device of that name.
 pub fn tell(program: &Path, name: &str, message: String, deadline: Deadline) -> Result<(), Error> {
     let refused = || Error::unavailable(format!("{name} does not do what it is told; try again"));
-    let arguments = ["message".to_owned(), name.to_owned(), "0".to_owned(), message];
+    let arguments = [
+        "message".to_owned(),
+        name.to_owned(),
+        "0".to_owned(),
+        message,
+    ];
     let ended = program::run(program, &arguments, &[], deadline)?;
     match ended.status.success() {
         true => Ok(()),
@@ -314,7 +319,10 @@ mod tests {
 
     #[test]
     fn raid_is_found_below_its_snapshots() {
-        let lines = ["g-r: 0 8 snapshot-origin ", "g-r-real: 0 8 raid raid1 2 AA 8/8 idle 0 0 -"];
+        let lines = [
+            "g-r: 0 8 snapshot-origin ",
+            "g-r-real: 0 8 raid raid1 2 AA 8/8 idle 0 0 -",
+        ];
         let statuses: BTreeMap<_, _> = lines.iter().filter_map(|line| read(line)).collect();
         assert!(raid(&statuses, "g", "r").is_some_and(Raid::is_in_step));
         assert_eq!(raid(&statuses, "g", "x"), None);

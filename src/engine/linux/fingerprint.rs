@@ -140,7 +140,11 @@ mod tests {
     #[test]
     fn a_snapshot_that_fills_or_is_lost_moves_it() {
         let mark = |snapshot| rounded(BTreeMap::from([("s".into(), Status::Snapshot(snapshot))]));
-        let whole = |used| mark(Snapshot::Whole { used: (used, 1_000_000) });
+        let whole = |used| {
+            mark(Snapshot::Whole {
+                used: (used, 1_000_000),
+            })
+        };
         assert_eq!(whole(500_000), whole(500_100));
         assert_ne!(whole(500_000), whole(520_000));
         assert_ne!(whole(1_000_000), mark(Snapshot::Lost));

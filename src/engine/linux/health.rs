@@ -186,7 +186,8 @@ pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
 pub(super) fn of_snapshot(snapshot: Option<dm::Snapshot>) -> Health {
     match snapshot {
         Some(dm::Snapshot::Lost) => Health::Failed(
-            "more changed than the snapshot had room for, and its content is lost; delete it".into(),
+            "more changed than the snapshot had room for, and its content is lost; delete it"
+                .into(),
         ),
         Some(dm::Snapshot::Whole { .. }) | None => Health::Ok,
     }

@@ -6,6 +6,7 @@ mod chap;
 mod convergence;
 mod cost;
 mod pools;
+mod replicas;
 
 use super::*;
 use crate::array::{InitiatorName, Iqn, JobId, Kind, Place, PortId, Subject, Unwatched, VolumeId};

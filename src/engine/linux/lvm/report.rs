@@ -242,7 +242,10 @@ impl LvRow {
     /// do not.
     pub fn is_needed(&self) -> bool {
         let is_free = self.has_layout("thin")
-            && self.lv_role.split(',').all(|role| FREE_ROLES.contains(&role));
+            && self
+                .lv_role
+                .split(',')
+                .all(|role| FREE_ROLES.contains(&role));
         !self.lv_descendants.is_empty() && !is_free
     }
 

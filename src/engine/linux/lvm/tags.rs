@@ -181,7 +181,11 @@ mod tests {
     #[test]
     fn a_relation_is_read_as_it_was_written() {
         let source = "KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA";
-        let tags = [clone_of(source).expect("a tag"), taken(1_764_000_000_123_456), torn()];
+        let tags = [
+            clone_of(source).expect("a tag"),
+            taken(1_764_000_000_123_456),
+            torn(),
+        ];
         let column = tags.each_ref().map(Tag::as_str).join(",") + ",standpipe.v1";
         let marks = Marks::read(&column);
         assert_eq!(marks.clone_of.as_deref(), Some(source));

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::watched::{Work, watched};
 use super::{Name, identity, marked, verify};
 use crate::array::{Error, JobId, Progress, Subject};
-use crate::engine::linux::{LIMIT, LinuxEngine};
 use crate::engine::linux::copying::{self, Holds};
 use crate::engine::linux::dm;
 use crate::engine::linux::lvm::group::{LvmError, Session};
@@ -13,6 +12,7 @@ use crate::engine::linux::lvm::names::{self, Tag};
 use crate::engine::linux::lvm::report::LvRow;
 use crate::engine::linux::lvm::tags::{self, Marks};
 use crate::engine::linux::watch::Deadline;
+use crate::engine::linux::{LIMIT, LinuxEngine};
 
 /// One of the two volumes.
 struct End {
@@ -61,8 +61,8 @@ impl LinuxEngine {
                 copying::open(&target.device, true)?,
             );
             // The names may have gone to other devices before they were opened.
-            let is_so = places.is_dm_device(&from, &source.uuid)
-                && places.is_dm_device(&to, &target.uuid);
+            let is_so =
+                places.is_dm_device(&from, &source.uuid) && places.is_dm_device(&to, &target.uuid);
             match is_so {
                 true => copying::copy((&from, source.size), (&to, target.size), holds, go_on),
                 false => Err(std::io::Error::other("it is another device now")),

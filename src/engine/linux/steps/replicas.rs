@@ -92,7 +92,8 @@ impl LinuxEngine {
             }
             there.push((row, marks.taken.is_some()));
         }
-        if !of.is_empty() && there.len() == of.len() && there.iter().all(|(_, is_taken)| *is_taken) {
+        if !of.is_empty() && there.len() == of.len() && there.iter().all(|(_, is_taken)| *is_taken)
+        {
             return Ok(true);
         }
         for (row, _) in there {
@@ -164,8 +165,7 @@ impl LinuxEngine {
         let (thin, thick): (Vec<&Taking>, Vec<&Taking>) =
             takings.iter().partition(|taking| taking.room.is_none());
         for taking in &thin {
-            let line =
-                session.thin_snapshot(&taking.device, &taking.tags, &taking.origin, false);
+            let line = session.thin_snapshot(&taking.device, &taking.tags, &taking.origin, false);
             let done = session.take(&line);
             verify(done, || is_there(session, taking))?;
         }
@@ -317,7 +317,9 @@ impl LinuxEngine {
 
 /// The moment of a snapshot, in microseconds since 1970.
 fn moment_of(row: &LvRow) -> Option<u64> {
-    Marks::read(&row.lv_tags).taken.or_else(|| picture::created(row))
+    Marks::read(&row.lv_tags)
+        .taken
+        .or_else(|| picture::created(row))
 }
 
 /// The tags that a volume is to bear for a relation.
@@ -331,7 +333,10 @@ fn related(
     let kept = marks.taken.map(tags::taken);
     let Some(to) = to else {
         let detached = has_origin.then(tags::detached);
-        return Ok(detached.into_iter().chain(kept.filter(|_| has_origin)).collect());
+        return Ok(detached
+            .into_iter()
+            .chain(kept.filter(|_| has_origin))
+            .collect());
     };
     let is_own = row.origin_uuid == to.source.as_str();
     let is_noted = marks.clone_of.as_deref() == Some(to.source.as_str());
@@ -346,7 +351,10 @@ fn related(
     }
     let source = tags::clone_of(to.source.as_str()).map_err(|e| Error::invalid(e.to_string()))?;
     let detached = has_origin.then(tags::detached);
-    Ok(std::iter::once(source).chain(moment).chain(detached).collect())
+    Ok(std::iter::once(source)
+        .chain(moment)
+        .chain(detached)
+        .collect())
 }
 
 fn without(tags: &[Tag], others: &[Tag]) -> Vec<Tag> {
@@ -392,7 +400,9 @@ fn ids(session: &mut Session<'_>, takings: &[&Taking]) -> Result<Vec<Ids>, Error
         let snapshot = row(Which::Name(&taking.device))?;
         let source = row(Which::Uuid(&taking.source))?;
         let mut pools = rows.iter().filter(|row| row.lv_uuid == source.pool_lv_uuid);
-        let pool = pools.next().filter(|_| snapshot.pool_lv_uuid == source.pool_lv_uuid)?;
+        let pool = pools
+            .next()
+            .filter(|_| snapshot.pool_lv_uuid == source.pool_lv_uuid)?;
         Some(Ids {
             pool: format!("{}-tpool", dm::name(&pool.vg_name, pool.plain_name())),
             snapshot: snapshot.thin_id?,
@@ -400,7 +410,9 @@ fn ids(session: &mut Session<'_>, takings: &[&Taking]) -> Result<Vec<Ids>, Error
         })
     });
     let ids: Option<Vec<Ids>> = ids.collect();
-    ids.ok_or_else(|| Error::unavailable("LVM does not tell what its thin pools call their volumes"))
+    ids.ok_or_else(|| {
+        Error::unavailable("LVM does not tell what its thin pools call their volumes")
+    })
 }
 
 impl Ids {
@@ -425,5 +437,7 @@ impl Ids {
 /// Now, in microseconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    })
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 
 use super::watched::{Work, watched};
 use super::{
-    Making, Name, busy, device_name, extents, found, identity, is_of, job_tag, marked,
-    name_tag, not_busy, nothing, path, room_for, rows_of, verify,
+    Making, Name, busy, device_name, extents, found, identity, is_of, job_tag, marked, name_tag,
+    not_busy, nothing, path, room_for, rows_of, verify,
 };
 use crate::array::{
     DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
@@ -90,7 +90,11 @@ impl LinuxEngine {
     }
 
     /// The name of a thin pool of that group that takes volumes.
-    pub(super) fn thin_pool(&self, session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
+    pub(super) fn thin_pool(
+        &self,
+        session: &mut Session<'_>,
+        pool: &PoolId,
+    ) -> Result<LvName, Error> {
         let mut rows = session.segments()?.into_iter();
         let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
         let row = row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?;
@@ -186,7 +190,9 @@ impl LinuxEngine {
             done: "zeroed",
             size,
         };
-        watched(&work, progress, move |go_on| blockdev::zero(&path, is_it, size, go_on))
+        watched(&work, progress, move |go_on| {
+            blockdev::zero(&path, is_it, size, go_on)
+        })
     }
 
     pub(in super::super) fn mark(

@@ -67,9 +67,10 @@ pub(super) fn watched(
 
 fn failed(on: &str, done: &str, error: io::Error) -> Error {
     let (kind, message) = match error.kind() {
-        io::ErrorKind::ResourceBusy => {
-            (Kind::InUse, format!("{on} is open elsewhere; close it first"))
-        }
+        io::ErrorKind::ResourceBusy => (
+            Kind::InUse,
+            format!("{on} is open elsewhere; close it first"),
+        ),
         io::ErrorKind::StorageFull => (
             Kind::NoSpace,
             format!("{on} cannot be {done}, because its pool is full; grow it and try again"),
