@@ -63,7 +63,10 @@ fn byte(number: u64) -> u8 {
 
 /// How many blocks of the writer's a device holds, one after the other, and nothing behind.
 fn log_of(device: &str) -> u64 {
-    let bytes = fs::read(format!("/dev/vg0/{device}")).expect("it can be read");
+    // Past the page cache, which what an initiator writes does not reach.
+    let mut read = Command::new("dd");
+    read.args([&format!("if=/dev/vg0/{device}"), "bs=1M", "iflag=direct"]);
+    let bytes = read.output().expect("dd runs").stdout;
     let blocks = bytes.chunks(BLOCK as usize);
     let is_written = |(number, block): &(u64, &[u8])| block.iter().all(|b| *b == byte(*number));
     let count = (0..).zip(blocks).take_while(is_written).count() as u64;
@@ -277,7 +280,6 @@ fn vm_snapshots_that_fail_midway_leave_nothing_suspended_and_can_be_taken_back()
     for (broken, step) in [
         // The pool forgets a snapshot and does not take it anew.
         (r#"case "$4" in create_snap*) exit 1;; esac"#, &of_thin),
-        (r#"case "$4" in delete*) exit 1;; esac"#, &of_thin),
         // Only some come to rest.
         (
             r#"[ "$1" = suspend ] && exec /usr/sbin/dmsetup suspend "$2""#,
@@ -344,17 +346,14 @@ fn vm_a_snapshot_that_fills_or_is_lost_is_noticed_and_a_write_is_not() {
              udevadm settle"
         ))
     });
-    apply(
-        &engine,
-        &Step::Snapshot {
+    for (device, room) in [("small", 3 * EXTENT), ("large", room(10 * EXTENT))] {
+        let take = Step::Snapshot {
             group: pool(&engine).id,
-            of: vec![
-                snap(&source, "small", Some(3 * EXTENT)),
-                snap(&source, "large", Some(room(10 * EXTENT))),
-            ],
+            of: vec![snap(&source, device, Some(room))],
             job,
-        },
-    );
+        };
+        apply(&engine, &take);
+    }
     let state = |device: &str| match listed(&engine, device).replica.map(|r| r.kind) {
         Some(ReplicaKind::Delta { used, broken, .. }) => (used, broken),
         other => panic!("{other:?}"),
@@ -420,8 +419,9 @@ fn vm_a_mirror_below_a_snapshot_is_looked_at() {
     // A leg that fails is seen as ever.
     let (real, leg) = ("vg0-mirror-real", "vg0-mirror_rimage_1");
     run(&format!(
-        "dmsetup suspend --noflush --nolockfs {leg}; echo '0 16384 error' | dmsetup load {leg}; \
-         dmsetup resume {leg}; echo x > /dev/vg0/mirror; sync; dmsetup status {real}"
+        "on=$(dmsetup table {leg} | cut -d' ' -f4,5); dmsetup suspend --noflush --nolockfs {leg}; \
+         printf '0 8 linear %s\\n8 16376 error\\n' \"$on\" | dmsetup load {leg}; dmsetup resume {leg}; \
+         dd if=/dev/zero of=/dev/vg0/mirror bs=64k count=1 oflag=direct 2>&1; dmsetup status {real}"
     ));
     let failing = listed(&engine, "mirror");
     assert!(

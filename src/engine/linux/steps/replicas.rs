@@ -5,6 +5,7 @@
 //! snapshot. Of thin volumes it would leave the pool broken: there it makes the snapshots before, and
 //! in the moment the pool is told to take them anew.
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
@@ -12,17 +13,16 @@ use super::{
     unreadable, verify,
 };
 use crate::array::{Error, JobId, Kind, Layout, PoolId, Relation, Snap, Subject, Taken};
-use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::DmDevice;
 use crate::engine::linux::dm;
 use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
 use crate::engine::linux::lvm::names::{LvName, LvmUuid, Tag};
 use crate::engine::linux::lvm::report::LvRow;
-use crate::engine::linux::lvm::roster::View;
 use crate::engine::linux::lvm::tags::{self, Marks};
 use crate::engine::linux::picture;
 use crate::engine::linux::still::{self, Still};
 use crate::engine::linux::watch::Deadline;
+use crate::engine::linux::{LIMIT, LinuxEngine};
 
 /// A snapshot that is to be taken, checked.
 struct Taking {
@@ -33,6 +33,14 @@ struct Taking {
     origin: LvName,
     /// Extents for what changes; none of a thin source.
     room: Option<u64>,
+}
+
+impl Taking {
+    /// Whether that row is of this snapshot, whatever its moment.
+    fn is(&self, row: &LvRow) -> bool {
+        let has = |tag: &Tag| row.lv_tags.split(',').any(|word| word == tag.as_str());
+        row.origin_uuid == self.source.as_str() && self.tags.iter().all(has)
+    }
 }
 
 /// A thin snapshot and its source as their pool knows them.
@@ -109,8 +117,15 @@ impl LinuxEngine {
         of: &[Snap],
         job: &JobId,
     ) -> Result<Vec<Taking>, Error> {
+        let sources: BTreeSet<_> = of.iter().map(|snap| &snap.source).collect();
+        let devices: BTreeSet<_> = of.iter().map(|snap| &snap.device).collect();
+        if of.is_empty() || sources.len() < of.len() || devices.len() < of.len() {
+            return Err(Error::invalid(
+                "name at least one volume, each once, and a snapshot for each",
+            ));
+        }
         let group = self.state(session)?;
-        let (mut takings, mut rooms) = (Vec::new(), 0);
+        let (mut takings, mut rooms) = (Vec::new(), 0_u64);
         for snap in of {
             let subject = Subject::Known(snap.source.clone());
             let device = LvName::new(snap.device.as_str());
@@ -126,7 +141,7 @@ impl LinuxEngine {
                     None
                 }
             };
-            rooms += snap.room.unwrap_or_default();
+            rooms = rooms.saturating_add(snap.room.unwrap_or_default());
             self.active(session, &source)?;
             takings.push(Taking {
                 device,
@@ -161,28 +176,25 @@ impl LinuxEngine {
         verify(done, || is_there(session, taking))
     }
 
+    /// Takes several in one moment. Each part of the work has the time that one command has; the
+    /// moment is one part, for hosts wait in it.
     fn take_all(&self, session: &mut Session<'_>, takings: &[Taking]) -> Result<(), Error> {
         let (thin, thick): (Vec<&Taking>, Vec<&Taking>) =
             takings.iter().partition(|taking| taking.room.is_none());
         for taking in &thin {
+            session.deadline = Deadline::after(LIMIT);
             let line = session.thin_snapshot(&taking.device, &taking.tags, &taking.origin, false);
             let done = session.take(&line);
             verify(done, || is_there(session, taking))?;
         }
         let ids = ids(session, &thin)?;
-        let origins = |of: &[&Taking]| -> Result<Vec<DmDevice>, Error> {
-            let vg = &session.group.uuid;
-            let devices = of.iter().map(|taking| {
-                let device = self.device(vg, &taking.source)?;
-                device.ok_or_else(|| {
-                    Error::unavailable(format!("the device of volume {} is gone", taking.origin))
-                })
-            });
-            devices.collect()
-        };
-        let (of_thin, of_thick) = (origins(&thin)?, origins(&thick)?);
+        let (of_thin, of_thick) = (
+            self.origins(session, &thin)?,
+            self.origins(session, &thick)?,
+        );
         let all = of_thin.iter().chain(&of_thick).cloned().collect();
 
+        session.deadline = Deadline::after(LIMIT);
         let mut still = Still::new(&self.dmsetup, &self.places, all)?;
         let moment = now();
         for ids in &ids {
@@ -203,28 +215,41 @@ impl LinuxEngine {
                 tags: &taking.tags,
             };
             let line = session.snapshot(&wanted, &taking.origin);
-            // In a process of its own: LVM's count of what is suspended is wrong afterwards.
-            let done = self.lvm.run(View::Narrow, &line, session.deadline);
-            verify(done, || is_there(session, taking))?;
+            session.take(&line)?;
         }
         drop(still);
 
         for taking in takings {
-            let row = session.find(Which::Name(&taking.device))?;
-            let row = row.ok_or_else(|| {
-                Error::not_found(format!("snapshot {} is gone; try again", taking.device))
-            })?;
-            let uuid = identity(&row)?;
-            self.active(session, &uuid)?;
-            // From now on it counts as taken.
-            let tag = [tags::taken(moment)];
-            let done = session.retag(&uuid, &[], &tag);
-            verify(done, || {
-                let row = session.find(Which::Uuid(&uuid))?;
-                Ok(row.is_some_and(|row| Marks::read(&row.lv_tags).taken == Some(moment)))
-            })?;
+            session.deadline = Deadline::after(LIMIT);
+            self.finish(session, taking, moment)?;
         }
         Ok(())
+    }
+
+    /// Makes a snapshot of several appear, and count as taken.
+    fn finish(&self, session: &mut Session<'_>, taking: &Taking, moment: u64) -> Result<(), Error> {
+        let row = session.find(Which::Name(&taking.device))?;
+        let row = row.filter(|row| taking.is(row)).ok_or_else(|| {
+            Error::unavailable(format!("LVM did not take {}; try again", taking.device))
+        })?;
+        let uuid = identity(&row)?;
+        self.active(session, &uuid)?;
+        let done = session.retag(&uuid, &[], &[tags::taken(moment)]);
+        verify(done, || {
+            let row = session.find(Which::Uuid(&uuid))?;
+            Ok(row.is_some_and(|row| Marks::read(&row.lv_tags).taken == Some(moment)))
+        })
+    }
+
+    /// The devices of the sources.
+    fn origins(&self, session: &Session<'_>, of: &[&Taking]) -> Result<Vec<DmDevice>, Error> {
+        let devices = of.iter().map(|taking| {
+            let device = self.device(&session.group.uuid, &taking.source)?;
+            device.ok_or_else(|| {
+                Error::unavailable(format!("the device of volume {} is gone", taking.origin))
+            })
+        });
+        devices.collect()
     }
 
     /// Lets volumes of a group take writes again that somebody was killed over.
@@ -383,10 +408,7 @@ fn check_kind(row: &LvRow, snap: &Snap) -> Result<(), Error> {
 /// Whether a snapshot is there as it is to be, but for its moment.
 fn is_there(session: &mut Session<'_>, taking: &Taking) -> Result<bool, LvmError> {
     let row = session.find(Which::Name(&taking.device))?;
-    Ok(row.is_some_and(|row| {
-        let has = |tag: &Tag| row.lv_tags.split(',').any(|word| word == tag.as_str());
-        row.origin_uuid == taking.source.as_str() && taking.tags.iter().all(has)
-    }))
+    Ok(row.is_some_and(|row| taking.is(&row)))
 }
 
 /// What the pools call these snapshots and their sources.
