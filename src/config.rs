@@ -81,6 +81,9 @@ pub struct Storage {
     pub thin_overcommit_percent: u64,
     /// From how full on a thin pool counts as low on space, in percent.
     pub low_space_percent: u16,
+    /// Room for what changes, in percent of its source, that a snapshot of a volume gets which is
+    /// not thin.
+    pub snapshot_percent: u8,
     /// Whether volumes may be made smaller.
     pub allow_shrink: bool,
     /// The `lvm` program.

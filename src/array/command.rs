@@ -92,6 +92,41 @@ pub enum Command {
         /// Which.
         volume: VolumeId,
     },
+    /// Makes replicas of volumes of one group, all of one moment. All or none.
+    CreateReplicas {
+        /// What kind.
+        kind: Copying,
+        /// What is replicated, each once.
+        sources: Vec<VolumeId>,
+        /// Their names, one each; without any they get some.
+        names: Vec<String>,
+        /// Where clones are to be; none for the pool of the source. A snapshot lies where its
+        /// source does.
+        pool: Option<PoolId>,
+        /// What clones are to be like; none for what their source is like, as far as the pool has
+        /// it. A snapshot has no choice.
+        quality: Option<Quality>,
+        /// Room for what changes, in percent of the source, for snapshots of volumes that are not
+        /// thin; none for what the policy says.
+        room: Option<u8>,
+    },
+    /// Ends the relation of replicas to their sources; all of them are volumes as any other then.
+    Detach {
+        /// Clones and snapshots of thin volumes.
+        replicas: Vec<VolumeId>,
+    },
+    /// Gives the source of a replica the content of the replica, which stays. It goes on after a
+    /// restart and cannot be cancelled.
+    Restore {
+        /// A replica of its source's size.
+        replica: VolumeId,
+    },
+    /// Gives a clone the content that its source has now. It goes on after a restart and cannot be
+    /// cancelled.
+    Resync {
+        /// A clone of its source's size.
+        replica: VolumeId,
+    },
     /// Keeps a quality of service, or what it is now.
     PutSetting {
         /// The setting.
@@ -273,6 +308,10 @@ impl Command {
             | Self::ResizeVolume { .. }
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
+            | Self::CreateReplicas { .. }
+            | Self::Detach { .. }
+            | Self::Restore { .. }
+            | Self::Resync { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
             Self::RepairVolume { .. } => Area::Repair,
@@ -293,6 +332,7 @@ impl Command {
             Self::CreatePool { .. }
                 | Self::CreateThinPool { .. }
                 | Self::CreateVolumes { .. }
+                | Self::CreateReplicas { .. }
                 | Self::CreateTarget { .. }
                 | Self::OpenPort { .. }
                 | Self::CreateInitiator { .. }
@@ -304,10 +344,12 @@ impl Command {
     /// What it changes for long: nobody else can change that meanwhile.
     pub(super) fn subjects(&self) -> Vec<Element> {
         match self {
-            Self::ResizeVolume { volume, .. } | Self::RepairVolume { volume } => {
+            Self::ResizeVolume { volume, .. }
+            | Self::RepairVolume { volume }
+            | Self::Resync { replica: volume } => {
                 vec![Element::Volume(volume.clone())]
             }
-            Self::DeleteVolumes { volumes } => {
+            Self::DeleteVolumes { volumes } | Self::Detach { replicas: volumes } => {
                 volumes.iter().cloned().map(Element::Volume).collect()
             }
             Self::GrowPool { pool, .. } | Self::DeletePool { pool } => {
@@ -325,6 +367,15 @@ pub enum Growth {
     Disks(Vec<DiskId>),
     /// To so many bytes for data.
     To(u64),
+}
+
+/// What kind of replica is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Copying {
+    /// A snapshot: it shares with its source what has not changed.
+    Snapshot,
+    /// A complete, independent copy.
+    Clone,
 }
 
 /// What a command came to.

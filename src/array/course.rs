@@ -111,6 +111,7 @@ impl Progress for Stretch<'_> {
 fn bytes_of(step: &Step, plan: &Plan, inventory: &Inventory) -> u64 {
     match step {
         Step::Zero { volume, .. } | Step::Sync { volume } => size_of(volume, plan, inventory),
+        Step::Copy { to, .. } => size_of(to, plan, inventory),
         _ => 0,
     }
 }

@@ -109,6 +109,42 @@ pub enum Subject {
     Made(PoolId, String),
 }
 
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snap {
+    /// Of which volume.
+    pub source: VolumeId,
+    /// The name of the device: unique, made from the job's identity.
+    pub device: String,
+    /// The name for people.
+    pub name: String,
+    /// Bytes for what changes, tables included, in whole extents: that of a volume on disks, with
+    /// chunks of [`SNAPSHOT_CHUNK`] bytes. None for one of a thin volume, in its pool.
+    pub room: Option<u64>,
+}
+
+/// Bytes that a snapshot of a volume on disks keeps at once. The kernel holds a table of all that
+/// are kept in memory, so they are not small.
+pub const SNAPSHOT_CHUNK: u64 = 64 << 10;
+
+/// What a volume is to be the replica of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// The source.
+    pub source: VolumeId,
+    /// The moment whose content it has.
+    pub taken: Taken,
+}
+
+/// The moment of a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Taken {
+    /// In microseconds since 1970; none where nobody knows it.
+    At(Option<u64>),
+    /// When that snapshot was taken.
+    With(Subject),
+}
+
 /// A volume group as a step names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeGroup {
@@ -204,6 +240,48 @@ pub enum Step {
         volume: VolumeId,
         /// The new size in bytes.
         size: u64,
+    },
+    /// Takes writable snapshots of volumes of one group, all of one moment: a write that is in one of
+    /// them is in all of them whose source it was meant for, and so is every write that was answered
+    /// before it began. The sources may be open and written to. Each snapshot bears the owner's
+    /// mark, its name, the mark of `job` and its moment, all in the metadata commit that makes it.
+    /// A volume of such a device name that bears the same marks is the one that an earlier attempt
+    /// made; where some of them are there and others are not, those are removed first.
+    Snapshot {
+        /// In which volume group.
+        group: PoolId,
+        /// Which.
+        of: Vec<Snap>,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Gives `to` the content of `from`, and zeros beyond its end: it reads the same then. Long;
+    /// tells its progress; can be cancelled. Both bear the mark of `job`, are not exported and not
+    /// open. No lock is held while it copies.
+    ///
+    /// One that is not fresh is [torn](Volume::torn) from before the first byte until all are
+    /// written, and stays so where the step fails. Copying again heals it.
+    Copy {
+        /// What is read.
+        from: Subject,
+        /// What is overwritten; not smaller.
+        to: Subject,
+        /// What `to` holds means nothing to anybody: one on disks is wholly overwritten, one that is
+        /// thin holds nothing yet. Else only what differs is written, and what is zero in a thin one
+        /// is given back to its pool.
+        fresh: bool,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Notes of what a volume is the replica, and of which moment. Nothing if it is noted.
+    Relate {
+        /// Which.
+        volume: Subject,
+        /// None ends the relation, that of a snapshot of a thin volume as well. That one comes back
+        /// when its own source is named again.
+        to: Option<Relation>,
+        /// Whose mark the volume bears; none for a finished one.
+        job: Option<JobId>,
     },
     /// Gives a volume another name for people.
     Rename {
@@ -340,7 +418,7 @@ impl Step {
     /// Whether every engine passes [pause points](Progress::pause_point) all the while it takes
     /// this step: then its job can be suspended meanwhile.
     pub const fn can_pause(&self) -> bool {
-        matches!(self, Self::Zero { .. })
+        matches!(self, Self::Zero { .. } | Self::Copy { .. })
     }
 }
 

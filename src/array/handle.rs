@@ -24,8 +24,11 @@ use super::job::{Area, Call, Job, Order, now_micros};
 use super::locks::{Locks, keys};
 use super::model::Map;
 use super::plan::Scope;
-use super::start;
-use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, take_back};
+use super::start::{self, FINISHED, ROLLED_BACK, Started};
+use super::work::{
+    Begun, Look, Reached, Recovered, Setback, carry_out, closing, map_of, noting, opening, recover,
+    take_back,
+};
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
@@ -141,7 +144,11 @@ impl Array {
         system: SystemName,
         policy: Policy,
     ) -> Result<Self, Error> {
-        let (inventory, owed) = start::start(engine.as_ref(), &store, system, policy)?;
+        let Started {
+            inventory,
+            owed,
+            unended,
+        } = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -159,6 +166,10 @@ impl Array {
             .name("watcher".into())
             .spawn(move || watcher::watch_outside(&watched))
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        for (begun, job) in unended {
+            let slot = Slot::take(&inner)?;
+            spawn(job.id, move || slot.0.resume(begun, &job))?;
+        }
         Ok(Self(inner))
     }
 
@@ -199,18 +210,24 @@ impl Array {
             at: now_micros(),
             call,
         };
-        std::thread::Builder::new()
-            .name(format!("job-{}", &id.hex()[..8]))
-            .spawn(move || {
-                let ended = slot.0.run(order, &command);
-                // Whoever hears the end may ask for the next thing at once.
-                drop(slot);
-                // Nobody may be listening any more; the job says how it ended.
-                let _ = tell.send(ended);
-            })
-            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        spawn(id, move || {
+            let ended = slot.0.run(order, &command);
+            // Whoever hears the end may ask for the next thing at once.
+            drop(slot);
+            // Nobody may be listening any more; the job says how it ended.
+            let _ = tell.send(ended);
+        })?;
         Ok(Ticket(told, id))
     }
+}
+
+/// Lets a job work on a thread of its own.
+fn spawn(job: JobId, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(format!("job-{}", &job.hex()[..8]))
+        .spawn(work)
+        .map(drop)
+        .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))
 }
 
 /// A place among the commands that may run at once.
@@ -277,24 +294,57 @@ impl Inner {
         };
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
-        let begun = Begun::new(id, plan);
-        let job = Arc::new(Job::start(order, begun.plan.title.clone(), command));
+        let mut begun = Begun::new(id, plan);
+        let job = Job::start(order, begun.plan.title.clone(), command);
+        let job = Arc::new(job.cancellable(begun.plan.is_cancellable()));
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
-        let watched = Watched {
-            array: self,
-            job: &job,
-        };
-        let course = Course::new(&watched, &begun.plan, &self.published.load());
-        match carry_out(&begun.plan, self.engine.as_ref(), &course) {
+        match self.carry(&job, &mut begun) {
             Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
                 let ended = self.end_badly(&begun, &job, &error, setback.left.as_ref());
                 self.refresh_after_failure(&ended);
                 Err((error, Some(id)))
+            }
+        }
+    }
+
+    /// Carries out what a job is about, with an ear for what is wanted of it.
+    fn carry(&self, job: &Job, begun: &mut Begun) -> Result<Reached, Box<Setback>> {
+        let watched = Watched { array: self, job };
+        let course = Course::new(&watched, &begun.plan, &self.published.load());
+        carry_out(begun, self.engine.as_ref(), &course, &|begun| {
+            self.note(begun)
+        })
+    }
+
+    /// Writes down how far work has come.
+    fn note(&self, begun: &Begun) -> Result<(), Error> {
+        self.store.write(&noting(begun)).map_err(store_failed)
+    }
+
+    /// Goes on with work that a restart interrupted and that takes long.
+    fn resume(&self, mut begun: Begun, job: &Job) {
+        let watched = Watched { array: self, job };
+        let course = Course::new(&watched, &begun.plan, &self.published.load());
+        let note = |begun: &Begun| self.note(begun);
+        match recover(&mut begun, self.engine.as_ref(), &course, &note) {
+            Recovered::Finished(reached) => {
+                let job = job.noted(FINISHED);
+                // The job says how it ended; nobody else waits for it.
+                let _ = self.close(&begun, &job, reached);
+            }
+            Recovered::RolledBack(error) => {
+                let job = job.noted(ROLLED_BACK);
+                let ended = self.end_badly(&begun, &job, &error, None);
+                self.refresh_after_failure(&ended);
+            }
+            Recovered::Stuck(error) => {
+                let ended = self.end_badly(&begun, job, &error, Some(&error));
+                self.refresh_after_failure(&ended);
             }
         }
     }
@@ -320,7 +370,11 @@ impl Inner {
             changes.for_each(|change| next.take_change(change));
             next.revise_drift();
             match reached.look {
-                Some((began, Look::Group(facts))) => looks.take_group(next, began, *facts),
+                Some((began, Look::Groups(seen))) => {
+                    for facts in seen {
+                        looks.take_group(next, began, facts);
+                    }
+                }
                 Some((began, Look::Machine(facts))) => looks.take_all(next, began, *facts),
                 None => {}
             }
@@ -343,7 +397,9 @@ impl Inner {
 
     fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
         let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
-        ended.note = left.map(|left| self.left_behind(begun, left));
+        if let Some(left) = left {
+            ended.note = Some(self.left_behind(begun, left));
+        }
         // Maps follow the records at every start; only what volumes need stays in the journal.
         let left = left.is_some() && begun.plan.goal.is_kept();
         let mut batch = closing(begun, &ended, &[], left);

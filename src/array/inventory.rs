@@ -27,7 +27,7 @@ use super::ids::{
 use super::job::{Element, Job};
 use super::model::{
     Connection, Disk, FcPort, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic,
-    Owner, Piece, Pool, Port, Session, Target, View, Volume,
+    Owner, Piece, Pool, Port, Replica, Session, Target, View, Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -106,6 +106,9 @@ pub struct Policy {
     pub overcommit: u64,
     /// From how full on a thin pool counts as low on space, in percent of its data or metadata.
     pub low_space: u16,
+    /// Room for what changes, in percent of its source, that a snapshot of a volume on disks gets
+    /// where nobody says otherwise; with 100 it never lacks any.
+    pub snapshot_room: u8,
     /// Whether a volume that no host sees may be made smaller.
     pub shrink: bool,
     /// For how long a device number that was hidden from an initiator is not chosen for another
@@ -122,6 +125,7 @@ impl Default for Policy {
         Self {
             overcommit: 1000,
             low_space: 80,
+            snapshot_room: 100,
             shrink: false,
             lun_quarantine: Duration::from_secs(600),
             // What every kind of initiator can address.
@@ -198,6 +202,7 @@ pub struct Inventory {
     pool_settings: Index<Option<PoolId>, SettingId>,
     name_volumes: Index<String, VolumeId>,
     naa_volumes: Index<Naa, VolumeId>,
+    source_replicas: Index<VolumeId, VolumeId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -318,6 +323,19 @@ impl Inventory {
         self.naa_volumes
             .of(&naa)
             .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The replicas of a volume, unfinished and foreign ones included.
+    pub fn replicas_of(&self, source: &VolumeId) -> impl Iterator<Item = &Arc<Volume>> {
+        self.source_replicas
+            .of(source)
+            .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// What a volume is the replica of, and how; none where that is no longer there.
+    pub fn source_of<'a>(&'a self, replica: &'a Volume) -> Option<(&'a Arc<Volume>, &'a Replica)> {
+        let relation = replica.replica.as_ref()?;
+        Some((self.volumes.get(&relation.source)?, relation))
     }
 
     /// The device groups that a volume belongs to.

@@ -214,6 +214,9 @@ pub struct Job {
     /// The call that it came from; none for what no client called a method for.
     #[serde(skip)]
     pub call: Option<Arc<Call>>,
+    /// Whether it may be stopped midway.
+    #[serde(default = "Job::may_be_cancelled")]
+    pub cancellable: bool,
     #[serde(skip)]
     pub(super) live: Arc<Live>,
 }
@@ -270,6 +273,10 @@ impl Job {
         self.is_finished() && by_itself && self.live.over_for() >= time
     }
 
+    const fn may_be_cancelled() -> bool {
+        true
+    }
+
     /// A job that begins now, of a command that was handed in a while ago.
     pub(super) fn start(order: Order, title: String, command: &Command) -> Self {
         let now = now_micros();
@@ -289,6 +296,7 @@ impl Job {
             retention: Retention::default(),
             ended: None,
             call: order.call.map(Arc::new),
+            cancellable: true,
             live: Arc::new(Live::begun()),
         }
     }
@@ -312,7 +320,33 @@ impl Job {
             retention: Retention::default(),
             ended: None,
             call: None,
+            cancellable: true,
             live: Arc::default(),
+        }
+    }
+
+    /// The same job, which may be stopped midway or not.
+    pub(super) fn cancellable(self, cancellable: bool) -> Self {
+        Self {
+            cancellable,
+            ..self
+        }
+    }
+
+    /// The same job with a word for the administrator.
+    pub(super) fn noted(&self, note: &str) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The same job, at work again after a restart.
+    pub(super) fn resumed(self) -> Self {
+        Self {
+            state: JobState::Running,
+            live: Arc::new(Live::begun()),
+            ..self
         }
     }
 

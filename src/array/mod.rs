@@ -27,11 +27,11 @@ mod start;
 mod work;
 
 pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
-pub use command::{Command, Effect, Growth};
+pub use command::{Command, Copying, Effect, Growth};
 pub use drift::DriftPolicy;
 pub use engine::{
-    Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Takeover, Unwatched,
-    VolumeGroup, cancelled,
+    Engine, Facts, ForeignMap, GroupFacts, Place, Progress, Relation, SNAPSHOT_CHUNK, Snap, Step,
+    Subject, Taken, Takeover, Unwatched, VolumeGroup, cancelled,
 };
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
@@ -48,8 +48,8 @@ pub use layout::Layout;
 pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink, FcPort, Group, GroupKind,
     Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner,
-    Piece, Pool, PoolKind, Port, Purpose, Retired, Session, Target, Terms, Thin, Trouble, View,
-    Volume,
+    Piece, Pool, PoolKind, Port, Purpose, Replica, ReplicaKind, Retired, Session, Target, Terms,
+    Thin, Trouble, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

@@ -147,6 +147,56 @@ pub struct Volume {
     pub health: Health,
     /// Which of its legs do not work though their disks are there.
     pub trouble: Trouble,
+    /// What it is a replica of, if it is one. Where that is no longer there, nobody is told.
+    pub replica: Option<Replica>,
+    /// A copy onto it ended midway: it holds neither what it held before nor what it was to hold,
+    /// until a copy onto it ends well.
+    pub torn: bool,
+}
+
+/// What makes a volume the replica of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// What it was made from.
+    pub source: VolumeId,
+    /// How the two hang together.
+    pub kind: ReplicaKind,
+    /// The moment whose content it was given, in microseconds since 1970, where that is known.
+    pub taken: Option<u64>,
+}
+
+/// How a replica and its source hang together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaKind {
+    /// A snapshot of a thin volume, in its pool: each block is shared until one of the two changes
+    /// it. Neither needs the other.
+    Shared,
+    /// A snapshot of a volume on disks, in its group: it keeps what has changed on either side, and
+    /// is nothing without its source. The two have one size.
+    Delta {
+        /// Bytes for what changes, all told; taken from the group.
+        room: u64,
+        /// Bytes of that in use, where the kernel tells it.
+        used: Option<u64>,
+        /// More changed than there was room for: its content is lost.
+        broken: bool,
+    },
+    /// A complete copy. Neither needs the other.
+    Clone,
+}
+
+impl Volume {
+    /// The source without which it is nothing, if it is such a snapshot.
+    pub fn depends_on(&self) -> Option<&VolumeId> {
+        let replica = self.replica.as_ref()?;
+        matches!(replica.kind, ReplicaKind::Delta { .. }).then_some(&replica.source)
+    }
+
+    /// Whether it is a snapshot that has lost its content.
+    pub fn is_broken(&self) -> bool {
+        let kind = self.replica.as_ref().map(|replica| &replica.kind);
+        matches!(kind, Some(ReplicaKind::Delta { broken: true, .. }))
+    }
 }
 
 /// The legs of a volume that do not work though their disks are there, by what heals them.

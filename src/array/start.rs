@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Batch, Store, StoreError, Table};
 
 use super::change::Change;
+use super::course::Course;
 use super::drift::Drift;
 use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
@@ -18,7 +19,7 @@ use super::job::{Call, Job, JobState, now_micros};
 use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
 use super::plan::Goal;
 use super::quality::Setting;
-use super::work::{Begun, Recovered, closing, recover};
+use super::work::{self, Begun, Recovered, closing, noting, recover};
 
 /// The version of the records in the store.
 const FORMAT: u32 = 1;
@@ -30,13 +31,27 @@ struct SystemRecord {
     label: String,
 }
 
-/// Makes the first picture. With it come the maps that could not be made yet.
+/// What a job says that was finished, or rolled back, after a restart.
+pub(super) const FINISHED: &str = "a restart interrupted it; it was finished afterwards";
+pub(super) const ROLLED_BACK: &str = "a restart interrupted it; it was rolled back";
+
+/// What a start came to.
+pub(super) struct Started {
+    /// The first picture.
+    pub(super) inventory: Inventory,
+    /// The maps that could not be made yet.
+    pub(super) owed: BTreeSet<Map>,
+    /// Work that goes on while the array is in use already: nobody is to wait for it.
+    pub(super) unended: Vec<(Begun, Job)>,
+}
+
+/// Ends what can be ended at once, and makes the first picture.
 pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
     system: SystemName,
     policy: Policy,
-) -> Result<(Inventory, BTreeSet<Map>), Error> {
+) -> Result<Started, Error> {
     let known = system_record(store)?;
     let fresh = known.is_none();
     let system = SystemName {
@@ -68,11 +83,26 @@ pub(super) fn start(
     let journal = load::<Begun>(store, Table::Journal)?;
     let groups = made_groups(store, &journal)?;
     engine.manage(&groups, &made_targets(&inventory, &journal))?;
-    for (_, begun) in journal {
-        let job = jobs.remove(&begun.job);
-        let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
-        unfinished.insert(ended.id);
-        jobs.insert(ended.id, ended);
+    let mut unended = Vec::new();
+    for (_, mut begun) in journal {
+        let job = jobs.remove(&begun.job).unwrap_or_else(|| unknown(&begun));
+        let job = match begun.takes_long() {
+            true => {
+                let job = job.resumed();
+                unended.push((begun, job.clone()));
+                job
+            }
+            false => end_begun(
+                engine,
+                store,
+                &mut inventory,
+                &mut begun,
+                job,
+                &mut warnings,
+            )?,
+        };
+        unfinished.insert(job.id);
+        jobs.insert(job.id, job);
     }
     age_numbers(store, &mut inventory)?;
     jobs.into_values()
@@ -114,7 +144,11 @@ pub(super) fn start(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
-    Ok((inventory, owed))
+    Ok(Started {
+        inventory,
+        owed,
+        unended,
+    })
 }
 
 /// The volume groups that this array has made, and those that it may have been making when it
@@ -259,22 +293,22 @@ fn end_begun(
     engine: &dyn Engine,
     store: &Store,
     inventory: &mut Inventory,
-    begun: &Begun,
-    job: Option<Job>,
+    begun: &mut Begun,
+    mut job: Job,
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
-    let mut job = job.unwrap_or_else(|| Job::lost(begun.job, begun.plan.title.clone()));
     let interrupted = match job.state {
         JobState::Suspended => "a restart interrupted it while it was suspended",
         _ => "a restart interrupted it",
     };
-    let (ended, changes, left) = match recover(begun, engine) {
+    let note = |begun: &Begun| store.write(&noting(begun)).map_err(unwritable);
+    let (ended, changes, left) = match recover(begun, engine, &Course::unwatched(), &note) {
         // Who was told that it failed is told why; the note says what became of it since.
         Recovered::Finished(reached) if begun.failed => {
             job.note = Some("it turned out after a restart that it was done after all".into());
             (told(job), reached.changes, false)
         }
-        Recovered::RolledBack if begun.failed => {
+        Recovered::RolledBack(_) if begun.failed => {
             job.note = Some("what was left of it was taken back after a restart".into());
             (told(job), Vec::new(), false)
         }
@@ -284,10 +318,12 @@ fn end_begun(
             (job.interrupted(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack if !begun.plan.goal.is_kept() => {
-            (rolled_back(job, interrupted), Vec::new(), false)
-        }
-        Recovered::RolledBack => (rolled_back(job, interrupted), Vec::new(), false),
+        Recovered::Stuck(_) | Recovered::RolledBack(_) if !begun.plan.goal.is_kept() => (
+            rolled_back(job, interrupted, work::interrupted()),
+            Vec::new(),
+            false,
+        ),
+        Recovered::RolledBack(error) => (rolled_back(job, interrupted, error), Vec::new(), false),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
@@ -311,10 +347,15 @@ fn end_begun(
 }
 
 /// The job of work that was rolled back.
-fn rolled_back(mut job: Job, interrupted: &str) -> Job {
+fn rolled_back(mut job: Job, interrupted: &str, error: Error) -> Job {
     job.note = Some(format!("{interrupted}; it was rolled back"));
-    let error = Error::unavailable("a restart interrupted the job; it was rolled back");
     job.interrupted(&Err(error))
+}
+
+/// The job of work of which no job is known any more.
+fn unknown(begun: &Begun) -> Job {
+    let job = Job::lost(begun.job, begun.plan.title.clone());
+    job.cancellable(begun.plan.is_cancellable())
 }
 
 /// A job of whose end somebody was told: it stays as it was told.

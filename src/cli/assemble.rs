@@ -80,6 +80,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
     let policy = Policy {
         overcommit: storage.thin_overcommit_percent,
         low_space: storage.low_space_percent,
+        snapshot_room: storage.snapshot_percent,
         shrink: storage.allow_shrink,
         lun_quarantine: config.masking.lun_quarantine,
         max_lun: config.masking.max_lun,

@@ -70,6 +70,7 @@ struct RawStorage {
     disks: Option<Spanned<Vec<Spanned<String>>>>,
     thin_overcommit_percent: Option<Spanned<u64>>,
     low_space_percent: Option<Spanned<u64>>,
+    snapshot_percent: Option<Spanned<u64>>,
     #[serde(default)]
     allow_shrink: bool,
     lvm: Option<Spanned<PathBuf>>,
@@ -332,11 +333,18 @@ fn storage(raw: Spanned<RawStorage>) -> Checked<Storage> {
         1..=100,
         80,
     )?;
+    let snapshot = or(
+        "storage.snapshot_percent",
+        raw.snapshot_percent,
+        1..=100,
+        100,
+    )?;
     Ok(Storage {
         volume_groups,
         disks,
         thin_overcommit_percent: overcommit,
         low_space_percent: u16::try_from(low_space).unwrap_or(u16::MAX),
+        snapshot_percent: u8::try_from(snapshot).unwrap_or(u8::MAX),
         allow_shrink: raw.allow_shrink,
         lvm: absolute("storage.lvm", raw.lvm, "/sbin/lvm")?,
         blkid: absolute("storage.blkid", raw.blkid, "/sbin/blkid")?,

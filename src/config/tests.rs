@@ -50,6 +50,7 @@ fn a_right_file_is_read_with_defaults() {
     assert!(config.storage.disks.is_empty());
     assert_eq!(config.storage.thin_overcommit_percent, 1000);
     assert_eq!(config.storage.low_space_percent, 80);
+    assert_eq!(config.storage.snapshot_percent, 100);
     assert!(!config.storage.allow_shrink);
     let masking = Masking {
         lun_quarantine: Duration::from_secs(600),
@@ -75,7 +76,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     let text = text().replace(
         "volume_groups = [\"vg0\"]",
         "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\", \"/dev/vd[b-h]\"]\n\
-         thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true",
+         thin_overcommit_percent = 200\nlow_space_percent = 90\nsnapshot_percent = 20\nallow_shrink = true",
     );
     let storage = Config::parse(Path::new("c.toml"), &text)
         .expect("right")
@@ -89,6 +90,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     assert_eq!(storage.disks, disks);
     assert_eq!(storage.thin_overcommit_percent, 200);
     assert_eq!(storage.low_space_percent, 90);
+    assert_eq!(storage.snapshot_percent, 20);
     assert!(storage.allow_shrink);
 }
 
@@ -198,6 +200,12 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
             "\"vg0\"]\nlow_space_percent = 101",
             14,
             "storage.low_space_percent: write a number from 1 to 100",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\nsnapshot_percent = 0",
+            14,
+            "storage.snapshot_percent: write a number from 1 to 100",
         ),
         ("\"vg0\"]", "\"vg0\"]\nallow_shrink = \"no\"", 14, "boolean"),
         ("\"vg0\"]", "\"vg0\"]\nblkid = \"blkid\"", 14, "absolute"),

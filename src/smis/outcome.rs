@@ -12,6 +12,7 @@ pub(super) fn status(kind: Kind) -> Status {
         Kind::NotSupported => Status::NotSupported,
         Kind::AccessDenied => Status::AccessDenied,
         Kind::InUse
+        | Kind::HasDependents
         | Kind::AlreadyShown
         | Kind::NotShown
         | Kind::NumberTaken
@@ -57,6 +58,7 @@ pub(super) fn message_id(kind: Kind) -> String {
         Kind::Timeout => 15,
         Kind::Unavailable => 16,
         Kind::Bug => 17,
+        Kind::HasDependents => 18,
     };
     format!("SP{number}")
 }
@@ -68,7 +70,7 @@ pub(super) fn error_code(kind: Kind) -> u16 {
         Kind::NotSupported => 1,
         Kind::Timeout => 3,
         Kind::InvalidArgument | Kind::SizeNotSupported => 5,
-        Kind::InUse | Kind::InSession => 6,
+        Kind::InUse | Kind::InSession | Kind::HasDependents => 6,
         _ => 4,
     }
 }
@@ -94,7 +96,8 @@ pub(super) fn cause(kind: Kind) -> Cause {
         | Kind::NotShown
         | Kind::NumberTaken
         | Kind::PortalTaken
-        | Kind::InSession => (9, 8, 3),
+        | Kind::InSession
+        | Kind::HasDependents => (9, 8, 3),
         Kind::ViewFull => (8, 8, 3),
         Kind::NoSpace => (8, 50, 5),
         Kind::SizeNotSupported | Kind::InvalidArgument => (4, 8, 3),

@@ -18,7 +18,8 @@ impl Array {
     ///
     /// # Errors
     /// [`Kind::NotFound`](crate::array::Kind::NotFound) if it is not there,
-    /// [`Kind::NotSupported`](crate::array::Kind::NotSupported) if it has ended.
+    /// [`Kind::NotSupported`](crate::array::Kind::NotSupported) if it has ended or is not stopped
+    /// midway.
     pub fn cancel(&self, job: JobId) -> Result<(), Error> {
         self.end(job, JobState::Cancelled)
     }
@@ -34,6 +35,12 @@ impl Array {
 
     fn end(&self, id: JobId, state: JobState) -> Result<(), Error> {
         let job = self.unfinished(id)?;
+        if !job.cancellable {
+            return Err(Error::not_supported(
+                "the job overwrites a volume and is not stopped midway, which would leave neither \
+                 its old content nor the new one; wait for its end",
+            ));
+        }
         job.live.end(state, |now| self.0.shift(id, now));
         Ok(())
     }

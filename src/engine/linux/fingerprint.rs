@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::LinuxEngine;
-use super::dm::{self, Pool, Raid, Status};
+use super::dm::{self, Pool, Raid, Snapshot, Status};
 use super::watch::Deadline;
 use crate::array::Error;
 
@@ -19,7 +19,7 @@ use crate::array::Error;
 const HEADER: usize = 8 << 10;
 /// What the kernel demands of addresses and lengths of direct reads, at most.
 const ALIGNMENT: usize = 4 << 10;
-/// Into how many steps the fill of a thin pool is divided: a scan is due at each, not at each write.
+/// Into how many steps the fill of a thin pool or snapshot is divided: a scan is due at each, not at each write.
 const STEPS: u64 = 100;
 
 impl LinuxEngine {
@@ -84,6 +84,10 @@ fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
                 needs_check,
             }),
             Status::Pool(Pool::Failed) => Status::Pool(Pool::Failed),
+            Status::Snapshot(Snapshot::Whole { used }) => Status::Snapshot(Snapshot::Whole {
+                used: step(used.0, used.1),
+            }),
+            Status::Snapshot(Snapshot::Lost) => Status::Snapshot(Snapshot::Lost),
             Status::Raid(raid) => Status::Raid(Raid {
                 in_step: step(raid.in_step.0, raid.in_step.1),
                 ..raid
@@ -132,6 +136,19 @@ mod tests {
         assert_eq!(mark(5_001, Mode::Writable), before);
         assert_ne!(mark(5_100, Mode::Writable), before);
         assert_ne!(mark(5_000, Mode::OutOfSpace), before);
+    }
+
+    #[test]
+    fn a_snapshot_that_fills_or_is_lost_moves_it() {
+        let mark = |snapshot| rounded(BTreeMap::from([("s".into(), Status::Snapshot(snapshot))]));
+        let whole = |used| {
+            mark(Snapshot::Whole {
+                used: (used, 1_000_000),
+            })
+        };
+        assert_eq!(whole(500_000), whole(500_100));
+        assert_ne!(whole(500_000), whole(520_000));
+        assert_ne!(whole(1_000_000), mark(Snapshot::Lost));
     }
 
     #[test]

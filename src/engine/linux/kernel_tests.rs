@@ -7,6 +7,7 @@ mod convergence;
 mod cost;
 mod fabrics;
 mod pools;
+mod replicas;
 
 use super::*;
 use crate::array::{InitiatorName, Iqn, JobId, Kind, Place, PortId, Subject, Unwatched, VolumeId};

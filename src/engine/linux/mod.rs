@@ -5,6 +5,7 @@
 //! | `lvm` | the command shells, and how to say things to LVM |
 //! | `lio` | configfs, and how a volume becomes a logical unit |
 //! | `blockdev`, `disks`, `nics` | what the kernel shows of devices and interfaces |
+//! | `copying`, `still` | how one device becomes a copy of another; a moment without writes |
 //! | `dm`, `program` | what device-mapper tells; programs that run once |
 //! | `scan`, `picture`, `health`, `trouble` | how all of that looks as [`Facts`] |
 //! | `fingerprint` | whether a scan is due |
@@ -15,6 +16,7 @@
 //! | `watch` | deadlines: no call hangs |
 
 pub mod blockdev;
+mod copying;
 pub mod disks;
 pub mod dm;
 mod exports;
@@ -33,6 +35,7 @@ mod scan;
 mod sessions;
 mod settings;
 mod steps;
+mod still;
 mod trouble;
 pub mod watch;
 
@@ -157,6 +160,16 @@ impl Engine for LinuxEngine {
             } => self.absorb(volume, reserve, *size, job, deadline),
             Step::GrowThin { volume, size } => self.grow_thin(volume, *size, deadline),
             Step::Shrink { volume, size } => self.shrink(volume, *size, deadline),
+            Step::Snapshot { group, of, job } => self.snapshot(group, of, job, deadline),
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => self.copy((from, to), *fresh, job, progress, deadline),
+            Step::Relate { volume, to, job } => {
+                self.relate(volume, to.as_ref(), job.as_ref(), deadline)
+            }
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
             Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
@@ -208,7 +221,8 @@ impl Engine for LinuxEngine {
     fn converge(&self, maps: &[Map]) -> Result<(), Error> {
         let mut first = self.exports.prepare(Deadline::after(LIMIT));
         for group in self.lvm.groups() {
-            first = first.and(self.activate_thin(&group, Deadline::after(LIMIT)));
+            first = first.and(self.wake(&group, Deadline::after(LIMIT)));
+            first = first.and(self.activate_replicas(&group, Deadline::after(LIMIT)));
         }
         first = first.and(self.recognise(Deadline::after(LIMIT)));
         for map in maps {

@@ -43,7 +43,7 @@ impl Listed {
     fn has_kernel_state(&self) -> bool {
         self.volumes
             .iter()
-            .any(|row| row.is_thin_pool() || row.has_layout("raid"))
+            .any(|row| row.is_thin_pool() || row.has_layout("raid") || row.is_delta())
     }
 }
 

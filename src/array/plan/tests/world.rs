@@ -1,7 +1,7 @@
 //! A small array that does what its plans say, and wishes about it.
 
 use super::super::*;
-use crate::array::engine::Facts;
+use crate::array::engine::{Facts, Snap};
 use crate::array::error::Kind;
 use crate::array::ids::{DiskId, GroupId, InitiatorName, Naa, PortId, ViewId};
 use crate::array::inventory::{Policy, SystemName};
@@ -58,6 +58,8 @@ pub(super) fn volume(id: &str) -> Volume {
         created: None,
         health: Health::Ok,
         trouble: Trouble::default(),
+        replica: None,
+        torn: false,
     }
 }
 
@@ -259,6 +261,18 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Unmark { .. } => "unmark".into(),
         Step::Remove { .. } => "remove".into(),
         Step::Absorb { size, .. } => format!("absorb {}", size / EXTENT),
+        Step::Snapshot { of, .. } => {
+            let room = |snap: &Snap| {
+                snap.room
+                    .map_or("thin".into(), |b| (b / EXTENT).to_string())
+            };
+            let rooms: Vec<_> = of.iter().map(room).collect();
+            format!("snapshot {}", rooms.join(" "))
+        }
+        Step::Copy { fresh: true, .. } => "fill".into(),
+        Step::Copy { fresh: false, .. } => "copy".into(),
+        Step::Relate { to: None, .. } => "detach".into(),
+        Step::Relate { to: Some(to), .. } => format!("relate to {}", to.source),
         Step::Rename { name, .. } => format!("rename {name}"),
         Step::Sync { .. } => "sync".into(),
         Step::GrowThin { size, .. } => format!("grow thin {}", size / EXTENT),
@@ -292,11 +306,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::TakeOver(view) => format!("take over {}", view.rows.len()),
         Step::GiveBack(view) => format!("give back {}", view.rows.len()),
     };
-    let planned = plan.steps.iter();
-    planned
-        .map(|planned| match &planned.undo {
-            Some(undo) => format!("{} / {}", word(&planned.step), word(undo)),
-            None => word(&planned.step),
-        })
-        .collect()
+    let words = |planned: &Planned| {
+        let all = std::iter::once(&planned.step).chain(&planned.undo);
+        all.map(word).collect::<Vec<_>>().join(" / ")
+    };
+    plan.steps.iter().map(words).collect()
 }

@@ -155,6 +155,8 @@ fn volume(id: &str, pool: &str, pieces: Vec<Piece>, health: Health) -> crate::ar
         created: None,
         health,
         trouble: Default::default(),
+        replica: None,
+        torn: false,
     }
 }
 

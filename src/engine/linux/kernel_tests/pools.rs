@@ -7,13 +7,13 @@ use crate::array::{DiskUsage, Health, Layout, Pool, Thin, Volume, VolumeGroup};
 /// Makes the storage of the machine as it was at the beginning.
 const CLEAN: &str = include_str!("../../../../tests/vm/guest/clean");
 
-fn legs(of: std::ops::Range<u8>) -> String {
+pub(super) fn legs(of: std::ops::Range<u8>) -> String {
     let paths = of.map(|n| format!("/dev/disk/by-id/virtio-leg{n}"));
     paths.collect::<Vec<_>>().join(" ")
 }
 
 /// An engine on a machine as at the beginning.
-fn clean_engine() -> LinuxEngine {
+pub(super) fn clean_engine() -> LinuxEngine {
     run(CLEAR_TARGET);
     run(CLEAN);
     engine()

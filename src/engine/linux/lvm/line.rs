@@ -141,6 +141,16 @@ impl Display for OurThin {
     }
 }
 
+/// A selection of every volume of ours that has snapshots which keep what changes.
+#[derive(Debug)]
+pub struct OurOrigins;
+impl Word for OurOrigins {}
+impl Display for OurOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lv_tags={{{}}} && lv_role={{thickorigin}}", tags::OWNER)
+    }
+}
+
 /// A selection of one group by UUID, and only if it bears the owner mark.
 #[derive(Debug)]
 pub struct ChosenGroup<'a>(pub &'a LvmUuid);

@@ -3,12 +3,15 @@
 //!
 //! Here is what they have in common: how a volume is found, and what is refused.
 
+mod copy;
 mod groups;
 mod growth;
 mod raid;
+mod replicas;
 mod takeover;
 mod thin;
 mod volumes;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +117,11 @@ impl LinuxEngine {
         if let Some(device) = self.device(&session.group.uuid, uuid)? {
             return Ok(device);
         }
-        let done = session.activate(uuid);
+        // A snapshot that keeps what changes appears with its origin, and LVM says yes to nothing else.
+        let row = session.find(Which::Uuid(uuid))?;
+        let origin = row.filter(LvRow::is_delta);
+        let origin = origin.and_then(|row| LvmUuid::new(row.origin_uuid).ok());
+        let done = session.activate(origin.as_ref().unwrap_or(uuid));
         match (self.device(&session.group.uuid, uuid)?, done) {
             (Some(device), _) => Ok(device),
             (None, Err(error)) => Err(error.into()),

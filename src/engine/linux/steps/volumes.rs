@@ -1,20 +1,18 @@
 //! The steps that make, mark, show and remove volumes; thin pools are marked and removed alike.
 
 use std::fs::File;
-use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 
+use super::watched::{Work, watched};
 use super::{
-    Making, Name, STANDSTILL, busy, device_name, extents, found, identity, is_of, job_tag, marked,
-    name_tag, not_busy, nothing, path, room_for, rows_of, verify,
+    Making, Name, busy, device_name, extents, found, identity, is_of, job_tag, marked, name_tag,
+    not_busy, nothing, path, room_for, rows_of, verify,
 };
 use crate::array::{
     DiskId, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress, Subject,
-    VolumeId, cancelled,
+    VolumeId,
 };
 use crate::engine::linux::LinuxEngine;
-use crate::engine::linux::blockdev::{self, Zeroed};
+use crate::engine::linux::blockdev;
 use crate::engine::linux::dm;
 use crate::engine::linux::lio::export::Exported;
 use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
@@ -92,7 +90,11 @@ impl LinuxEngine {
     }
 
     /// The name of a thin pool of that group that takes volumes.
-    fn thin_pool(&self, session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
+    pub(super) fn thin_pool(
+        &self,
+        session: &mut Session<'_>,
+        pool: &PoolId,
+    ) -> Result<LvName, Error> {
         let mut rows = session.segments()?.into_iter();
         let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
         let row = row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?;
@@ -183,7 +185,14 @@ impl LinuxEngine {
         let place = self.places.clone();
         let path = self.places.dev.join(&device.name);
         let is_it = move |file: &File| place.is_dm_device(file, &which);
-        zero_watched(path, is_it, size, progress)
+        let work = Work {
+            on: path.display().to_string(),
+            done: "zeroed",
+            size,
+        };
+        watched(&work, progress, move |go_on| {
+            blockdev::zero(&path, is_it, size, go_on)
+        })
     }
 
     pub(in super::super) fn mark(
@@ -345,9 +354,9 @@ impl LinuxEngine {
             // disk that went would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
-            if !now.lv_descendants.is_empty() {
-                return Err(Error::in_use(format!(
-                    "volume {} has snapshots; remove them first",
+            if now.is_needed() {
+                return Err(Error::has_dependents(format!(
+                    "volume {} has snapshots, which are nothing without it; remove them first",
                     now.lv_name
                 )));
             }
@@ -405,61 +414,4 @@ fn refuse_filled(session: &mut Session<'_>, pool: &LvRow) -> Result<(), Error> {
 fn has_job(session: &mut Session<'_>, name: &Name, job: &JobId) -> Result<Option<bool>, LvmError> {
     let row = session.find(name.which())?;
     Ok(row.map(|row| Marks::read(&row.lv_tags).job == Some(job.to_string())))
-}
-
-/// Zeroes on a thread of its own: the kernel may hang, the caller may not. The thread asks before
-/// each slice, so that a wish to stop is heard there and then.
-fn zero_watched(
-    device: PathBuf,
-    is_it: impl FnOnce(&File) -> bool + Send + 'static,
-    size: u64,
-    progress: &dyn Progress,
-) -> Result<(), Error> {
-    enum Word {
-        Done(u64),
-        End(std::io::Result<Zeroed>),
-    }
-    let (sender, words) = sync_channel(1);
-    let (answer, answers) = sync_channel(1);
-    let path = device.clone();
-    thread::spawn(move || {
-        let end = blockdev::zero(&path, is_it, size, |done| {
-            // Without an answer nobody is waiting any more.
-            sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
-        });
-        let _ = sender.send(Word::End(end));
-    });
-    loop {
-        let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
-            Ok(Word::Done(done)) => {
-                progress.report(done, size);
-                // The thread rests while this does: it holds nothing but the volume.
-                let _ = answer.send(progress.pause_point().is_ok());
-                continue;
-            }
-            Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(()),
-            Ok(Word::End(Ok(Zeroed::Stopped))) => {
-                return Err(cancelled());
-            }
-            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
-                Kind::InUse,
-                "is open elsewhere; close it first",
-                Some(error),
-            ),
-            Ok(Word::End(Err(error))) => (
-                Kind::Unavailable,
-                "cannot be zeroed; see the log",
-                Some(error),
-            ),
-            Err(RecvTimeoutError::Timeout) => {
-                (Kind::Timeout, "does not get on with being zeroed", None)
-            }
-            Err(RecvTimeoutError::Disconnected) => (Kind::Bug, "was left while being zeroed", None),
-        };
-        let error = Error::new(kind, format!("{} {message}", device.display()));
-        return Err(match source {
-            Some(source) => error.caused_by(source),
-            None => error,
-        });
-    }
 }
