@@ -416,7 +416,7 @@ mod tests {
             (format!("{GROUP}/enable"), "1\n"),
             (format!("{GROUP}/attrib/authentication"), "0\n"),
             (format!("{GROUP}/attrib/generate_node_acls"), "0\n"),
-            (format!("{GROUP}/param/TargetAlias"), "LIO Target\n"),
+            (format!("{GROUP}/param/TargetAlias"), "theirs\n"),
             (format!("{ACL}/tag"), ""),
             (format!("{ACL}/auth/userid"), ""),
             (format!("{ACL}/auth/password"), ""),
