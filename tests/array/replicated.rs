@@ -6,15 +6,40 @@ use standpipe::engine::sim::EXTENT;
 use super::kills::Entry;
 use super::rig::{Rig, creation, machine};
 
-/// Pool `vg0` with `first` and its snapshot `first then`, `second`, and `shown`, which a host sees;
-/// pool `ours` with `first again`, a clone of `first`, and thin pool `thin` with `sparse`, its
-/// snapshot `sparse then` and its clone `sparse again`. All of them hold something, and what the
-/// replicas were made of has changed since.
-pub fn replicated() -> Rig {
+/// Pool `vg0` with `first`, its snapshot `first then` and its clone `first again`, `second`, and
+/// `shown`, which a host sees. All of them hold something, and `first` has changed since.
+pub fn thick() -> Rig {
     let rig = Rig::on(machine().spare_disks(6, 41 * EXTENT));
     rig.show_one();
     rig.create("first", 3);
     rig.create("second", 2);
+    write(&rig, "shown", 0..2, 0x10);
+    write(&rig, "first", 0..3, 0x11);
+    write(&rig, "second", 0..2, 0x12);
+    rig.done(snapshot(&rig, &[("first", "first then")]));
+    rig.done(clone(&rig, &[("first", "first again")], None));
+    write(&rig, "first", 1..2, 0x21);
+    write(&rig, "first again", 0..1, 0x22);
+    // A start looks at everything.
+    rig.restart(false)
+}
+
+/// Pool `vg0` with `second`; pool `ours` of four disks, and in it thin pool `thin` with `sparse`, its
+/// snapshot `sparse then` and its clone `sparse again`. All of them hold something, and `sparse` has
+/// changed since.
+pub fn thin() -> Rig {
+    let rig = Rig::on(machine().spare_disks(6, 41 * EXTENT));
+    rig.create("second", 2);
+    write(&rig, "second", 0..2, 0x12);
+    thin_part(rig)
+}
+
+/// Both.
+pub fn replicated() -> Rig {
+    thin_part(thick())
+}
+
+fn thin_part(rig: Rig) -> Rig {
     rig.done(Command::CreatePool {
         name: Some("ours".into()),
         disks: rig.free_disks()[..4].to_vec(),
@@ -25,29 +50,12 @@ pub fn replicated() -> Rig {
         size: 24 * EXTENT,
     });
     rig.done(creation(rig.pool_named("thin"), "sparse", 5));
-    for (name, extents, byte) in [
-        ("shown", 0..2, 0x10),
-        ("first", 0..3, 0x11),
-        ("second", 0..2, 0x12),
-        ("sparse", 0..3, 0x13),
-    ] {
-        write(&rig, name, extents, byte);
-    }
+    write(&rig, "sparse", 0..3, 0x13);
     let rig = rig.restart(false);
-    rig.done(snapshot(&rig, &[("first", "first then")]));
     rig.done(snapshot(&rig, &[("sparse", "sparse then")]));
-    let ours = rig.pool_named("ours");
-    rig.done(clone(&rig, &[("first", "first again")], Some(ours)));
     rig.done(clone(&rig, &[("sparse", "sparse again")], None));
-    for (name, extents, byte) in [
-        ("first", 1..2, 0x21),
-        ("first again", 0..1, 0x22),
-        ("sparse", 0..1, 0x23),
-        ("sparse again", 1..5, 0x24),
-    ] {
-        write(&rig, name, extents, byte);
-    }
-    // A start looks at everything.
+    write(&rig, "sparse", 0..1, 0x23);
+    write(&rig, "sparse again", 1..5, 0x24);
     rig.restart(false)
 }
 
@@ -107,11 +115,11 @@ pub fn delete(rig: &Rig, names: &[&str]) -> Command {
     }
 }
 
-/// A clone of `first` with two copies of everything.
+/// A clone of `second` with two copies of everything.
 fn mirrored(rig: &Rig) -> Command {
     Command::CreateReplicas {
         kind: Copying::Clone,
-        sources: vec![volume(rig, "first")],
+        sources: vec![volume(rig, "second")],
         names: vec!["new".into()],
         pool: Some(rig.pool_named("ours")),
         quality: Some(Quality {
@@ -125,66 +133,78 @@ fn mirrored(rig: &Rig) -> Command {
 
 /// The commands that make and end what hangs together.
 pub const ENTRIES: &[Entry] = &[
-    ("take a snapshot", replicated, |rig| {
+    ("take a snapshot", thick, |rig| {
         snapshot(rig, &[("shown", "new")])
     }),
-    ("take a thin snapshot", replicated, |rig| {
+    ("take a thin snapshot", thin, |rig| {
         snapshot(rig, &[("sparse", "new")])
     }),
-    ("take snapshots", replicated, |rig| {
+    ("take snapshots", thick, |rig| {
         snapshot(
             rig,
             &[("first", "one"), ("second", "two"), ("shown", "three")],
         )
     }),
-    ("clone a shown volume", replicated, |rig| {
+    ("clone a shown volume", thick, |rig| {
         clone(rig, &[("shown", "new")], None)
     }),
-    ("clone into a thin pool", replicated, |rig| {
+    ("clone into a thin pool", thin, |rig| {
         clone(rig, &[("second", "new")], Some(rig.pool_named("thin")))
     }),
-    ("clone with redundancy", replicated, mirrored),
-    ("clone a thin volume onto disks", replicated, |rig| {
+    ("clone with redundancy", thin, mirrored),
+    ("clone a thin volume onto disks", thin, |rig| {
         clone(rig, &[("sparse", "new")], Some(rig.pool()))
     }),
-    ("clone a snapshot", replicated, |rig| {
+    ("clone a snapshot", thick, |rig| {
         clone(rig, &[("first then", "new")], None)
     }),
-    ("clone several", replicated, |rig| {
+    ("clone several", thick, |rig| {
         clone(rig, &[("first", "one"), ("second", "two")], None)
     }),
-    ("detach a clone", replicated, |rig| {
-        detach(rig, &["first again"])
-    }),
-    ("detach two", replicated, |rig| {
+    ("detach a clone", thick, |rig| detach(rig, &["first again"])),
+    ("detach two", thin, |rig| {
         detach(rig, &["sparse again", "sparse then"])
     }),
-    ("delete a snapshot", replicated, |rig| {
+    ("delete a snapshot", thick, |rig| {
         delete(rig, &["first then"])
     }),
-    ("delete a source with its snapshot", replicated, |rig| {
+    ("delete a source with its snapshot", thick, |rig| {
         delete(rig, &["first", "first then"])
     }),
-    ("delete a thin source", replicated, |rig| {
-        delete(rig, &["sparse"])
-    }),
+    ("delete a thin source", thin, |rig| delete(rig, &["sparse"])),
 ];
+
+/// Like [`thin`], with a clone `far` of `second` in the other pool; both have changed since.
+fn elsewhere() -> Rig {
+    let rig = thin();
+    let ours = rig.pool_named("ours");
+    rig.done(clone(&rig, &[("second", "far")], Some(ours)));
+    write(&rig, "second", 0..1, 0x31);
+    write(&rig, "far", 1..2, 0x32);
+    rig
+}
 
 /// The commands that overwrite.
 pub const OVERWRITING: &[Entry] = &[
-    ("restore from a snapshot", replicated, |rig| {
+    ("restore from a snapshot", thick, |rig| {
         restore(rig, "first then")
     }),
-    ("restore from a clone", replicated, |rig| {
+    ("restore from a clone", thick, |rig| {
         restore(rig, "first again")
     }),
-    ("restore a thin volume", replicated, |rig| {
+    ("restore from a clone in another pool", elsewhere, |rig| {
+        restore(rig, "far")
+    }),
+    ("resynchronise a clone in another pool", elsewhere, |rig| {
+        resync(rig, "far")
+    }),
+    ("restore a thin volume", thin, |rig| {
         restore(rig, "sparse then")
     }),
-    ("resynchronise a clone", replicated, |rig| {
+    ("resynchronise a clone", thick, |rig| {
         resync(rig, "first again")
     }),
-    ("resynchronise a thin clone", replicated, |rig| {
+    ("resynchronise a thin clone", thin, |rig| {
         resync(rig, "sparse again")
     }),
 ];
