@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::error::{Error, Kind};
-use super::ids::{GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId};
+use super::ids::{
+    GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId, SettingId, ViewId,
+    VolumeId,
+};
 
 pub(super) use live::Live;
 
@@ -29,6 +32,7 @@ pub enum Element {
     Pool(PoolId),
     Volume(VolumeId),
     Setting(SettingId),
+    ReplicationGroup(ReplicationGroupId),
     Target(Iqn),
     Port(PortId),
     Initiator(InitiatorName),

@@ -175,6 +175,7 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
             let setting = view.inventory.setting(id);
             setting.map(|_| Element::ClientSetting(*id))
         }
+        array::Element::ReplicationGroup(_) => None,
         array::Element::Target(iqn) => {
             let target = view.inventory.target(iqn);
             target.map(|_| Element::Node(iqn.clone()))

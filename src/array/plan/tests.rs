@@ -5,6 +5,7 @@ mod masking;
 mod numbers;
 mod paths;
 mod repair;
+mod replicas;
 mod storage;
 mod takeover;
 mod targets;

@@ -167,7 +167,7 @@ impl Gateway {
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
-            Effect::Gone => return None,
+            Effect::ReplicationGroup(_) | Effect::Gone => return None,
         };
         Some(self.path(element))
     }
