@@ -87,6 +87,10 @@ pub enum Element {
     StorageService,
     /// The service that repairs volumes.
     SparingService,
+    /// The service that makes replicas of volumes.
+    ReplicationService,
+    /// The kinds of replicas that are made, and what works with each.
+    ReplicationCapabilities,
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -158,6 +162,8 @@ pub enum Tag {
     ConfigurationCapabilities,
     StorageService,
     SparingService,
+    ReplicationService,
+    ReplicationCapabilities,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -211,6 +217,8 @@ impl Element {
             Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
             Self::StorageService => Tag::StorageService,
             Self::SparingService => Tag::SparingService,
+            Self::ReplicationService => Tag::ReplicationService,
+            Self::ReplicationCapabilities => Tag::ReplicationCapabilities,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,

@@ -22,6 +22,8 @@ mod pools;
 mod ports;
 mod registration;
 mod relations;
+mod replicas;
+mod replication;
 mod server;
 mod services;
 mod sessions;

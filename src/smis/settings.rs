@@ -16,7 +16,7 @@ const OF_POOL: &str = "pool:";
 const OF_CLIENT: &str = "goal:";
 
 pub(super) fn list_of_volumes(view: &View) -> Vec<Element> {
-    volumes::finished(view)
+    volumes::shown(view)
         .map(|volume| Element::Setting(volume.id.clone()))
         .collect()
 }

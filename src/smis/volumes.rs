@@ -15,11 +15,16 @@ use super::view::View;
 /// Bytes of the blocks that volumes are counted in.
 pub(super) const BLOCK: u64 = 512;
 
-/// The volume, if it is finished: nobody sees half-made ones.
+/// Whether clients see a volume: nobody sees half-made ones.
+pub(super) fn is_shown(_view: &View, volume: &Volume) -> bool {
+    volume.job.is_none()
+}
+
+/// The volume, if clients see it.
 pub(super) fn volume<'a>(view: &'a View, id: &VolumeId) -> Option<&'a Arc<Volume>> {
     view.inventory
         .volume(id)
-        .filter(|volume| volume.job.is_none())
+        .filter(|volume| is_shown(view, volume))
 }
 
 /// The pool that a volume lies in.
@@ -45,11 +50,11 @@ fn has_redundancy_below(view: &View, volume: &Volume) -> bool {
     !volume.pieces.is_empty() && pieces.all(|piece| redundant(&piece.disk))
 }
 
-/// All volumes that are finished.
-pub(super) fn finished(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
+/// All volumes that clients see.
+pub(super) fn shown(view: &View) -> impl Iterator<Item = &Arc<Volume>> {
     view.inventory
         .volumes()
-        .filter(|volume| volume.job.is_none())
+        .filter(|volume| is_shown(view, volume))
 }
 
 fn of<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Volume>> {
@@ -60,7 +65,7 @@ fn of<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Volume>> {
 }
 
 pub(super) fn list(view: &View) -> Vec<Element> {
-    finished(view)
+    shown(view)
         .map(|volume| Element::Volume(volume.id.clone()))
         .collect()
 }

@@ -31,7 +31,7 @@ pub(super) struct Goal {
 
 impl Goal {
     /// Exactly what something has already.
-    fn like(layout: Layout) -> Self {
+    pub(super) fn like(layout: Layout) -> Self {
         let quality = Quality {
             survives: Some(layout.survives()),
             copies: Some(layout.copies()),

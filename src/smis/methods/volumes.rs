@@ -154,7 +154,7 @@ impl Gateway {
 }
 
 /// The volumes that were made or changed, if that is done.
-fn made(ran: Ran) -> Option<Vec<VolumeId>> {
+pub(super) fn made(ran: Ran) -> Option<Vec<VolumeId>> {
     match ran {
         Ran::Done(Effect::Volumes(volumes), _) => Some(volumes),
         Ran::Done(..) => Some(Vec::new()),
@@ -242,7 +242,7 @@ fn creations(
 }
 
 /// The pool that volumes are to be made in.
-fn pool_for_volumes(element: &Element, parameter: &str) -> Result<PoolId, CimError> {
+pub(super) fn pool_for_volumes(element: &Element, parameter: &str) -> Result<PoolId, CimError> {
     match element {
         Element::Pool(id) => Ok(id.clone()),
         Element::PrimordialPool => Err(CimError::invalid_parameter(format!(
@@ -344,7 +344,7 @@ fn modification(
 }
 
 /// The volume that a parameter names.
-fn volume(element: Option<Element>, parameter: &str) -> Result<VolumeId, CimError> {
+pub(super) fn volume(element: Option<Element>, parameter: &str) -> Result<VolumeId, CimError> {
     match element {
         Some(Element::Volume(id)) => Ok(id),
         Some(_) => Err(CimError::invalid_parameter(format!(
