@@ -13,6 +13,8 @@ use crate::smis::view::View;
 pub(super) const DONE: u32 = 0;
 /// That is not done here.
 pub(super) const NOT_SUPPORTED: u32 = 1;
+/// Something that needs it is in the way.
+pub(super) const IN_USE: u32 = 6;
 /// A job was started.
 const JOB_STARTED: u32 = 4096;
 /// No such size; the size that would do is returned.
