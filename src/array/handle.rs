@@ -22,8 +22,11 @@ use super::job::{Area, JOB_RETENTION, Job, now_micros};
 use super::locks::{Locks, keys};
 use super::model::Map;
 use super::plan::Scope;
-use super::start;
-use super::work::{Begun, Look, Reached, carry_out, closing, map_of, opening, take_back};
+use super::start::{self, FINISHED, ROLLED_BACK, Started};
+use super::work::{
+    Begun, Look, Reached, Recovered, carry_out, closing, map_of, noting, opening, recover,
+    take_back,
+};
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
@@ -116,7 +119,11 @@ impl Array {
         system: SystemName,
         policy: Policy,
     ) -> Result<Self, Error> {
-        let (inventory, owed) = start::start(engine.as_ref(), &store, system, policy)?;
+        let Started {
+            inventory,
+            owed,
+            unended,
+        } = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -133,6 +140,10 @@ impl Array {
             .name("watcher".into())
             .spawn(move || watcher::watch_outside(&watched))
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        for (begun, job) in unended {
+            let slot = Slot::take(&inner)?;
+            spawn(job.id, move || slot.0.resume(begun, &job))?;
+        }
         Ok(Self(inner))
     }
 
@@ -155,23 +166,21 @@ impl Array {
         let (tell, told) = oneshot::channel();
         let id = JobId::new();
         let owner = who.user.to_string();
-        std::thread::Builder::new()
-            .name(format!("job-{}", &id.hex()[..8]))
-            .spawn(move || {
-                let ended = slot.0.run(id, owner, &command);
-                // Whoever hears the end may ask for the next thing at once.
-                drop(slot);
-                // Nobody may be listening any more; the job says how it ended.
-                let _ = tell.send(ended);
-            })
-            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        spawn(id, move || {
+            let ended = slot.0.run(id, owner, &command);
+            // Whoever hears the end may ask for the next thing at once.
+            drop(slot);
+            // Nobody may be listening any more; the job says how it ended.
+            let _ = tell.send(ended);
+        })?;
         Ok(Ticket(told, id))
     }
 
     /// Wants a running job to stop at its next good moment.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended.
+    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there,
+    /// [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended or is not stopped midway.
     pub fn cancel(&self, job: JobId) -> Result<(), Error> {
         let snapshot = self.snapshot();
         let job = snapshot
@@ -180,6 +189,12 @@ impl Array {
         if job.is_finished() {
             return Err(Error::not_supported(
                 "the job has ended and cannot be stopped",
+            ));
+        }
+        if !job.cancellable {
+            return Err(Error::not_supported(
+                "the job overwrites a volume and is not stopped midway, which would leave neither \
+                 its old content nor the new one; wait for its end",
             ));
         }
         job.live.cancel();
@@ -199,6 +214,15 @@ impl Array {
             Some(_) => self.0.forget(&[id]),
         }
     }
+}
+
+/// Lets a job work on a thread of its own.
+fn spawn(job: JobId, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(format!("job-{}", &job.hex()[..8]))
+        .spawn(work)
+        .map(drop)
+        .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))
 }
 
 /// A place among the commands that may run at once.
@@ -264,24 +288,58 @@ impl Inner {
         };
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
-        let begun = Begun::new(id, plan);
-        let job = Arc::new(Job::start(
-            id,
-            begun.plan.title.clone(),
-            command.area(),
-            owner,
-        ));
+        let mut begun = Begun::new(id, plan);
+        let job = Job::start(id, begun.plan.title.clone(), command.area(), owner);
+        let job = Arc::new(Job {
+            cancellable: begun.plan.is_cancellable(),
+            ..job
+        });
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
-        match carry_out(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
+        let note = |begun: &Begun| self.note(begun);
+        let engine = self.engine.as_ref();
+        match carry_out(&mut begun, engine, job.live.as_ref(), &note) {
             Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
                 let ended = self.end_badly(&begun, &job, &error, setback.left.as_ref());
                 self.refresh_after_failure(&ended);
                 Err((error, Some(id)))
+            }
+        }
+    }
+
+    /// Writes down how far work has come.
+    fn note(&self, begun: &Begun) -> Result<(), Error> {
+        self.store.write(&noting(begun)).map_err(store_failed)
+    }
+
+    /// Goes on with work that a restart interrupted and that takes long.
+    fn resume(&self, mut begun: Begun, job: &Job) {
+        let note = |begun: &Begun| self.note(begun);
+        let engine = self.engine.as_ref();
+        match recover(&mut begun, engine, job.live.as_ref(), &note) {
+            Recovered::Finished(reached) => {
+                let job = Job {
+                    note: Some(FINISHED.into()),
+                    ..job.clone()
+                };
+                // The job says how it ended; nobody else waits for it.
+                let _ = self.close(&begun, &job, reached);
+            }
+            Recovered::RolledBack(error) => {
+                let job = Job {
+                    note: Some(ROLLED_BACK.into()),
+                    ..job.clone()
+                };
+                let ended = self.end_badly(&begun, &job, &error, None);
+                self.refresh_after_failure(&ended);
+            }
+            Recovered::Stuck(error) => {
+                let ended = self.end_badly(&begun, job, &error, Some(&error));
+                self.refresh_after_failure(&ended);
             }
         }
     }
@@ -306,7 +364,11 @@ impl Inner {
             changes.for_each(|change| next.take_change(change));
             next.revise_drift();
             match reached.look {
-                Some((began, Look::Group(facts))) => looks.take_group(next, began, *facts),
+                Some((began, Look::Groups(seen))) => {
+                    for facts in seen {
+                        looks.take_group(next, began, facts);
+                    }
+                }
                 Some((began, Look::Machine(facts))) => looks.take_all(next, began, *facts),
                 None => {}
             }
@@ -328,7 +390,9 @@ impl Inner {
 
     fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
         let mut ended = job.ended(&Err(error.clone()));
-        ended.note = left.map(|left| self.left_behind(begun, left));
+        if let Some(left) = left {
+            ended.note = Some(self.left_behind(begun, left));
+        }
         // Maps follow the records at every start; only what volumes need stays in the journal.
         let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
         if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {

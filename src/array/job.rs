@@ -78,6 +78,9 @@ pub struct Job {
     pub error: Option<(Kind, String)>,
     /// What the administrator should know beyond that, e.g. that a restart rolled it back.
     pub note: Option<String>,
+    /// Whether it may be stopped midway.
+    #[serde(default = "Job::may_be_cancelled")]
+    pub cancellable: bool,
     #[serde(skip)]
     pub(super) live: Arc<Live>,
 }
@@ -106,6 +109,10 @@ impl Job {
         Duration::from_micros(end.saturating_sub(self.submitted))
     }
 
+    const fn may_be_cancelled() -> bool {
+        true
+    }
+
     pub(super) fn start(id: JobId, title: String, area: Area, owner: String) -> Self {
         let now = now_micros();
         Self {
@@ -119,6 +126,7 @@ impl Job {
             affected: Vec::new(),
             error: None,
             note: None,
+            cancellable: true,
             live: Arc::default(),
         }
     }

@@ -79,6 +79,22 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::RepairVolume { volume } => {
             keys.insert(Key::Volume(volume.clone()));
         }
+        // What a copy is made from is free for everybody while it lasts: it is read through a snapshot,
+        // or bears the mark of the job. The engine looks again whether a source is as it was planned.
+        Command::CreateReplicas { names, .. } => {
+            keys.extend(names.iter().cloned().map(Key::VolumeName));
+        }
+        Command::Detach { replicas } => keys.extend(replicas.iter().cloned().map(Key::Volume)),
+        Command::Restore { replica } => {
+            keys.insert(Key::Volume(replica.clone()));
+            let source = inventory
+                .volume(replica)
+                .and_then(|v| inventory.source_of(v));
+            keys.extend(source.map(|(source, _)| Key::Volume(source.id.clone())));
+        }
+        Command::Resync { replica } => {
+            keys.insert(Key::Volume(replica.clone()));
+        }
         Command::PutSetting { setting } => {
             keys.insert(Key::Setting(setting.id));
             keys.extend(setting.pool.clone().map(Key::Pool));

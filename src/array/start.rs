@@ -9,15 +9,15 @@ use crate::store::{Batch, Store, StoreError, Table};
 
 use super::change::Change;
 use super::drift::Drift;
-use super::engine::{Engine, VolumeGroup};
+use super::engine::{Engine, Unwatched, VolumeGroup};
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::{Job, now_micros};
+use super::job::{Area, Job, now_micros};
 use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
-use super::work::{Begun, Recovered, closing, recover};
+use super::work::{Begun, Recovered, closing, interrupted, noting, recover};
 
 /// The version of the records in the store.
 const FORMAT: u32 = 1;
@@ -29,13 +29,27 @@ struct SystemRecord {
     label: String,
 }
 
-/// Makes the first picture. With it come the maps that could not be made yet.
+/// What a job says that was finished, or rolled back, after a restart.
+pub(super) const FINISHED: &str = "a restart interrupted it; it was finished afterwards";
+pub(super) const ROLLED_BACK: &str = "a restart interrupted it; it was rolled back";
+
+/// What a start came to.
+pub(super) struct Started {
+    /// The first picture.
+    pub(super) inventory: Inventory,
+    /// The maps that could not be made yet.
+    pub(super) owed: BTreeSet<Map>,
+    /// Work that goes on while the array is in use already: nobody is to wait for it.
+    pub(super) unended: Vec<(Begun, Job)>,
+}
+
+/// Ends what can be ended at once, and makes the first picture.
 pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
     system: SystemName,
     policy: Policy,
-) -> Result<(Inventory, BTreeSet<Map>), Error> {
+) -> Result<Started, Error> {
     let known = system_record(store)?;
     let fresh = known.is_none();
     let system = SystemName {
@@ -70,11 +84,25 @@ pub(super) fn start(
     let journal = load::<Begun>(store, Table::Journal)?;
     let groups = made_groups(store, &journal)?;
     engine.manage(&groups, &made_targets(&inventory, &journal))?;
-    for (_, begun) in journal {
-        let job = jobs.remove(&begun.job);
-        let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
-        unfinished.insert(ended.id);
-        jobs.insert(ended.id, ended);
+    let mut unended = Vec::new();
+    for (_, mut begun) in journal {
+        let job = jobs.remove(&begun.job).unwrap_or_else(|| unknown(&begun));
+        let job = match begun.takes_long() {
+            true => {
+                unended.push((begun, job.clone()));
+                job
+            }
+            false => end_begun(
+                engine,
+                store,
+                &mut inventory,
+                &mut begun,
+                job,
+                &mut warnings,
+            )?,
+        };
+        unfinished.insert(job.id);
+        jobs.insert(job.id, job);
     }
     age_numbers(store, &mut inventory)?;
     jobs.into_values()
@@ -116,7 +144,11 @@ pub(super) fn start(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     inventory.warnings = warnings.into();
-    Ok((inventory, owed))
+    Ok(Started {
+        inventory,
+        owed,
+        unended,
+    })
 }
 
 /// The volume groups that this array has made, and those that it may have been making when it
@@ -239,40 +271,33 @@ fn end_begun(
     engine: &dyn Engine,
     store: &Store,
     inventory: &mut Inventory,
-    begun: &Begun,
-    job: Option<Job>,
+    begun: &mut Begun,
+    mut job: Job,
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
-    let mut job = job.unwrap_or_else(|| {
-        Job::start(
-            begun.job,
-            begun.plan.title.clone(),
-            super::job::Area::Storage,
-            String::new(),
-        )
-    });
-    let (ended, changes, left) = match recover(begun, engine) {
+    let note = |begun: &Begun| store.write(&noting(begun)).map_err(unwritable);
+    let (ended, changes, left) = match recover(begun, engine, &Unwatched, &note) {
         // Who was told that it failed is told why; the note says what became of it since.
         Recovered::Finished(reached) if begun.failed => {
             job.note = Some("it turned out after a restart that it was done after all".into());
             (told(job), reached.changes, false)
         }
-        Recovered::RolledBack if begun.failed => {
+        Recovered::RolledBack(_) if begun.failed => {
             job.note = Some("what was left of it was taken back after a restart".into());
             (told(job), Vec::new(), false)
         }
         Recovered::Finished(reached) => {
-            job.note = Some("a restart interrupted it; it was finished afterwards".into());
+            job.note = Some(FINISHED.into());
             let affected = reached.affected();
             (job.ended(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack
+        Recovered::Stuck(_) | Recovered::RolledBack(_)
             if begun.plan.goal.scope() == Scope::Records =>
         {
-            (rolled_back(job), Vec::new(), false)
+            (rolled_back(job, interrupted()), Vec::new(), false)
         }
-        Recovered::RolledBack => (rolled_back(job), Vec::new(), false),
+        Recovered::RolledBack(error) => (rolled_back(job, error), Vec::new(), false),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
@@ -296,10 +321,23 @@ fn end_begun(
 }
 
 /// The job of work that was rolled back.
-fn rolled_back(mut job: Job) -> Job {
-    job.note = Some("a restart interrupted it; it was rolled back".into());
-    let error = Error::unavailable("a restart interrupted the job; it was rolled back");
+fn rolled_back(mut job: Job, error: Error) -> Job {
+    job.note = Some(ROLLED_BACK.into());
     job.ended(&Err(error))
+}
+
+/// The job of work of which no job is known any more.
+fn unknown(begun: &Begun) -> Job {
+    let job = Job::start(
+        begun.job,
+        begun.plan.title.clone(),
+        Area::Storage,
+        String::new(),
+    );
+    Job {
+        cancellable: begun.plan.is_cancellable(),
+        ..job
+    }
 }
 
 /// A job of whose end somebody was told: it stays as it was told.

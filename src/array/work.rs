@@ -24,6 +24,10 @@ pub(super) struct Begun {
     /// Whether somebody was told already that it failed: from then on it is only taken back.
     #[serde(default)]
     pub(super) failed: bool,
+    /// Whether all copies have ended well. Nothing else tells what was overwritten and finished
+    /// from what was never begun.
+    #[serde(default)]
+    pub(super) copied: bool,
 }
 
 impl Begun {
@@ -32,7 +36,19 @@ impl Begun {
             job,
             plan,
             failed: false,
+            copied: false,
         }
+    }
+
+    /// Whether what is left of it takes long: then a start does not wait for it.
+    pub(super) fn takes_long(&self) -> bool {
+        let goes_forward = self.plan.after_crash == AfterCrash::Forward && !self.failed;
+        goes_forward && !self.copied && self.plan.copies() > 0
+    }
+
+    /// Whether its goal says by itself that it is reached.
+    fn is_believed(&self) -> bool {
+        self.copied || !matches!(self.plan.goal, Goal::Overwritten { .. })
     }
 }
 
@@ -49,8 +65,8 @@ pub(super) struct Reached {
 /// What was seen to find out whether a goal is reached.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// One volume group.
-    Group(Box<GroupFacts>),
+    /// Volume groups.
+    Groups(Vec<GroupFacts>),
     /// Everything.
     Machine(Box<Facts>),
 }
@@ -80,42 +96,62 @@ impl Reached {
     }
 }
 
+/// Notes in the journal how far work has come.
+type Note<'a> = &'a dyn Fn(&Begun) -> Result<(), Error>;
+
 /// Takes the steps, verifies the goal, and takes the steps back if either fails.
 pub(super) fn carry_out(
-    plan: &Plan,
+    begun: &mut Begun,
     engine: &dyn Engine,
     progress: &dyn Progress,
+    note: Note<'_>,
 ) -> Result<Reached, Box<Setback>> {
-    carry_on(plan, engine, progress, |_| true)
+    carry_on(begun, engine, progress, note, |_, _| true)
 }
 
-/// The same, but only those steps that are `due`; all of them are taken back if need be.
+/// The same, but only those steps that are `due`, by their number; all of them are taken back if
+/// need be.
 fn carry_on(
-    plan: &Plan,
+    begun: &mut Begun,
     engine: &dyn Engine,
     progress: &dyn Progress,
-    due: fn(&Step) -> bool,
+    note: Note<'_>,
+    due: impl Fn(usize, &Step) -> bool,
 ) -> Result<Reached, Box<Setback>> {
-    let steps = plan.steps.iter().enumerate();
-    for (taken, planned) in steps.filter(|(_, planned)| due(&planned.step)) {
-        if let Err(error) = engine.apply(&planned.step, progress) {
+    let copies = begun.plan.copies();
+    for taken in 0..begun.plan.steps.len() {
+        let step = &begun.plan.steps[taken].step;
+        if !due(taken, step) {
+            continue;
+        }
+        if let Err(error) = engine.apply(step, progress) {
             // The failed step may have done half of its work, so its undo is taken, too.
-            return set_back(plan, taken + 1, engine, error);
+            return set_back(begun, taken + 1, engine, error);
+        }
+        if taken + 1 == copies && !begun.is_believed() {
+            begun.copied = true;
+            if let Err(error) = note(begun) {
+                begun.copied = false;
+                return set_back(begun, taken + 1, engine, error);
+            }
         }
     }
-    verify(plan, engine).or_else(|error| set_back(plan, plan.steps.len(), engine, error))
+    let all = begun.plan.steps.len();
+    verify(&begun.plan, engine).or_else(|error| set_back(begun, all, engine, error))
 }
 
 /// What becomes of a plan after an error in one of its first `taken` steps.
 fn set_back(
-    plan: &Plan,
+    begun: &Begun,
     taken: usize,
     engine: &dyn Engine,
     error: Error,
 ) -> Result<Reached, Box<Setback>> {
+    let plan = &begun.plan;
     // A step can fail after it did all of its work, and the last one cannot be taken back then. One
     // that cannot answer for what it did is not believed.
     if error.kind != Kind::Bug
+        && begun.is_believed()
         && let Ok(reached) = verify(plan, engine)
     {
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
@@ -146,7 +182,7 @@ fn set_back(
 /// Whether one of the volumes that a plan makes is finished: then all of them are ready, and as
 /// somebody may use that one already there is no way back.
 fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
-    let Goal::Made { group, volumes } = &plan.goal else {
+    let Goal::Made { group, volumes, .. } = &plan.goal else {
         return false;
     };
     let is_made = |v: &Volume| volumes.iter().any(|(device, _)| v.device == *device);
@@ -231,23 +267,33 @@ fn is_named(plan: &Plan, step: &Step, engine: &dyn Engine) -> Result<bool, Error
     }
 }
 
+/// Why a job failed that a restart rolled back.
+pub(super) fn interrupted() -> Error {
+    Error::unavailable("a restart interrupted the job; it was rolled back")
+}
+
 /// How unfinished work ended at start-up.
 #[derive(Debug)]
 pub(super) enum Recovered {
     /// Its goal is reached; the records change.
     Finished(Reached),
-    /// Nothing of it is left.
-    RolledBack,
+    /// Nothing of it is left; what the job says of that.
+    RolledBack(Error),
     /// It could not be ended; it stays in the journal.
     Stuck(Error),
 }
 
 /// Ends work that a crash interrupted, or that could not be taken back when it failed.
-pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
+pub(super) fn recover(
+    begun: &mut Begun,
+    engine: &dyn Engine,
+    progress: &dyn Progress,
+    note: Note<'_>,
+) -> Recovered {
     let plan = &begun.plan;
     // Records are written with the end of the journal entry: while it is there they are not.
     if plan.stands_on_records() && plan.steps.is_empty() {
-        return Recovered::RolledBack;
+        return Recovered::RolledBack(interrupted());
     }
     // While its group is missing nothing can be said about a volume, least of all that it is gone.
     let facts = match plan.goal.scope() {
@@ -259,42 +305,56 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
     };
     // What goes forward takes its steps again even if the goal is reached: there may be more to do.
     let goes_forward = plan.after_crash == AfterCrash::Forward && !begun.failed;
-    if !goes_forward && let Ok(reached) = verify(plan, engine) {
+    if !goes_forward
+        && begun.is_believed()
+        && let Ok(reached) = verify(plan, engine)
+    {
         return Recovered::Finished(reached);
     }
     if is_finished_in_part(plan, engine) {
         return finish(plan, engine).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
-        Ok(()) => Recovered::RolledBack,
+        Ok(()) => Recovered::RolledBack(interrupted()),
         Err(error) => Recovered::Stuck(error),
     };
     // The marks come first: one that is missing says that nothing was removed yet.
-    if !goes_forward || facts.is_some_and(|facts| lacks_mark(plan, begun.job, &facts)) {
+    let is_begun = || begun.copied || facts.is_none_or(|facts| is_marked(plan, begun.job, &facts));
+    if !goes_forward || !is_begun() {
         return back();
     }
     // Nothing is marked anew: what is without the mark was not begun, or was spared. And a start
-    // does not wait for legs, which come into step by themselves.
-    let due = |step: &Step| {
-        !matches!(
+    // does not wait for legs, which come into step by themselves. What was copied is not copied
+    // again.
+    let reached = if begun.copied { plan.copies() } else { 0 };
+    let due = |number: usize, step: &Step| {
+        let waits = matches!(
             step,
             Step::Mark { .. } | Step::MarkGroup { .. } | Step::Sync { .. }
-        )
+        );
+        number >= reached && !waits
     };
-    match carry_on(plan, engine, &Unwatched, due) {
+    match carry_on(begun, engine, progress, note, due) {
         Ok(reached) => Recovered::Finished(reached),
-        Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
+        Err(setback) => match setback.left {
+            Some(left) => Recovered::Stuck(left),
+            None => Recovered::RolledBack(setback.error),
+        },
     }
 }
 
-/// Whether one of the volumes that the plan removes is there without the job's mark, and none is
-/// gone.
-fn lacks_mark(plan: &Plan, job: JobId, facts: &GroupFacts) -> bool {
-    let Goal::Removed { volumes, .. } = &plan.goal else {
-        return false;
-    };
-    let found: Vec<_> = volumes.iter().filter_map(|id| find(facts, id)).collect();
-    found.len() == volumes.len() && found.iter().any(|volume| volume.job != Some(job))
+/// Whether what the plan removes or overwrites bears the job's mark, as far as it is there: of what
+/// is removed something may be gone already.
+fn is_marked(plan: &Plan, job: JobId, facts: &GroupFacts) -> bool {
+    let bears = |volume: &Volume| volume.job == Some(job);
+    match &plan.goal {
+        Goal::Removed { volumes, .. } => {
+            let found: Vec<_> = volumes.iter().filter_map(|id| find(facts, id)).collect();
+            found.len() < volumes.len() || found.into_iter().all(bears)
+        }
+        Goal::Overwritten { volume, .. } => find(facts, volume).is_some_and(bears),
+        _ => true,
+    }
 }
 
 /// Looks again at what the plan was about, and compares it with the goal.
@@ -305,7 +365,11 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
         Scope::Group(group) => {
             let facts = engine.scan_group(group)?;
             let effect = judge_group(&plan.goal, &facts)?;
-            (effect, Some((began, Look::Group(facts.into()))))
+            let beside = plan.goal.beside().iter();
+            // What changed there only passes by: the watcher sees it, too.
+            let beside = beside.filter_map(|group| engine.scan_group(group).ok());
+            let seen = std::iter::once(facts).chain(beside).collect();
+            (effect, Some((began, Look::Groups(seen))))
         }
         Scope::Machine => {
             let facts = engine.scan()?;
@@ -341,6 +405,21 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             };
             let ids: Result<_, _> = volumes.iter().map(made).collect();
             ids.map(Effect::Volumes)
+        }
+        Goal::Detached { volumes, .. } => {
+            let is_free = |id| find(facts, id).is_some_and(|v| v.replica.is_none());
+            match volumes.iter().all(is_free) {
+                true => Ok(Effect::Volumes(volumes.clone())),
+                false => Err(unlike("a replica is still related to its source")),
+            }
+        }
+        Goal::Overwritten { volume, .. } => {
+            match find(facts, volume).filter(|v| v.job.is_none() && !v.torn) {
+                Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
+                None => Err(unlike(
+                    "the volume does not have the content of the other one",
+                )),
+            }
         }
         Goal::Changed {
             volume, size, name, ..
@@ -482,6 +561,13 @@ pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
     let mut batch = Batch::new();
     batch.put(Table::Journal, begun.job.to_string(), begun);
     batch.put(Table::Jobs, job.id.to_string(), job);
+    batch
+}
+
+/// What is written in between: how far it has come.
+pub(super) fn noting(begun: &Begun) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Table::Journal, begun.job.to_string(), begun);
     batch
 }
 

@@ -12,6 +12,7 @@ pub(super) fn status(kind: Kind) -> Status {
         Kind::NotSupported => Status::NotSupported,
         Kind::AccessDenied => Status::AccessDenied,
         Kind::InUse
+        | Kind::HasDependents
         | Kind::AlreadyShown
         | Kind::NotShown
         | Kind::NumberTaken

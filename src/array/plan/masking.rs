@@ -9,6 +9,7 @@ mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::replicas::check_whole;
 use super::volumes::own_volume;
 use super::{AfterCrash, Goal, Plan, check_name};
 use crate::array::command::{Command, Effect};
@@ -310,6 +311,7 @@ impl<'a> Draft<'a> {
             (Members::Volumes(have), Members::Volumes(more)) => {
                 for id in more {
                     let volume = own_volume(self.now, id)?;
+                    check_whole(volume)?;
                     if let Some(holder) = &volume.held_by {
                         return Err(Error::in_use(format!(
                             "volume '{}' is {holder} and is not shown to hosts",

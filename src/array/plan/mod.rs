@@ -5,6 +5,7 @@
 
 mod masking;
 mod pools;
+mod replicas;
 mod resize;
 mod room;
 mod settings;
@@ -53,6 +54,21 @@ impl Plan {
     pub(super) fn stands_on_records(&self) -> bool {
         self.after_crash == AfterCrash::Back && self.goal.scope() == Scope::Records
     }
+
+    /// Whether it may be stopped midway: not where something is overwritten that somebody may want,
+    /// which is no state to leave it in.
+    pub(super) fn is_cancellable(&self) -> bool {
+        !matches!(self.goal, Goal::Overwritten { .. })
+    }
+
+    /// How many of its steps there are up to and with the last copy.
+    pub(super) fn copies(&self) -> usize {
+        let last = self
+            .steps
+            .iter()
+            .rposition(|p| matches!(p.step, Step::Copy { .. }));
+        last.map_or(0, |last| last + 1)
+    }
 }
 
 /// A step and what takes it back.
@@ -79,6 +95,21 @@ pub(super) enum Goal {
     Made {
         group: PoolId,
         volumes: Vec<(String, u64)>,
+        /// Other groups in which something changes meanwhile.
+        #[serde(default)]
+        beside: Vec<PoolId>,
+    },
+    /// The volumes are replicas of nothing.
+    Detached {
+        group: PoolId,
+        volumes: Vec<VolumeId>,
+    },
+    /// The volume has the content of another one: nothing says so but that the copy ended well.
+    Overwritten {
+        group: PoolId,
+        volume: VolumeId,
+        /// Other groups in which something changes meanwhile.
+        beside: Vec<PoolId>,
     },
     /// The volume has that size and name.
     Changed {
@@ -134,6 +165,8 @@ impl Goal {
     pub(super) fn scope(&self) -> Scope<'_> {
         match self {
             Self::Made { group, .. }
+            | Self::Detached { group, .. }
+            | Self::Overwritten { group, .. }
             | Self::Changed { group, .. }
             | Self::Repaired { group, .. }
             | Self::Removed { group, .. }
@@ -146,6 +179,14 @@ impl Goal {
             | Self::PoolRemoved { .. }
             | Self::Listening { .. } => Scope::Machine,
             Self::Shown { .. } => Scope::Records,
+        }
+    }
+
+    /// The groups that change beside the one that is looked at.
+    pub(super) fn beside(&self) -> &[PoolId] {
+        match self {
+            Self::Made { beside, .. } | Self::Overwritten { beside, .. } => beside,
+            _ => &[],
         }
     }
 }
@@ -206,10 +247,27 @@ pub(super) fn plan(
         Command::RenameVolume { volume, name } => volumes::rename(inventory, volume, name),
         Command::DeleteVolumes { volumes } => volumes::delete(inventory, volumes, job),
         Command::RepairVolume { volume } => resize::repair(inventory, volume),
-        Command::CreateReplicas { .. }
-        | Command::Detach { .. }
-        | Command::Restore { .. }
-        | Command::Resync { .. } => Err(Error::not_supported("this array makes no replicas yet")),
+        Command::CreateReplicas {
+            kind,
+            sources,
+            names,
+            pool,
+            quality,
+            room,
+        } => {
+            let wish = replicas::Wish {
+                kind: *kind,
+                sources,
+                names,
+                pool: pool.as_ref(),
+                quality: quality.as_ref(),
+                room: *room,
+            };
+            replicas::create(inventory, &wish, job, at)
+        }
+        Command::Detach { replicas } => replicas::detach(inventory, replicas),
+        Command::Restore { replica } => replicas::restore(inventory, replica, job),
+        Command::Resync { replica } => replicas::resync(inventory, replica, job, at),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),

@@ -1,6 +1,7 @@
 //! The shape of a modelled machine: its pools, disks, targets and interfaces, and what is on it
 //! when it starts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,11 +9,12 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::disks::{Disk, DiskRow, State};
-use super::extents::{Content, EXTENT, Space};
+use super::extents::{Content, EXTENT};
 use super::groups::METADATA;
 use super::keep::{Keep, Kept, Row};
 use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
-use super::thin::ThinWish;
+use super::replicas::Kin;
+use super::thin::{ThinSpace, ThinWish};
 use super::{Core, SimEngine};
 use crate::array::{
     ChapTable, DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout,
@@ -43,6 +45,7 @@ pub struct Builder {
     clock: Clock,
     zero_rate: u64,
     sync_rate: u64,
+    copy_rate: u64,
     directory: Option<PathBuf>,
 }
 
@@ -74,6 +77,7 @@ impl Default for Builder {
             clock: Clock::real(),
             zero_rate: 20 << 30,
             sync_rate: 10 << 30,
+            copy_rate: 5 << 30,
             directory: None,
         }
     }
@@ -213,6 +217,13 @@ impl Builder {
         self
     }
 
+    /// How many bytes are copied from one volume to another in one second. Without: 5 GiB.
+    #[must_use]
+    pub fn copy_rate(mut self, bytes: u64) -> Self {
+        self.copy_rate = bytes.max(1);
+        self
+    }
+
     /// Keeps volumes and contents in that directory. What is kept there already wins over the
     /// pools and volumes asked for here. One machine at a time.
     #[must_use]
@@ -267,6 +278,7 @@ impl Builder {
             machine,
             self.clock,
             self.zero_rate,
+            self.copy_rate,
         )))
     }
 
@@ -479,6 +491,7 @@ fn blank(machine: &mut Machine, place: usize, extents: u64) -> Result<Lv, Error>
         serial: None,
         held_by: None,
         created: machine.now,
+        kin: Kin::default(),
     })
 }
 
@@ -508,12 +521,14 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
         machine.groups.push(Group { row, volumes: 0 });
     }
     machine.manage(&[]);
+    let mut thin_extents = BTreeMap::new();
     for lv in &kept.volumes {
         for segment in lv.segments() {
             claim(machine, segment).ok_or_else(damaged)?;
         }
         if let Body::Pool(_) = lv.body {
-            let space = Space::new(lv.extents());
+            let space = ThinSpace::new(lv.extents());
+            thin_extents.insert(lv.id.clone(), lv.extents());
             machine.thin_space.insert(lv.id.clone(), space);
         }
     }
@@ -524,7 +539,8 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
         group.volumes += 1;
         if let Body::Thin(map) = &lv.body {
             let space = machine.thin_space.get_mut(&map.pool).ok_or_else(damaged)?;
-            if !map.given.values().all(|at| space.claim(*at, 1)) {
+            let extents = thin_extents.get(&map.pool).copied().unwrap_or(0);
+            if !map.given.values().all(|at| space.claim(*at, extents)) {
                 return Err(damaged());
             }
         }

@@ -1,7 +1,7 @@
 //! The modelled machine: disks, groups on disks, volumes in groups.
 //!
 //! This is the state and the look-ups in it; `report` tells what can be seen of it, `groups`,
-//! `volumes`, `legs`, `thin` and `lio` hold what steps do to it. It knows nothing of threads or
+//! `volumes`, `legs`, `thin`, `replicas` and `lio` hold what steps do to it. It knows nothing of threads or
 //! scripted faults.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::disks::Disk;
-use super::extents::{EXTENT, Segment, Space, count};
+use super::extents::{EXTENT, Segment, count};
 use super::keep::Keep;
 use super::legs::{Legs, Syncing};
+use super::replicas::{Delta, Kin};
 use super::targets::Extra;
-use super::thin::{ThinMap, ThinPool};
+use super::thin::{ThinMap, ThinPool, ThinSpace};
 use crate::array::{
     ChapTable, DiskId, Error, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner, PoolId,
     PortId, Session, Target, VolumeId,
@@ -74,6 +75,8 @@ pub(super) struct Lv {
     /// Who holds it open, other than exports of ours.
     pub(super) held_by: Option<String>,
     pub(super) created: u64,
+    #[serde(default)]
+    pub(super) kin: Kin,
 }
 
 /// What a logical volume consists of.
@@ -85,6 +88,8 @@ pub(super) enum Body {
     Thin(ThinMap),
     /// It is a thin pool itself.
     Pool(ThinPool),
+    /// What has changed since it was taken of another volume.
+    Delta(Delta),
 }
 
 impl Lv {
@@ -94,6 +99,7 @@ impl Lv {
             Body::Thick(legs) => legs.extents(),
             Body::Thin(map) => map.extents,
             Body::Pool(pool) => count(&pool.data),
+            Body::Delta(delta) => delta.extents,
         }
     }
 
@@ -108,6 +114,7 @@ impl Lv {
             Body::Thick(legs) => legs.segments().collect(),
             Body::Thin(_) => Vec::new(),
             Body::Pool(pool) => pool.data.iter().chain(&pool.metadata).collect(),
+            Body::Delta(delta) => delta.room.iter().collect(),
         }
     }
 
@@ -150,8 +157,8 @@ pub(super) struct Machine {
     /// Thin pools included.
     pub(super) volumes: BTreeMap<VolumeId, Lv>,
     pub(super) devices: BTreeMap<(PoolId, String), VolumeId>,
-    /// What is free of the data of each thin pool.
-    pub(super) thin_space: BTreeMap<VolumeId, Space>,
+    /// What is free of the data of each thin pool, and what is shared.
+    pub(super) thin_space: BTreeMap<VolumeId, ThinSpace>,
     /// The volumes whose legs are being brought into step.
     pub(super) syncing: BTreeMap<VolumeId, Syncing>,
     /// Bytes of each leg that are brought into step in one second.

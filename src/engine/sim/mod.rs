@@ -8,6 +8,7 @@
 
 mod builder;
 mod clock;
+mod copy;
 mod disks;
 mod extents;
 mod faults;
@@ -21,6 +22,7 @@ mod names;
 mod observe;
 mod outside;
 mod repair;
+mod replicas;
 mod report;
 mod sessions;
 mod targets;
@@ -42,6 +44,7 @@ use crate::array::{
     Engine, Error, Facts, GroupFacts, JobId, MadeTarget, Map, PoolId, Progress, Step, Subject,
     Unwatched, VolumeGroup,
 };
+use copy::Copy;
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
 use thin::ThinWish;
@@ -65,6 +68,7 @@ struct Core {
     clock: Clock,
     /// Bytes per second.
     zero_rate: u64,
+    copy_rate: u64,
 }
 
 impl SimEngine {
@@ -79,12 +83,13 @@ impl SimEngine {
 }
 
 impl Core {
-    fn new(machine: Machine, clock: Clock, zero_rate: u64) -> Self {
+    fn new(machine: Machine, clock: Clock, zero_rate: u64, copy_rate: u64) -> Self {
         Self {
             machine: Mutex::new(machine),
             script: Mutex::default(),
             clock,
             zero_rate,
+            copy_rate,
         }
     }
 
@@ -104,6 +109,20 @@ impl Core {
         match step {
             Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
             Step::Sync { volume } => self.sync(volume, progress),
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => {
+                let copy = Copy {
+                    from,
+                    to,
+                    fresh: *fresh,
+                    job: *job,
+                };
+                self.copy(&copy, progress, false)
+            }
             other => take_at_once(&mut self.machine(), other),
         }
     }
@@ -114,6 +133,23 @@ impl Core {
             Step::Zero { volume, job } => {
                 let half = self.machine().may_zero(volume, *job)? / 2;
                 self.zero(volume, *job, &Unwatched, Some(half))
+            }
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => {
+                let copy = Copy {
+                    from,
+                    to,
+                    fresh: *fresh,
+                    job: *job,
+                };
+                self.copy(&copy, &Unwatched, true)
+            }
+            Step::Snapshot { group, of, job } => {
+                self.machine().snapshot(group, &of[..of.len() / 2], *job)
             }
             Step::Listen(target) if !target.portals.is_empty() => {
                 self.machine().begin_to_listen(target)
@@ -243,7 +279,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             };
             machine.create(group, &wish)
         }
-        Step::Zero { .. } | Step::Sync { .. } => Ok(()),
+        // These take time.
+        Step::Zero { .. } | Step::Sync { .. } | Step::Copy { .. } => Ok(()),
         Step::Mark { volume, job } => machine.mark(volume, *job),
         Step::Unmark { volume, job } => machine.unmark(volume, *job),
         Step::Remove { volume, job } => machine.remove(volume, *job),
@@ -255,9 +292,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         } => machine.absorb(volume, reserve, *size, *job),
         Step::GrowThin { volume, size } => machine.grow_thin(volume, *size),
         Step::Shrink { volume, size } => machine.shrink(volume, *size),
-        Step::Snapshot { .. } | Step::Copy { .. } | Step::Relate { .. } => {
-            Err(Error::not_supported("this array makes no replicas yet"))
-        }
+        Step::Snapshot { group, of, job } => machine.snapshot(group, of, *job),
+        Step::Relate { volume, to, job } => machine.relate(volume, to.as_ref(), *job),
         Step::Rename { volume, name } => machine.rename(volume, name),
         Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),

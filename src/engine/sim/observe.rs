@@ -102,17 +102,7 @@ impl SimEngine {
             return false;
         }
         let (start, length) = (range.start / EXTENT, (range.end - range.start) / EXTENT);
-        let content = match byte {
-            0 => Content::Zeros,
-            byte => Content::Written(byte),
-        };
-        let lasted = match lv.body {
-            Body::Thin(_) => machine.write_thin(&lv.id, start, length, content),
-            _ => {
-                machine.fill(&lv.id, start, length, content);
-                true
-            }
-        };
+        let lasted = machine.write(&lv.id, start, length, Content::of(byte));
         machine.keep_contents(&lv.id).is_ok() && lasted
     }
 
@@ -137,7 +127,7 @@ impl SimEngine {
         let machine = self.0.machine();
         let listed = machine.volumes_in(group);
         listed
-            .map(|lv| (lv.id.clone(), (lv.device.clone(), lv.size())))
+            .map(|lv| (lv.id.clone(), (lv.device.clone(), lv_size(lv))))
             .collect()
     }
 
@@ -170,6 +160,14 @@ impl SimEngine {
     }
 }
 
+/// What LVM calls the size: of a snapshot its room.
+fn lv_size(lv: &Lv) -> u64 {
+    match lv.body {
+        Body::Delta(_) => consumed(lv) * EXTENT,
+        _ => lv.size(),
+    }
+}
+
 fn readable<'a>(
     machine: &'a Machine,
     initiator: &InitiatorName,
@@ -178,5 +176,5 @@ fn readable<'a>(
 ) -> Option<&'a Lv> {
     let lun = *machine.seen_by(initiator, port, None)?.get(&lun)?;
     let lv = machine.volumes.get(&lun.volume)?;
-    machine.failed_under(lv).is_none().then_some(lv)
+    machine.readable(lv).is_ok().then_some(lv)
 }

@@ -2,6 +2,7 @@
 
 use super::SimEngine;
 use super::disks::State;
+use super::extents::{Content, EXTENT};
 use super::faults::{Fault, Hang, Moment, Stuck};
 use super::groups::METADATA;
 use super::guards::whole_extents;
@@ -9,12 +10,14 @@ use super::keep::Row;
 use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
+use super::replicas::Kin;
 use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// The unit serial of what another manager exports.
@@ -55,6 +58,7 @@ impl SimEngine {
             serial: None,
             held_by: None,
             created: machine.now,
+            kin: Kin::default(),
         };
         let id = lv.id.clone();
         machine.insert(lv)?;
@@ -104,6 +108,7 @@ impl SimEngine {
                 lv.called()
             )));
         }
+        machine.has_no_deltas(&lv)?;
         machine.delete(&lv)
     }
 
@@ -313,6 +318,51 @@ impl SimEngine {
     /// When there is no such thin pool or its volumes are too small.
     pub fn fill_pool(&self, pool: &PoolId, percent: u64) -> Result<(), Error> {
         self.0.machine().fill_pool(pool, percent)
+    }
+
+    /// A host fills a range of a volume (in bytes, whole extents) with one byte, whether it is shown
+    /// to anybody or not.
+    ///
+    /// # Errors
+    /// When there is no such volume or range, it cannot be read, or its pool is full.
+    pub fn write(&self, volume: &VolumeId, range: Range<u64>, byte: u8) -> Result<(), Error> {
+        let mut machine = self.0.machine();
+        let lv = machine.volume(volume)?;
+        machine.readable(lv)?;
+        let whole = range.start.is_multiple_of(EXTENT) && range.end.is_multiple_of(EXTENT);
+        if !whole || range.is_empty() || range.end > lv.size() {
+            return Err(Error::invalid(format!(
+                "{} has {} bytes; give a range of whole extents of {EXTENT} in it",
+                lv.called(),
+                lv.size()
+            )));
+        }
+        let called = lv.called();
+        let (start, length) = (range.start / EXTENT, (range.end - range.start) / EXTENT);
+        let lasted = machine.write(volume, start, length, Content::of(byte));
+        machine.keep_contents(volume)?;
+        match lasted {
+            true => Ok(()),
+            false => Err(Error::no_space(format!("{called} has no room for it"))),
+        }
+    }
+
+    /// What a host would read from each extent of a volume; `None` where it cannot.
+    pub fn extents(&self, volume: &VolumeId) -> Option<Vec<Content>> {
+        let machine = self.0.machine();
+        let lv = machine.volume(volume).ok()?;
+        machine.readable(lv).ok()?;
+        let runs = machine.contents(lv).into_iter();
+        let spelt = runs.flat_map(|(length, content)| (0..length).map(move |_| content));
+        Some(spelt.collect())
+    }
+
+    /// Hosts overwrite what a snapshot was taken of until that has no room left for it.
+    ///
+    /// # Errors
+    /// When it is no such snapshot, or has room for everything.
+    pub fn overflow(&self, snapshot: &VolumeId) -> Result<(), Error> {
+        self.0.machine().overflow(snapshot)
     }
 
     /// Lets a coming step fail; 1 is the next.

@@ -11,7 +11,8 @@ use super::keep::Row;
 use super::legs::Legs;
 use super::machine::{Body, GroupRow, Lv, Machine};
 use super::names::{check_device, check_display};
-use super::thin::pool_id;
+use super::replicas::Kin;
+use super::thin::{ThinSpace, pool_id};
 use crate::array::{DiskId, Error, JobId, Layout, Owner, Place, PoolId, Subject, VolumeId};
 
 /// What a new volume is asked to be.
@@ -102,6 +103,7 @@ impl Machine {
             serial: None,
             held_by: None,
             created: self.now,
+            kin: Kin::default(),
         };
         self.insert(lv)
     }
@@ -164,7 +166,7 @@ impl Machine {
         group.row = row;
         group.volumes += 1;
         if let Body::Pool(_) = lv.body {
-            let space = super::extents::Space::new(lv.extents());
+            let space = ThinSpace::new(lv.extents());
             self.thin_space.insert(lv.id.clone(), space);
         }
         let key = (lv.group.clone(), lv.device.clone());
@@ -190,7 +192,13 @@ impl Machine {
     pub(super) fn delete(&mut self, lv: &Lv) -> Result<(), Error> {
         let is_pool = |lv: &Lv| matches!(lv.body, Body::Pool(_));
         let pools = self.volumes_in(&lv.group).filter(|lv| is_pool(lv)).count();
+        let orphans = self.orphans(lv);
         let mut rows = vec![Row::Volume(&lv.id, None)];
+        rows.extend(
+            orphans
+                .iter()
+                .map(|orphan| Row::Volume(&orphan.id, Some(orphan))),
+        );
         let mut row = self.group(&lv.group)?.row.clone();
         let mut spare = Vec::new();
         if is_pool(lv) && pools == 1 {
@@ -206,7 +214,10 @@ impl Machine {
         if let Body::Thin(map) = &lv.body
             && let Some(space) = self.thin_space.get_mut(&map.pool)
         {
-            map.given.values().for_each(|at| space.give_back(*at, 1));
+            map.given.values().for_each(|at| space.give_back(*at));
+        }
+        for orphan in orphans {
+            self.volumes.insert(orphan.id.clone(), orphan);
         }
         Ok(())
     }
@@ -257,6 +268,7 @@ impl Machine {
         marked_by(lv.job, job, &lv.called())?;
         self.idle(lv)?;
         self.is_unused(lv)?;
+        self.has_no_deltas(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let lv = lv.clone();
         self.delete(&lv)
@@ -295,6 +307,7 @@ impl Machine {
         };
         no_other_job(lv, job)?;
         not_held(lv)?;
+        self.has_no_deltas(lv)?;
         ours(reserve)?;
         marked_by(reserve.job, job, &reserve.called())?;
         self.idle(reserve)?;
@@ -388,6 +401,7 @@ impl Machine {
             )));
         }
         self.idle(lv)?;
+        self.has_no_deltas(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let mut lv = lv.clone();
         let mut tail = Vec::new();
@@ -436,12 +450,16 @@ impl Machine {
         Ok(())
     }
 
-    /// Keeps what a volume holds now.
+    /// Keeps what a volume holds now, and what its snapshots keep.
     pub(super) fn keep_contents(&mut self, id: &VolumeId) -> Result<(), Error> {
-        match self.volumes.get(id) {
-            Some(lv) => self.keep.commit(&[Row::Volume(id, Some(lv))], self.made),
-            None => Ok(()),
-        }
+        let Some(lv) = self.volumes.get(id) else {
+            return Ok(());
+        };
+        let mut touched: Vec<VolumeId> = self.deltas_of(lv).map(|lv| lv.id.clone()).collect();
+        touched.push(id.clone());
+        let touched = touched.iter().filter_map(|id| self.volumes.get(id));
+        let rows: Vec<_> = touched.map(|lv| Row::Volume(&lv.id, Some(lv))).collect();
+        self.keep.commit(&rows, self.made)
     }
 }
 
@@ -493,6 +511,7 @@ pub(super) fn consumed(lv: &Lv) -> u64 {
         Body::Thick(legs) => legs.consumed(),
         Body::Thin(map) => map.given.len() as u64,
         Body::Pool(pool) => count(&pool.data) + count(&pool.metadata),
+        Body::Delta(delta) => count(&delta.room),
     }
 }
 
