@@ -292,6 +292,7 @@ impl Inner {
         let job = Job::start(id, begun.plan.title.clone(), command.area(), owner);
         let job = Arc::new(Job {
             cancellable: begun.plan.is_cancellable(),
+            copied: begun.plan.copied(),
             ..job
         });
         self.store

@@ -314,6 +314,16 @@ impl Inventory {
             .filter_map(|id| self.volumes.get(id))
     }
 
+    /// Whether a volume is there for everybody: no job makes or removes it. One that a job copies
+    /// from or onto is, and so is one that such a job has left torn.
+    pub fn is_settled(&self, volume: &Volume) -> bool {
+        let Some(job) = &volume.job else {
+            return true;
+        };
+        let job = self.jobs.get(job);
+        volume.torn || job.is_some_and(|job| job.copied.contains(&volume.id))
+    }
+
     /// The replicas of a volume, unfinished and foreign ones included.
     pub fn replicas_of(&self, source: &VolumeId) -> impl Iterator<Item = &Arc<Volume>> {
         self.source_replicas

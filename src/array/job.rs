@@ -81,6 +81,9 @@ pub struct Job {
     /// Whether it may be stopped midway.
     #[serde(default = "Job::may_be_cancelled")]
     pub cancellable: bool,
+    /// The volumes that it copies from and onto: they bear its mark meanwhile, and stay.
+    #[serde(default)]
+    pub copied: Vec<VolumeId>,
     #[serde(skip)]
     pub(super) live: Arc<Live>,
 }
@@ -127,6 +130,7 @@ impl Job {
             error: None,
             note: None,
             cancellable: true,
+            copied: Vec::new(),
             live: Arc::default(),
         }
     }

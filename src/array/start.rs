@@ -336,6 +336,7 @@ fn unknown(begun: &Begun) -> Job {
     );
     Job {
         cancellable: begun.plan.is_cancellable(),
+        copied: begun.plan.copied(),
         ..job
     }
 }

@@ -10,7 +10,8 @@ use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
     access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
-    registration, relations, replication, server, services, sessions, settings, software, system, volumes,
+    registration, relations, replication, server, services, sessions, settings, software, system,
+    volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =

@@ -16,8 +16,8 @@ use super::{extents, replicas};
 pub(super) const BLOCK: u64 = 512;
 
 /// Whether clients see a volume: nobody sees half-made ones.
-pub(super) fn is_shown(_view: &View, volume: &Volume) -> bool {
-    volume.job.is_none()
+pub(super) fn is_shown(view: &View, volume: &Volume) -> bool {
+    view.inventory.is_settled(volume)
 }
 
 /// The volume, if clients see it.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::Step;
+use super::engine::{Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
@@ -59,6 +59,19 @@ impl Plan {
     /// which is no state to leave it in.
     pub(super) fn is_cancellable(&self) -> bool {
         !matches!(self.goal, Goal::Overwritten { .. })
+    }
+
+    /// The volumes that were there before and are copied from or onto.
+    pub(super) fn copied(&self) -> Vec<VolumeId> {
+        let known = |subject: &Subject| match subject {
+            Subject::Known(id) => Some(id.clone()),
+            Subject::Made(..) => None,
+        };
+        let copies = self.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Copy { from, to, .. } => Some([from, to]),
+            _ => None,
+        });
+        copies.flatten().filter_map(known).collect()
     }
 
     /// How many of its steps there are up to and with the last copy.

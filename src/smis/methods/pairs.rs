@@ -94,7 +94,12 @@ impl Gateway {
         let mut named = Vec::new();
         for path in &paths {
             let replica = related(call, path)?;
-            check(call, deed, &replica, arguments.of(M::ReplicationSettingData))?;
+            check(
+                call,
+                deed,
+                &replica,
+                arguments.of(M::ReplicationSettingData),
+            )?;
             named.push(replica);
         }
         check_wait(arguments.of(M::WaitForCopyState), deed.leads_to())?;
@@ -229,5 +234,7 @@ fn relationships(
             .collect(),
         false => Vec::new(),
     };
-    Ok(Outputs::new(M).set(M::Synchronizations, found).returns(DONE))
+    Ok(Outputs::new(M)
+        .set(M::Synchronizations, found)
+        .returns(DONE))
 }

@@ -64,8 +64,6 @@ macro_rules! refuse_the_rest {
     }};
 }
 
-
-
 /// Refuses parameters that are only of use for another system.
 pub(super) fn check_local(given: &[(&str, bool)]) -> Result<(), CimError> {
     match given.iter().find(|(_, given)| *given) {
@@ -90,12 +88,10 @@ pub(super) fn check_wait(wish: Option<u16>, reached: u16) -> Result<(), CimError
 pub(super) fn offer(sync_type: u16, mode: Option<u16>) -> Result<&'static Offer, CimError> {
     Offer::with(sync_type, mode).ok_or_else(|| {
         CimError::not_supported(match mode {
-            Some(mode) if Offer::with(sync_type, None).is_some() => format!(
-                "Mode {mode} is not offered; leave it out, or ask for 3 (Asynchronous)"
-            ),
-            _ => format!(
-                "SyncType {sync_type} is not offered; ask for 7 (Snapshot) or 8 (Clone)"
-            ),
+            Some(mode) if Offer::with(sync_type, None).is_some() => {
+                format!("Mode {mode} is not offered; leave it out, or ask for 3 (Asynchronous)")
+            }
+            _ => format!("SyncType {sync_type} is not offered; ask for 7 (Snapshot) or 8 (Clone)"),
         })
     })
 }
@@ -200,7 +196,10 @@ impl Gateway {
         let order = Order {
             offer: offer(arguments.need(M::SyncType)?, arguments.of(M::Mode))?,
             parameter: "SourceElement",
-            sources: call.element(arguments, M::SourceElement)?.into_iter().collect(),
+            sources: call
+                .element(arguments, M::SourceElement)?
+                .into_iter()
+                .collect(),
             names: name(arguments.of(M::ElementName)),
             pool: call.element(arguments, M::TargetPool)?,
             goal: call.element(arguments, M::TargetSettingGoal)?,
@@ -275,7 +274,10 @@ impl Gateway {
         let order = Order {
             offer: offer(SNAPSHOT, None)?,
             parameter: "SourceElement",
-            sources: call.element(arguments, M::SourceElement)?.into_iter().collect(),
+            sources: call
+                .element(arguments, M::SourceElement)?
+                .into_iter()
+                .collect(),
             names: name(arguments.of(M::ElementName)),
             pool: call.element(arguments, M::TargetPool)?,
             goal: call.element(arguments, M::TargetSettingGoal)?,
@@ -339,7 +341,9 @@ pub(super) fn candidates(
     )])?;
     volume(call.element(arguments, M::SourceElement)?, "SourceElement")?;
     Wishes::of(asked, arguments.of(M::ReplicationSettingData))?;
-    let pools = call.elements(arguments, M::TargetPools)?.unwrap_or_default();
+    let pools = call
+        .elements(arguments, M::TargetPools)?
+        .unwrap_or_default();
     for pool in &pools {
         pool_for_volumes(pool, "TargetPools")?;
     }

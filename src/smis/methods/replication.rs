@@ -16,9 +16,7 @@ use crate::schema::method::CIM_ReplicationServiceCapabilities::{
 };
 use crate::schema::{Outcome, Outputs};
 use crate::smis::element::Element;
-use crate::smis::replication::{
-    Deed, LOCAL, MODE, OFFERS, Offer, SYNCHRONIZED, WISHES, maximum,
-};
+use crate::smis::replication::{Deed, LOCAL, MODE, OFFERS, Offer, SYNCHRONIZED, WISHES, maximum};
 use crate::smis::view::View;
 
 /// A property that is not granted at all.
@@ -84,14 +82,18 @@ pub(super) fn invoke(call: &Invocation<View>) -> Result<Outcome, CimError> {
         let deeds = offer.deeds_in(arguments.of(M::CopyState));
         deeds!(outputs, M, SupportedOperations, deeds)
     });
-    told!(call, GetSupportedListOperations, |offer, arguments, outputs| {
-        use GetSupportedListOperations as M;
-        let kind = arguments.of(M::SynchronizationType);
-        let volumes = kind.is_none_or(|kind| kind == BETWEEN_VOLUMES);
-        let deeds = offer.deeds_in(arguments.of(M::CopyState));
-        let deeds = deeds.filter(|deed| volumes && deed.takes_several());
-        deeds!(outputs, M, SupportedListOperations, deeds)
-    });
+    told!(
+        call,
+        GetSupportedListOperations,
+        |offer, arguments, outputs| {
+            use GetSupportedListOperations as M;
+            let kind = arguments.of(M::SynchronizationType);
+            let volumes = kind.is_none_or(|kind| kind == BETWEEN_VOLUMES);
+            let deeds = offer.deeds_in(arguments.of(M::CopyState));
+            let deeds = deeds.filter(|deed| volumes && deed.takes_several());
+            deeds!(outputs, M, SupportedListOperations, deeds)
+        }
+    );
     told!(call, GetSupportedCopyStates, |offer, arguments, outputs| {
         use GetSupportedCopyStates as M;
         let deed = arguments.of(M::Operation);
@@ -109,29 +111,41 @@ pub(super) fn invoke(call: &Invocation<View>) -> Result<Outcome, CimError> {
             .set(M::HostAccessible, accessible)
             .returns(DONE)
     });
-    told!(call, GetSupportedWaitForCopyStates, |offer, arguments, outputs| {
-        use GetSupportedWaitForCopyStates as M;
-        let method = arguments.of(M::MethodName);
-        let wish = arguments.of(M::Operation);
-        outputs
-            .set(M::SupportedCopyStates, awaited(offer, method, wish))
-            .returns(DONE)
-    });
-    told!(call, ConvertReplicationTypeToSyncType, |offer, _arguments, outputs| {
-        use ConvertReplicationTypeToSyncType as M;
-        outputs
-            .set(M::SyncType, offer.sync_type)
-            .set(M::Mode, MODE)
-            .set(M::LocalOrRemote, LOCAL)
-            .returns(DONE)
-    });
-    told!(call, GetSupportedThinProvisioningFeatures, |_offer, _arguments, outputs| {
-        use GetSupportedThinProvisioningFeatures as M;
-        // 2: what a thin source does not hold reads as zeros in the replica.
-        outputs
-            .set(M::SupportedThinProvisioningFeatures, [2u16])
-            .returns(DONE)
-    });
+    told!(
+        call,
+        GetSupportedWaitForCopyStates,
+        |offer, arguments, outputs| {
+            use GetSupportedWaitForCopyStates as M;
+            let method = arguments.of(M::MethodName);
+            let wish = arguments.of(M::Operation);
+            outputs
+                .set(M::SupportedCopyStates, awaited(offer, method, wish))
+                .returns(DONE)
+        }
+    );
+    told!(
+        call,
+        ConvertReplicationTypeToSyncType,
+        |offer, _arguments, outputs| {
+            use ConvertReplicationTypeToSyncType as M;
+            outputs
+                .set(M::SyncType, offer.sync_type)
+                .set(M::Mode, MODE)
+                .set(M::LocalOrRemote, LOCAL)
+                .returns(DONE)
+        }
+    );
+    told!(
+        call,
+        GetSupportedThinProvisioningFeatures,
+        |_offer, _arguments, outputs| {
+            use GetSupportedThinProvisioningFeatures as M;
+            // 2: what a thin source does not hold reads as zeros in the replica.
+            outputs
+                .set(M::SupportedThinProvisioningFeatures, [2u16])
+                .returns(DONE)
+        }
+    );
     told!(call, GetSupportedMaximum, |_offer, arguments, outputs| {
         use GetSupportedMaximum as M;
         let component = needed(
@@ -148,46 +162,72 @@ pub(super) fn invoke(call: &Invocation<View>) -> Result<Outcome, CimError> {
 
 /// The methods that tell of settings and of several replicas at once.
 fn invoke_settings(call: &Invocation<View>) -> Result<Outcome, CimError> {
-    told!(call, GetDefaultReplicationSettingData, |offer, _arguments, outputs| {
-        use GetDefaultReplicationSettingData as M;
-        outputs
-            .set(M::DefaultInstance, wishes::default(offer))
-            .returns(DONE)
-    });
-    told!(call, GetSupportedReplicationSettingData, |offer, arguments, outputs| {
-        use GetSupportedReplicationSettingData as M;
-        let property = needed(
-            arguments.of(M::PropertyName),
-            "PropertyName is needed; say of which property the values are asked for",
-        )?;
-        match WISHES.iter().find(|wish| wish.number == property) {
-            Some(wish) => outputs
-                .set(M::SupportedValues, wish.granted(offer.kind).to_vec())
-                .returns(DONE),
-            None => outputs.returns(PROPERTY_NOT_SUPPORTED),
+    told!(
+        call,
+        GetDefaultReplicationSettingData,
+        |offer, _arguments, outputs| {
+            use GetDefaultReplicationSettingData as M;
+            outputs
+                .set(M::DefaultInstance, wishes::default(offer))
+                .returns(DONE)
         }
-    });
-    told!(call, GetSupportedConsistency, |_offer, _arguments, outputs| {
-        use GetSupportedConsistency as M;
-        outputs.set(M::SupportedConsistency, [SEQUENTIAL]).returns(DONE)
-    });
-    told!(call, GetDefaultConsistency, |_offer, _arguments, outputs| {
-        use GetDefaultConsistency as M;
-        outputs.set(M::DefaultConsistency, SEQUENTIAL).returns(DONE)
-    });
-    told!(call, GetSupportedListFeatures, |_offer, _arguments, outputs| {
-        use GetSupportedListFeatures as M;
-        // 2 List is supported, 3 Sequential consistency, 4 No consistency: whoever asks for less
-        // gets more.
-        outputs.set(M::GroupFeatures, [2u16, 3, 4]).returns(DONE)
-    });
-    told!(call, GetSupportedStorageCompressionFeatures, |_offer, _arguments, outputs| {
-        use GetSupportedStorageCompressionFeatures as M;
-        // 1 Storage compression is not supported.
-        outputs
-            .set(M::SupportedStorageCompressionFeatures, [1u16])
-            .returns(DONE)
-    });
+    );
+    told!(
+        call,
+        GetSupportedReplicationSettingData,
+        |offer, arguments, outputs| {
+            use GetSupportedReplicationSettingData as M;
+            let property = needed(
+                arguments.of(M::PropertyName),
+                "PropertyName is needed; say of which property the values are asked for",
+            )?;
+            match WISHES.iter().find(|wish| wish.number == property) {
+                Some(wish) => outputs
+                    .set(M::SupportedValues, wish.granted(offer.kind).to_vec())
+                    .returns(DONE),
+                None => outputs.returns(PROPERTY_NOT_SUPPORTED),
+            }
+        }
+    );
+    told!(
+        call,
+        GetSupportedConsistency,
+        |_offer, _arguments, outputs| {
+            use GetSupportedConsistency as M;
+            outputs
+                .set(M::SupportedConsistency, [SEQUENTIAL])
+                .returns(DONE)
+        }
+    );
+    told!(
+        call,
+        GetDefaultConsistency,
+        |_offer, _arguments, outputs| {
+            use GetDefaultConsistency as M;
+            outputs.set(M::DefaultConsistency, SEQUENTIAL).returns(DONE)
+        }
+    );
+    told!(
+        call,
+        GetSupportedListFeatures,
+        |_offer, _arguments, outputs| {
+            use GetSupportedListFeatures as M;
+            // 2 List is supported, 3 Sequential consistency, 4 No consistency: whoever asks for less
+            // gets more.
+            outputs.set(M::GroupFeatures, [2u16, 3, 4]).returns(DONE)
+        }
+    );
+    told!(
+        call,
+        GetSupportedStorageCompressionFeatures,
+        |_offer, _arguments, outputs| {
+            use GetSupportedStorageCompressionFeatures as M;
+            // 1 Storage compression is not supported.
+            outputs
+                .set(M::SupportedStorageCompressionFeatures, [1u16])
+                .returns(DONE)
+        }
+    );
     if let Some(arguments) = call.of(ConvertSyncTypeToReplicationType) {
         use ConvertSyncTypeToReplicationType as M;
         let sync_type = needed(

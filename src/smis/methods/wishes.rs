@@ -100,7 +100,11 @@ impl Wishes {
                  ThinProvisioningPolicy",
                 source.name,
                 to.name,
-                if thin_target { "thin" } else { "fully provisioned" },
+                if thin_target {
+                    "thin"
+                } else {
+                    "fully provisioned"
+                },
             )));
         }
         if self.same_pool && from.id != to.id {
