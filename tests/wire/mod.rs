@@ -17,4 +17,5 @@ mod lasting;
 mod paths;
 mod protocol;
 mod reading;
+mod replicas;
 mod streaming;

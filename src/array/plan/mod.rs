@@ -65,7 +65,7 @@ impl Plan {
     pub(super) fn copied(&self) -> Vec<VolumeId> {
         let known = |subject: &Subject| match subject {
             Subject::Known(id) => Some(id.clone()),
-            Subject::Made(..) => None,
+            Subject::Pool(_) | Subject::Made(..) => None,
         };
         let copies = self.steps.iter().filter_map(|planned| match &planned.step {
             Step::Copy { from, to, .. } => Some([from, to]),
