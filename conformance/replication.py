@@ -56,6 +56,7 @@ class Replication:
         self.group = array.thick_pool(1024 * MIB)
         self.thin_pool = None
         self.made = []
+        self.goals = []
 
     # --- calling and looking --------------------------------------------------------------------
 
@@ -380,6 +381,39 @@ class Replication:
         """Settings of a replica."""
         return pywbem.CIMInstance(SETTINGS, {"InstanceID": "wish", **values})
 
+    def goal(self, **values):
+        """A setting that asks for that; it goes with the run."""
+        abilities, = self.connection.Associators(
+            self.group, AssocClass="CIM_ElementCapabilities",
+            ResultClass="CIM_StorageCapabilities")
+        self.checks.equal(
+            [abilities[f"DeltaReservation{end}"] for end in ("Min", "Max", "Default")],
+            [1, 100, 100], "a group says how much room snapshots can have")
+        _, outputs = self.connection.InvokeMethod(
+            "CreateSetting", abilities.path, SettingType=U16(3))
+        path = outputs["NewSetting"]
+        self.goals.append(path)
+        self.connection.ModifyInstance(pywbem.CIMInstance(path.classname, values, path=path),
+                                       PropertyList=list(values))
+        return path
+
+    def room(self):
+        """A snapshot with less room for what changes, by a goal."""
+        checks, connection = self.checks, self.connection
+        goal = self.goal(DeltaReservationGoal=pywbem.Uint8(25))
+        said = connection.GetInstance(goal)
+        checks.equal([said[f"DeltaReservation{end}"] for end in ("Min", "Goal", "Max")],
+                     [1, 25, 100], "a goal for a quarter")
+        snapshot, _ = self.replicate(self.source, "quarter", SNAPSHOT, TargetSettingGoal=goal)
+        percent = connection.GetInstance(snapshot)["DeltaReservation"]
+        checks.that(25 <= percent < 50, "the snapshot has room for a quarter", str(percent))
+        setting, = connection.Associators(snapshot, AssocClass="CIM_ElementSettingData")
+        checks.equal(setting["DeltaReservationGoal"], percent, "its setting says so")
+        self.back(snapshot)
+        for percent in (0, 101):
+            checks.refuses(INVALID_PARAMETER, f"room of {percent} % is refused", self.goal,
+                           DeltaReservationGoal=pywbem.Uint8(percent))
+
     def settings(self):
         """Settings that come true, and the default of each type."""
         for sync_type, kind in TYPES.items():
@@ -531,8 +565,10 @@ class Replication:
 
     def refusals(self):
         """Everything wrong, with nothing changed."""
+        mirrored = self.goal(DataRedundancyGoal=U16(2), PackageRedundancyGoal=U16(1))
+        roomy = self.goal(DeltaReservationGoal=pywbem.Uint8(50))
         before = self.look()
-        self.wrong_creations()
+        self.wrong_creations(mirrored, roomy)
         self.wrong_lists()
         self.wrong_operations()
         for method in ("CreateSynchronizationAspect", "AddReplicationEntity"):
@@ -541,14 +577,12 @@ class Replication:
                 self.connection.InvokeMethod, method, self.service)
         self.unchanged("what is refused", before)
 
-    def wrong_creations(self):
+    def wrong_creations(self, mirrored, roomy):
         """CreateElementReplica."""
         good = {"SyncType": U16(SNAPSHOT), "SourceElement": self.source,
                 "ElementName": self.name("never")}
         clone = {"SyncType": U16(CLONE)}
         primordial = self.array.pools(primordial=True)[0].path
-        capacity = self.connection.AssociatorNames(
-            self.source, AssocClass="CIM_ElementSettingData")[0]
 
         def refused(codes, text, **changes):
             parameters = {name: value for name, value in {**good, **changes}.items()
@@ -570,7 +604,10 @@ class Replication:
         refused(INVALID_PARAMETER, "a snapshot in another pool", TargetPool=self.thin_pool)
         refused(INVALID_PARAMETER, "a primordial pool", TargetPool=primordial, **clone)
         refused(INVALID_PARAMETER, "a volume as the pool", TargetPool=self.source, **clone)
-        refused(NOT_SUPPORTED, "a goal for a snapshot", TargetSettingGoal=capacity)
+        refused(NOT_SUPPORTED, "another quality for a snapshot",
+                TargetSettingGoal=mirrored)
+        refused(NOT_SUPPORTED, "room for a snapshot that has none of its own",
+                SourceElement=self.thin_source, TargetSettingGoal=roomy)
         refused(INVALID_PARAMETER, "a pool as the goal", TargetSettingGoal=self.group, **clone)
         refused(INVALID_PARAMETER, "a pool as a collection", Collections=[self.group])
         refused(NOT_SUPPORTED, "a snapshot of a snapshot that needs its source",
@@ -653,6 +690,8 @@ class Replication:
             code, outputs = invoke(self.connection, "ReturnToStoragePool",
                                    self.array.configuration, TheElement=path)
             self.checks.equal(code, DONE, f"{path['DeviceID']} is returned")
+        for goal in self.goals:
+            self.connection.DeleteInstance(goal)
         code, outputs = self.connection.InvokeMethod(
             "DeleteStoragePool", self.array.configuration, Pool=self.thin_pool)
         if outputs.get("Job"):
@@ -662,8 +701,8 @@ class Replication:
         """All of it, in order."""
         before = self.look()
         for part in (self.supported, self.make_thin_pool, self.thick, self.thin, self.several,
-                     self.relationships, self.settings, self.refusals, self.masked, self.work,
-                     self.older, self.clean):
+                     self.relationships, self.settings, self.room, self.refusals, self.masked,
+                     self.work, self.older, self.clean):
             self.checks.step(part)
         left = differences(before, self.look())
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))

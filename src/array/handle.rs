@@ -290,11 +290,7 @@ impl Inner {
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         let mut begun = Begun::new(id, plan);
         let job = Job::start(id, begun.plan.title.clone(), command.area(), owner);
-        let job = Arc::new(Job {
-            cancellable: begun.plan.is_cancellable(),
-            copied: begun.plan.copied(),
-            ..job
-        });
+        let job = Arc::new(job.of_plan(&begun.plan));
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;

@@ -204,6 +204,7 @@ pub struct Inventory {
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
     element_jobs: Index<Element, JobId>,
+    copied_jobs: Index<VolumeId, JobId>,
     ailing: OrdSet<Ailing>,
 }
 
@@ -321,7 +322,13 @@ impl Inventory {
             return true;
         };
         let job = self.jobs.get(job);
-        volume.torn || job.is_some_and(|job| job.copied.contains(&volume.id))
+        volume.torn || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
+    }
+
+    /// The job that is copying from or onto a volume.
+    pub fn copying(&self, volume: &VolumeId) -> Option<&Arc<Job>> {
+        let mut jobs = self.copied_jobs.of(volume);
+        jobs.find_map(|id| self.jobs.get(id))
     }
 
     /// The replicas of a volume, unfinished and foreign ones included.

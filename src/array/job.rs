@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Progress;
 use super::error::{Error, Kind};
 use super::ids::{GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId};
+use super::plan::Plan;
 
 /// How long a finished job stays visible.
 pub const JOB_RETENTION: Duration = Duration::from_secs(300);
@@ -81,9 +82,12 @@ pub struct Job {
     /// Whether it may be stopped midway.
     #[serde(default = "Job::may_be_cancelled")]
     pub cancellable: bool,
-    /// The volumes that it copies from and onto: they bear its mark meanwhile, and stay.
+    /// The volumes that were there before and that it copies from: they stay.
     #[serde(default)]
-    pub copied: Vec<VolumeId>,
+    pub read: Vec<VolumeId>,
+    /// The volumes that were there before and that it copies onto: they stay.
+    #[serde(default)]
+    pub overwritten: Vec<VolumeId>,
     #[serde(skip)]
     pub(super) live: Arc<Live>,
 }
@@ -95,6 +99,11 @@ impl Job {
             JobState::Completed => 100,
             _ => self.live.percent.load(Ordering::Relaxed).min(99),
         }
+    }
+
+    /// The volumes that it only copies from or onto.
+    pub(super) fn copied(&self) -> impl Iterator<Item = &VolumeId> {
+        self.read.iter().chain(&self.overwritten)
     }
 
     /// Whether it has ended.
@@ -130,8 +139,20 @@ impl Job {
             error: None,
             note: None,
             cancellable: true,
-            copied: Vec::new(),
+            read: Vec::new(),
+            overwritten: Vec::new(),
             live: Arc::default(),
+        }
+    }
+
+    /// The same job, with what its plan says of it.
+    pub(super) fn of_plan(self, plan: &Plan) -> Self {
+        let (read, overwritten) = plan.copied();
+        Self {
+            cancellable: plan.is_cancellable(),
+            read,
+            overwritten,
+            ..self
         }
     }
 

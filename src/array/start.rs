@@ -328,17 +328,8 @@ fn rolled_back(mut job: Job, error: Error) -> Job {
 
 /// The job of work of which no job is known any more.
 fn unknown(begun: &Begun) -> Job {
-    let job = Job::start(
-        begun.job,
-        begun.plan.title.clone(),
-        Area::Storage,
-        String::new(),
-    );
-    Job {
-        cancellable: begun.plan.is_cancellable(),
-        copied: begun.plan.copied(),
-        ..job
-    }
+    let title = begun.plan.title.clone();
+    Job::start(begun.job, title, Area::Storage, String::new()).of_plan(&begun.plan)
 }
 
 /// A job of whose end somebody was told: it stays as it was told.

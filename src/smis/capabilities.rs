@@ -60,6 +60,20 @@ pub(super) fn abilities_of(view: &View, scope: &Scope) -> Abilities {
     }
 }
 
+/// Room for what changes, in percent, that a snapshot gets where nothing is said; there is none in
+/// thin pools, whose snapshots take what the pool has.
+fn snapshot_room(view: &View, scope: &Scope) -> Option<u16> {
+    let has_room = match scope {
+        Scope::Array => true,
+        Scope::Primordial => false,
+        Scope::Pool(id) => view
+            .inventory
+            .pool(id)
+            .is_some_and(|pool| pool.thin().is_none()),
+    };
+    has_room.then(|| view.inventory.policy.snapshot_room.into())
+}
+
 pub(super) fn list_storage(view: &View) -> Vec<Element> {
     scopes(view).map(Element::StorageCapabilities).collect()
 }
@@ -92,6 +106,7 @@ pub(super) fn fill_storage(
         return out;
     };
     let able = abilities_of(view, scope);
+    let room = snapshot_room(view, scope);
     out.set_with(P::ElementName, || {
         format!("Qualities of service of {}", scope_name(view, scope))
     })
@@ -115,6 +130,9 @@ pub(super) fn fill_storage(
     .set(P::PackageRedundancyMax, able.survives.max)
     .set(P::PackageRedundancyDefault, able.survives.goal)
     .set(P::ExtentStripeLengthDefault, able.stripe_length.goal)
+    .set_some(P::DeltaReservationMin, room.map(|_| 1u16))
+    .set_some(P::DeltaReservationMax, room.map(|_| 100u16))
+    .set_some(P::DeltaReservationDefault, room)
 }
 
 pub(super) fn list_configuration(view: &View) -> Vec<Element> {

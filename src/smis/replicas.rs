@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::array::{Copying, Job, Owner, Replica, ReplicaKind, Volume, VolumeId};
+use crate::array::{Copying, Owner, Replica, ReplicaKind, Volume, VolumeId};
 use crate::broker::Snapshot as _;
 use crate::cim::{DateTime, Name, ObjectPath};
 use crate::schema::{Builder, PathBuilder, class};
@@ -109,7 +109,6 @@ impl Pair<'_> {
 
     /// How it stands.
     pub(super) fn standing(&self, view: &View) -> Standing {
-        let copying = |volume: &Volume| running(view, volume);
         if self.replica.is_broken() {
             return Standing {
                 state: BROKEN,
@@ -117,34 +116,38 @@ impl Pair<'_> {
                 percent: None,
             };
         }
-        match (copying(self.replica), copying(self.source)) {
-            (Some(job), None) => Standing {
+        if let Some((progress, percent)) = self.copying(view) {
+            return Standing {
                 state: UNSYNCHRONIZED,
-                progress: RESYNCING,
-                percent: Some(job.percent().into()),
-            },
-            (Some(job), Some(other)) if job.id == other.id => Standing {
-                state: UNSYNCHRONIZED,
-                progress: RESTORING,
-                percent: Some(job.percent().into()),
-            },
-            _ if self.replica.torn => Standing {
+                progress,
+                percent: Some(percent),
+            };
+        }
+        match self.replica.torn {
+            true => Standing {
                 state: UNSYNCHRONIZED,
                 progress: REQUIRES_RESYNC,
                 percent: None,
             },
-            _ => Standing {
+            false => Standing {
                 state: SYNCHRONIZED,
                 progress: COMPLETED,
                 percent: Some(100),
             },
         }
     }
-}
 
-/// The job that copies onto or from a volume that clients see.
-fn running<'a>(view: &'a View, volume: &Volume) -> Option<&'a Arc<Job>> {
-    view.inventory.job(volume.job.as_ref()?)
+    /// `ProgressStatus` and percentage of a job that copies one onto the other.
+    fn copying(&self, view: &View) -> Option<(u16, u16)> {
+        let job = view.inventory.copying(&self.replica.id)?;
+        let progress = match () {
+            () if job.overwritten.contains(&self.replica.id) => RESYNCING,
+            () if job.overwritten.contains(&self.source.id) => RESTORING,
+            // It is only read, for a clone of it.
+            () => return None,
+        };
+        Some((progress, job.percent().into()))
+    }
 }
 
 pub(super) fn fill(

@@ -38,10 +38,9 @@ pub(super) struct Offer {
 }
 
 /// 3 Multi-hop element replication, 7 Service suspends source I/O when necessary, 39 TargetElement
-/// shall not be supplied, 41 TargetGoal shall not be supplied, 44 Local targets allocated from
-/// sources resource pool, 51 Client can supply target ElementName, 63 Detach a snapshot makes
-/// snapshot an independent volume.
-const SNAPSHOT_FEATURES: &[u16] = &[7, 39, 41, 44, 51, 63];
+/// shall not be supplied, 44 Local targets allocated from sources resource pool, 51 Client can
+/// supply target ElementName, 63 Detach a snapshot makes snapshot an independent volume.
+const SNAPSHOT_FEATURES: &[u16] = &[7, 39, 44, 51, 63];
 /// As above, and 8 Targets allocated from Any storage pool, 62 Can delete source in a copy
 /// relationship.
 const CLONE_FEATURES: &[u16] = &[3, 7, 8, 39, 51, 62];
@@ -151,8 +150,8 @@ impl Deed {
     /// The states of a replica in which it can be done.
     pub(super) fn states(self) -> &'static [u16] {
         match self {
-            Self::Detach | Self::Resync => &[UNSYNCHRONIZED, SYNCHRONIZED],
-            Self::Restore => &[SYNCHRONIZED],
+            Self::Resync => &[UNSYNCHRONIZED, SYNCHRONIZED],
+            Self::Detach | Self::Restore => &[SYNCHRONIZED],
             Self::Return => &[UNSYNCHRONIZED, SYNCHRONIZED, BROKEN],
         }
     }

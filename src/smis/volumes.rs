@@ -75,7 +75,7 @@ fn extent_status(volume: &Volume) -> Vec<u16> {
 }
 
 /// Room for what changes in percent of what could, of a snapshot that has room of its own.
-fn delta_reservation(volume: &Volume) -> Option<u8> {
+pub(super) fn delta_reservation(volume: &Volume) -> Option<u8> {
     match volume.replica.as_ref()?.kind {
         ReplicaKind::Delta { room, .. } => {
             let percent = u128::from(room) * 100 / u128::from(volume.size.max(1));

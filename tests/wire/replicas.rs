@@ -75,12 +75,20 @@ fn volumes_are_replicated_restored_and_their_replicas_returned() {
     );
     work.returns("6", "ReturnToStoragePool-needed", &give_back);
     // What detaches in the newer method means something else in the older one, and 9 nothing here.
-    work.returns("1", "ModifyReplicaSynchronization", &modify(service, relation, "9"));
+    work.returns(
+        "1",
+        "ModifyReplicaSynchronization",
+        &modify(service, relation, "9"),
+    );
     work.refuses(7, &modify(service, relation, "8"));
     work.refuses(7, &modify(service, relation, "14"));
     work.refuses(4, &modify(service, source, "15"));
     work.returns("0", "Restore", &modify(service, relation, "15"));
-    work.returns("0", "ReturnToResourcePool", &modify(service, relation, "19"));
+    work.returns(
+        "0",
+        "ReturnToResourcePool",
+        &modify(service, relation, "19"),
+    );
     work.refuses(6, &modify(service, relation, "19"));
     let shown = work.client.call(&relations).body;
     assert_eq!(property("CopyState", &shown), Vec::<&str>::new());
@@ -109,12 +117,15 @@ fn the_capabilities_say_what_works_for_each_type() {
         golden: Golden::default(),
     };
     let able = &work.only("Standpipe_ReplicationServiceCapabilities");
-    let ask = |name: &str, kind: &str| {
-        method(name, able, &[argument("ReplicationType", "uint16", kind)])
-    };
+    let ask =
+        |name: &str, kind: &str| method(name, able, &[argument("ReplicationType", "uint16", kind)]);
     let features = ask("GetSupportedFeatures", "11");
     let features = work.returns("0", "GetSupportedFeatures", &features).body;
-    assert_eq!(output("Features", &features), Some("3"), "the first of them");
+    assert_eq!(
+        output("Features", &features),
+        Some("3"),
+        "the first of them"
+    );
     for (name, code, kind) in [
         ("GetSupportedOperations", "0", "7"),
         ("GetDefaultReplicationSettingData", "0", "7"),

@@ -61,17 +61,20 @@ impl Plan {
         !matches!(self.goal, Goal::Overwritten { .. })
     }
 
-    /// The volumes that were there before and are copied from or onto.
-    pub(super) fn copied(&self) -> Vec<VolumeId> {
+    /// The volumes that were there before and that it copies from, and those that it copies onto.
+    pub(super) fn copied(&self) -> (Vec<VolumeId>, Vec<VolumeId>) {
         let known = |subject: &Subject| match subject {
             Subject::Known(id) => Some(id.clone()),
             Subject::Pool(_) | Subject::Made(..) => None,
         };
-        let copies = self.steps.iter().filter_map(|planned| match &planned.step {
-            Step::Copy { from, to, .. } => Some([from, to]),
-            _ => None,
-        });
-        copies.flatten().filter_map(known).collect()
+        let (mut read, mut overwritten) = (Vec::new(), Vec::new());
+        for planned in &self.steps {
+            if let Step::Copy { from, to, .. } = &planned.step {
+                read.extend(known(from));
+                overwritten.extend(known(to));
+            }
+        }
+        (read, overwritten)
     }
 
     /// How many of its steps there are up to and with the last copy.

@@ -5,7 +5,7 @@ use super::storage::{DONE, needed};
 use super::volumes::{made, pool_for_volumes, volume};
 use super::wishes::Wishes;
 use super::{Gateway, Ran};
-use crate::array::{Command, JobId, PoolId, VolumeId};
+use crate::array::{Command, Copying, JobId, PoolId, Volume, VolumeId};
 use crate::broker::{Invocation, Snapshot as _};
 use crate::cim::{CimError, Instance, ObjectPath};
 use crate::identity::Identity;
@@ -109,14 +109,21 @@ impl Order {
         let pool = pool.transpose()?;
         let wishes = Wishes::of(offer, self.settings)?;
         check_wishes(view, offer, &wishes, &sources, pool.as_ref())?;
-        let goal = match goal {
-            None => None,
-            goal => Some(super::settings::goal(view, goal)?.quality),
-        };
-        let first = sources.first().and_then(|id| volumes::volume(view, id));
-        let quality = match first {
-            Some(source) => wishes.quality(offer, source, goal),
-            None => goal,
+        let wish = goal.map(|element| super::settings::goal(view, Some(element)));
+        let wish = wish.transpose()?;
+        let room = wish.and_then(|wish| wish.room);
+        let mut shown = sources.iter().filter_map(|id| volumes::volume(view, id));
+        let quality = match (offer.kind, wish) {
+            (Copying::Snapshot, Some(wish)) => {
+                let layout = wish.quality.layout()?;
+                match shown.find(|source| source.layout != layout) {
+                    None => None,
+                    Some(source) => return Err(lies_otherwise(source)),
+                }
+            }
+            (Copying::Snapshot, None) => None,
+            (Copying::Clone, Some(wish)) => Some(wish.quality),
+            (Copying::Clone, None) => shown.next().and_then(|source| wishes.quality(source)),
         };
         Ok(Command::CreateReplicas {
             kind: offer.kind,
@@ -124,9 +131,18 @@ impl Order {
             names: self.names,
             pool,
             quality,
-            room: None,
+            room,
         })
     }
+}
+
+fn lies_otherwise(source: &Volume) -> CimError {
+    CimError::not_supported(format!(
+        "a snapshot lies as its source does, and volume '{}' is {}; leave TargetSettingGoal out, or \
+         ask for a clone",
+        source.name,
+        source.layout.name()
+    ))
 }
 
 /// Refuses wishes that do not come true for one of the sources; those that are not there any more

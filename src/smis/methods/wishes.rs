@@ -50,18 +50,9 @@ impl Wishes {
             .filter(|wish| *wish != 2)
     }
 
-    /// What a replica is to be like, where that was left to the source.
-    pub(super) fn quality(
-        &self,
-        offer: &Offer,
-        source: &Volume,
-        goal: Option<Quality>,
-    ) -> Option<Quality> {
-        let like = || Goal::like(source.layout).quality;
-        match offer.kind {
-            Copying::Snapshot => goal,
-            Copying::Clone => goal.or_else(|| self.same_goal.then(like)),
-        }
+    /// What a clone is to be like, where it is to be like its source.
+    pub(super) fn quality(&self, source: &Volume) -> Option<Quality> {
+        self.same_goal.then(|| Goal::like(source.layout).quality)
     }
 
     /// Refuses what cannot come true for a source and the pool of its replica.
