@@ -14,7 +14,11 @@
 //! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
 //! | a foreign volume or pool, an ACL of another manager without the initiator's secret | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
-//! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
+//! | zeroing, copying or removing a finished volume, showing an unfinished one | `InUse` |
+//! | a volume that snapshots need, to be resized or removed | `HasDependents` |
+//! | a snapshot of one that keeps what changes, another size or no relation for it | `InvalidArgument` |
+//! | room for a snapshot of a thin volume, or none for one of another | `InvalidArgument` |
+//! | copying onto the same volume or a smaller one | `InvalidArgument` |
 //! | a disk that is not free, a pool that is not empty | `InUse` |
 //! | a target that the configuration names | `AccessDenied` |
 //! | a target of somebody else's, by its name | `AlreadyExists` |
@@ -31,6 +35,7 @@ mod growth;
 mod maps;
 mod pools;
 mod raid;
+mod replicas;
 mod rig;
 mod sessions;
 mod sim;
@@ -170,6 +175,22 @@ cases! {
         a_full_thin_pool_heals_when_it_grows
         a_thin_pool_grows_within_its_group
         a_thin_pool_is_renamed;
+    replicas:
+        a_snapshot_keeps_what_its_source_held
+        a_thin_snapshot_shares_what_has_not_changed
+        a_thin_source_can_go_before_its_snapshot
+        snapshots_of_several_are_taken_at_once
+        an_impossible_snapshot_is_refused
+        a_snapshot_without_room_is_lost
+        a_source_stays_as_it_is_while_snapshots_need_it
+        a_copy_overwrites_the_whole_new_volume
+        a_copy_takes_of_a_thin_pool_what_is_not_zero
+        a_copy_brings_back_what_a_snapshot_kept
+        a_copy_brings_back_what_a_thin_snapshot_shares
+        a_copy_that_is_stopped_leaves_a_torn_volume
+        only_marked_and_hidden_volumes_are_copied
+        relations_end_and_come_back
+        replicas_are_the_same_after_a_reboot;
     disks:
         every_disk_is_listed_with_its_use
         a_missing_disk_touches_what_lies_on_it
