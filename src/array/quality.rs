@@ -440,6 +440,11 @@ mod tests {
             thin: false,
             room: None,
         };
+        for (room, valid) in [(0, false), (1, true), (100, true), (101, false)] {
+            setting.room = Some(room);
+            assert_eq!(setting.check().is_ok(), valid, "{room} %");
+        }
+        setting.room = None;
         setting.check().expect("the defaults are possible");
         setting.survives.goal = 1;
         setting.check().expect("RAID 5");
@@ -448,11 +453,6 @@ mod tests {
             setting.check().map_err(|e| e.kind),
             Err(Kind::InvalidArgument)
         );
-        for (room, valid) in [(0, false), (1, true), (100, true), (101, false)] {
-            setting.room = Some(room);
-            assert_eq!(setting.check().is_ok(), valid, "{room} %");
-        }
-        setting.room = None;
         setting.survives = Bounds::just(0);
         setting.copies.goal = 2;
         assert_eq!(setting.check().map_err(|e| e.kind), Err(Kind::NotSupported));
