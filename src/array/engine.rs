@@ -238,7 +238,8 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
-    /// Notes of what a volume is the replica, and of which moment. Nothing if it is noted.
+    /// Notes of what a volume is the replica, and of which moment. Nothing if it is noted, or if the
+    /// snapshot whose moment it is has gone while the source is noted.
     Relate {
         /// Which.
         volume: Subject,

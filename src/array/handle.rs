@@ -301,8 +301,7 @@ impl Inner {
             Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
-                let ended = self.end_badly(&begun, &job, &error, setback.left.as_ref());
-                self.refresh_after_failure(&ended);
+                self.end_badly(&begun, &job, &error, setback.left.as_ref());
                 Err((error, Some(id)))
             }
         }
@@ -331,13 +330,9 @@ impl Inner {
                     note: Some(ROLLED_BACK.into()),
                     ..job.clone()
                 };
-                let ended = self.end_badly(&begun, &job, &error, None);
-                self.refresh_after_failure(&ended);
+                self.end_badly(&begun, &job, &error, None);
             }
-            Recovered::Stuck(error) => {
-                let ended = self.end_badly(&begun, job, &error, Some(&error));
-                self.refresh_after_failure(&ended);
-            }
+            Recovered::Stuck(error) => self.end_badly(&begun, job, &error, Some(&error)),
         }
     }
 
@@ -385,7 +380,14 @@ impl Inner {
         error
     }
 
-    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
+    /// Writes down and publishes that it failed. Whoever hears of that sees what is there now: only a
+    /// look tells.
+    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) {
+        if job.area != Area::Masking
+            && let Err(error) = self.refresh()
+        {
+            tracing::warn!(%error, "the array could not be looked at after a failure");
+        }
         let mut ended = job.ended(&Err(error.clone()));
         if let Some(left) = left {
             ended.note = Some(self.left_behind(begun, left));
@@ -395,8 +397,7 @@ impl Inner {
         if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
-        self.publish(|next| next.put_job(ended.clone().into()));
-        ended
+        self.publish(|next| next.put_job(ended.into()));
     }
 
     /// Remembers what could not be taken back; tells it in one sentence.
@@ -408,15 +409,6 @@ impl Inner {
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")
-    }
-
-    /// After a failure only a look tells what is there.
-    fn refresh_after_failure(&self, job: &Job) {
-        if job.area != Area::Masking
-            && let Err(error) = self.refresh()
-        {
-            tracing::warn!(%error, "the array could not be looked at after a failure");
-        }
     }
 
     /// Looks at everything again. A pool that a command looked at meanwhile stays as that

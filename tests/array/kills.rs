@@ -5,6 +5,7 @@ use standpipe::array::{Command, GroupKind, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment};
 
 use super::equipped;
+use super::replicated;
 use super::rig::{Picture, Rig, creation, host, machine};
 
 /// A command, made for a prepared array.
@@ -218,6 +219,7 @@ fn killed((what, prepared, wish): &Entry, whole: &Picture, kill: Kill) -> bool {
     }
     rig.sim.calm();
     let rig = rig.restart(reboot);
+    rig.rest();
     rig.assert_whole(&when);
     let now = rig.now();
     let job = now.jobs().find(|job| !known.contains(&job.id));
@@ -332,4 +334,22 @@ fn storage_work_of_a_killed_machine_is_never_half_done() {
 fn storage_work_that_is_taken_back_when_killed_is_never_half_done() {
     kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, false);
     kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, true);
+}
+
+#[test]
+fn replicas_of_a_killed_gateway_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, NOTHING_FAILS, false);
+    kill_everywhere(replicated::OVERWRITING, NOTHING_FAILS, false);
+}
+
+#[test]
+fn replicas_of_a_killed_machine_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, NOTHING_FAILS, true);
+    kill_everywhere(replicated::OVERWRITING, NOTHING_FAILS, true);
+}
+
+#[test]
+fn replicas_that_are_taken_back_when_killed_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, A_STEP_FAILS, false);
+    kill_everywhere(replicated::ENTRIES, A_STEP_FAILS, true);
 }

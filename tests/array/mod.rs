@@ -9,6 +9,8 @@ mod life;
 mod mortal;
 mod numbers;
 mod outside;
+mod replicas;
+mod replicated;
 mod rig;
 mod setbacks;
 mod targets;

@@ -12,7 +12,7 @@ use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
     Inventory, Iqn, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
-    SystemName, Trouble, ViewId, VolumeId, Waited,
+    ReplicaKind, SystemName, Trouble, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -113,6 +113,8 @@ pub struct Picture {
     pools: BTreeMap<String, (u64, BTreeSet<DiskId>)>,
     /// Name → bytes, pool, layout, the disks of its legs, and which of these do not work.
     volumes: BTreeMap<String, (u64, String, Layout, BTreeSet<DiskId>, Trouble)>,
+    /// Name → what hosts would read, and what it is a replica of and how.
+    contents: BTreeMap<String, Held>,
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
@@ -121,6 +123,9 @@ pub struct Picture {
     /// Name → addresses of its ports.
     targets: BTreeMap<String, Vec<SocketAddr>>,
 }
+
+/// What a volume holds, extent by extent where it can be read, and its relation.
+type Held = (Option<Vec<Content>>, Option<(String, ReplicaKind)>);
 
 /// A machine with one pool of two disks of 64 extents each.
 pub fn machine() -> Builder {
@@ -361,6 +366,15 @@ impl Rig {
                     (v.name.clone(), (v.size, pool, v.layout, legs, trouble))
                 })
                 .collect(),
+            contents: now
+                .volumes()
+                .filter(|v| v.owner == Owner::Array)
+                .map(|v| {
+                    let of = v.replica.as_ref();
+                    let of = of.map(|replica| (called(&replica.source), replica.kind.clone()));
+                    (v.name.clone(), (self.sim.extents(&v.id), of))
+                })
+                .collect(),
             initiators: now.initiators().map(|i| i.name.to_string()).collect(),
             targets: now
                 .targets()
@@ -410,7 +424,10 @@ impl Rig {
         for pool in &facts.pools {
             assert_eq!(pool.job, None, "{when}: {} is unfinished", pool.name);
             let volumes = facts.volumes.iter().filter(|v| v.pool == pool.id);
-            let volumes: u64 = volumes.map(|v| v.consumed.expect("it is told")).sum();
+            let volumes: u64 = match pool.thin() {
+                Some(_) => self.sim.thin_pool_used(&pool.id),
+                None => volumes.map(|v| v.consumed.expect("it is told")).sum(),
+            };
             let thin = facts.pools.iter().filter_map(|p| p.thin());
             let thin = thin.filter(|thin| thin.group == pool.id);
             let thin: u64 = thin.map(|thin| thin.consumed).sum();
@@ -442,6 +459,11 @@ impl Rig {
         }
         assert_eq!(self.journal(), 0, "{when}: the journal is empty");
         assert!(now.jobs().all(|job| job.is_finished()), "{when}");
+    }
+
+    /// Waits until no job runs.
+    pub fn rest(&self) {
+        assert!(self.wait_until(|now| now.jobs().all(|job| job.is_finished())));
     }
 
     /// Waits until a published picture is like that.

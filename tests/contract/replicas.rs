@@ -418,6 +418,7 @@ pub fn a_copy_overwrites_the_whole_new_volume(rig: &mut dyn Rig) {
     apply(rig, &relate);
     idle(rig, &relate);
     apply(rig, &Step::Remove { volume: from, job });
+    idle(rig, &relate);
     apply(rig, &unmark(made(rig, job), job));
     let clone = by_device(rig, &device(job)).expect("the clone");
     let wanted = Replica {

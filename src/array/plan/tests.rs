@@ -4,6 +4,7 @@ mod masking;
 mod numbers;
 mod paths;
 mod repair;
+mod replicas;
 mod storage;
 mod targets;
 mod world;

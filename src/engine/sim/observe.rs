@@ -150,6 +150,17 @@ impl SimEngine {
         legs.legs.iter().map(on_devices).collect()
     }
 
+    /// Bytes of a thin pool that its volumes hold, what they share counted once.
+    pub fn thin_pool_used(&self, pool: &PoolId) -> u64 {
+        let machine = self.0.machine();
+        let held = machine.volumes.values().filter_map(|lv| match &lv.body {
+            Body::Thin(map) if map.pool.as_str() == pool.as_str() => Some(map.given.values()),
+            _ => None,
+        });
+        let held: BTreeSet<_> = held.flatten().collect();
+        held.len() as u64 * EXTENT
+    }
+
     /// Bytes of its pool that a thin volume has been given.
     pub fn thin_used(&self, volume: &VolumeId) -> u64 {
         let machine = self.0.machine();

@@ -364,7 +364,11 @@ impl Machine {
                 kin.clone_of = Some(to.source.clone());
                 kin.taken = match &to.taken {
                     Taken::At(at) => *at,
-                    Taken::With(other) => self.present(other)?.kin.taken,
+                    // It goes after its moment was noted.
+                    Taken::With(other) => match self.find(other)? {
+                        None if kin.clone_of == lv.kin.clone_of => kin.taken,
+                        _ => self.present(other)?.kin.taken,
+                    },
                 };
             }
         }

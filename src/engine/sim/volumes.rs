@@ -331,7 +331,7 @@ impl Machine {
     fn joined(&self, lv: &Lv, reserve: &Lv, extents: u64) -> Result<Legs, Error> {
         let (Body::Thick(legs), Body::Thick(more)) = (&lv.body, &reserve.body) else {
             return Err(Error::invalid(format!(
-                "{} is thin and takes no extents that were set aside; grow it without",
+                "{} does not lie on disks by itself and takes no extents that were set aside",
                 lv.called()
             )));
         };
@@ -387,7 +387,7 @@ impl Machine {
         let extents = whole_extents(size)?;
         let Body::Thick(legs) = &lv.body else {
             return Err(Error::invalid(format!(
-                "{} is thin and is not made smaller",
+                "{} is thin or a snapshot and is not made smaller",
                 lv.called()
             )));
         };
