@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SessionId, SettingId,
-    ViewId, VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId,
+    SessionId, SettingId, ViewId, VolumeId,
 };
 
 /// What capabilities belong to.
@@ -91,6 +91,8 @@ pub enum Element {
     ReplicationService,
     /// The kinds of replicas that are made, and what works with each.
     ReplicationCapabilities,
+    /// Volumes that are replicated together.
+    ReplicationGroup(ReplicationGroupId),
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -164,6 +166,7 @@ pub enum Tag {
     SparingService,
     ReplicationService,
     ReplicationCapabilities,
+    ReplicationGroup,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -219,6 +222,7 @@ impl Element {
             Self::SparingService => Tag::SparingService,
             Self::ReplicationService => Tag::ReplicationService,
             Self::ReplicationCapabilities => Tag::ReplicationCapabilities,
+            Self::ReplicationGroup(_) => Tag::ReplicationGroup,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,

@@ -24,6 +24,7 @@ mod registration;
 mod relations;
 mod replicas;
 mod replication;
+mod replication_groups;
 mod server;
 mod services;
 mod sessions;

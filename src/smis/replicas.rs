@@ -26,13 +26,13 @@ pub(super) struct Standing {
     /// `CopyState`.
     pub(super) state: u16,
     /// `ProgressStatus`.
-    progress: u16,
+    pub(super) progress: u16,
     /// `PercentSynced`.
-    percent: Option<u16>,
+    pub(super) percent: Option<u16>,
 }
 
 /// `ProgressStatus`: 2 Completed, 7 Resyncing, 8 Restoring, 15 Not Applicable, 18 Requires resync.
-const COMPLETED: u16 = 2;
+pub(super) const COMPLETED: u16 = 2;
 const RESYNCING: u16 = 7;
 const RESTORING: u16 = 8;
 const NOT_APPLICABLE: u16 = 15;
@@ -85,6 +85,11 @@ impl Pair<'_> {
             ReplicaKind::Shared | ReplicaKind::Delta { .. } => Copying::Snapshot,
             ReplicaKind::Clone => Copying::Clone,
         }
+    }
+
+    /// The moment that the replica shows, in microseconds since 1970, where that is known.
+    pub(super) fn taken(&self) -> Option<u64> {
+        self.relation.taken
     }
 
     /// `CopyMethodology`: 6 Copy-On-Write, 9 Snap-And-Clone, 11 Redirect-On-Write.
@@ -164,7 +169,7 @@ pub(super) fn fill(
         return out;
     };
     let standing = pair.standing(view);
-    let taken = pair.relation.taken.map(DateTime::utc);
+    let taken = pair.taken().map(DateTime::utc);
     // SyncState and CopyType, of Copy Services, stay away: where libstoragemgmt finds them as those
     // of a snapshot, deleting the source deletes the snapshot, keeps the source and says all is well.
     out.set(P::SyncType, Offer::of(pair.kind()).sync_type)

@@ -37,13 +37,13 @@ pub(super) struct Offer {
     pub(super) deeds: &'static [Deed],
 }
 
-/// 3 Multi-hop element replication, 7 Service suspends source I/O when necessary, 39 TargetElement
+/// 2 Replication groups, 3 Multi-hop element replication, 7 Service suspends source I/O when necessary, 39 TargetElement
 /// shall not be supplied, 44 Local targets allocated from sources resource pool, 51 Client can
 /// supply target ElementName, 63 Detach a snapshot makes snapshot an independent volume.
-const SNAPSHOT_FEATURES: &[u16] = &[7, 39, 44, 51, 63];
+const SNAPSHOT_FEATURES: &[u16] = &[2, 7, 39, 44, 51, 63];
 /// As above, and 8 Targets allocated from Any storage pool, 62 Can delete source in a copy
 /// relationship.
-const CLONE_FEATURES: &[u16] = &[3, 7, 8, 39, 51, 62];
+const CLONE_FEATURES: &[u16] = &[2, 3, 7, 8, 39, 51, 62];
 
 /// Everything that is offered.
 pub(super) static OFFERS: [Offer; 2] = [
@@ -107,7 +107,8 @@ pub(super) enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 4] = [Self::Detach, Self::Resync, Self::Restore, Self::Return];
+    /// All of them, by number.
+    pub(super) const ALL: [Self; 4] = [Self::Detach, Self::Resync, Self::Restore, Self::Return];
 
     /// Its number as `Operation` of Replication Services: 8 Detach, 14 Resync Replica, 15 Restore
     /// from Replica, 19 Return To ResourcePool.
@@ -237,12 +238,18 @@ impl Wish {
     }
 }
 
-/// What works within the call or as a job: 2 CreateElementReplica, 5 ModifyReplicaSynchronization,
-/// 6 ModifyListSynchronization, 19 CreateListReplica.
-const JOBS: [u16; 4] = [2, 5, 6, 19];
+/// What works within the call or as a job: 2 CreateElementReplica, 3 CreateGroupReplica,
+/// 5 ModifyReplicaSynchronization, 6 ModifyListSynchronization, 19 CreateListReplica.
+const JOBS: [u16; 5] = [2, 3, 5, 6, 19];
 /// What works within the call: also 8 GetAvailableTargetElements, 9 GetPeerSystems,
-/// 10 GetReplicationRelationships.
-const ACTIONS: [u16; 7] = [2, 5, 6, 8, 9, 10, 19];
+/// 10 GetReplicationRelationships, 12 CreateGroup, 13 DeleteGroup, 14 AddMembers, 15 RemoveMembers.
+const ACTIONS: [u16; 12] = [2, 3, 5, 6, 8, 9, 10, 12, 13, 14, 15, 19];
+
+/// What groups can do: 2 One-to-many replication, 4 Consistency enabled for all groups, 5 Empty
+/// replication groups allowed, 14 Group is nameable, 23 Element can be member of multiple groups,
+/// 24 Elements of group can be mix of thin and thick, 34 TargetGroup shall not be supplied,
+/// 38 Provider can create local target group, 56 Client can supply RelationshipName.
+pub(super) const GROUP_FEATURES: [u16; 9] = [2, 4, 5, 14, 23, 24, 34, 38, 56];
 
 pub(super) fn capabilities_keys(
     _view: &View,
@@ -276,9 +283,9 @@ pub(super) fn fill_capabilities(
 /// there is no such thing.
 pub(super) fn maximum(component: u16) -> Option<u64> {
     match component {
-        // Number of target elements per source element, of total source and of total target
-        // elements.
-        5..=7 => Some(0),
+        // Number of groups, of target elements per source element, of total source and of total
+        // target elements.
+        2 | 5..=7 => Some(0),
         // Number of elements per source and per target group: as many as one call copies.
         3 | 4 => Some(MAX_AT_ONCE as u64),
         _ => None,

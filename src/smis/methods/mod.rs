@@ -10,6 +10,7 @@ mod paths;
 mod pools;
 mod replicas;
 mod replication;
+mod replication_groups;
 mod settings;
 mod sizes;
 mod storage;

@@ -17,6 +17,7 @@ use crate::schema::{Arguments, Outcome, Outputs};
 use crate::smis::element::Element;
 use crate::smis::replicas::{self, Pair};
 use crate::smis::replication::{Deed, LOCAL, MODE, Offer};
+use crate::smis::replication_groups;
 use crate::smis::view::View;
 
 impl Gateway {
@@ -53,7 +54,7 @@ impl Gateway {
                 .set(GetPeerSystems::RemoteAccessPoints, none())
                 .returns(DONE));
         }
-        Err(call.not_available())
+        self.invoke_replication_groups(who, call).await
     }
 
     async fn modify_replica(
@@ -69,11 +70,11 @@ impl Gateway {
         let pairs = arguments.of(M::SyncPair);
         check_local(&[("SyncPair", pairs.is_some_and(|pairs| !pairs.is_empty()))])?;
         let path = arguments.need(M::Synchronization)?;
-        let replica = related(call, &path)?;
+        let replicas = related(call, &path)?;
         let settings = arguments.of(M::ReplicationSettingData);
-        check(call, deed, &replica, settings)?;
+        check(call, deed, &replicas, settings.as_ref())?;
         check_wait(arguments.of(M::WaitForCopyState), deed.leads_to())?;
-        let ran = self.run(who, command(deed, vec![replica])?).await?;
+        let ran = self.run(who, command(deed, replicas)?).await?;
         job_outcome!(self, M, ran)
     }
 
@@ -93,15 +94,10 @@ impl Gateway {
         )?;
         let mut named = Vec::new();
         for path in &paths {
-            let replica = related(call, path)?;
-            check(
-                call,
-                deed,
-                &replica,
-                arguments.of(M::ReplicationSettingData),
-            )?;
-            named.push(replica);
+            named.extend(related(call, path)?);
         }
+        let settings = arguments.of(M::ReplicationSettingData);
+        check(call, deed, &named, settings.as_ref())?;
         check_wait(arguments.of(M::WaitForCopyState), deed.leads_to())?;
         let ran = self.run(who, command(deed, named)?).await?;
         job_outcome!(self, M, ran)
@@ -126,28 +122,40 @@ impl Gateway {
             arguments.of(M::Synchronization),
             "Synchronization is needed; name the relation that is to be changed",
         )?;
-        let replica = related(call, &path)?;
-        check(call, deed, &replica, None)?;
-        let ran = self.run(who, command(deed, vec![replica])?).await?;
+        let replicas = related(call, &path)?;
+        check(call, deed, &replicas, None)?;
+        let ran = self.run(who, command(deed, replicas)?).await?;
         job_outcome!(self, M, ran)
     }
 }
 
-/// The replica of the relation that a path names.
-pub(super) fn related(call: &Invocation<View>, path: &ObjectPath) -> Result<VolumeId, CimError> {
+/// The replica of the relation that a path names, or all those of a replica of a group.
+pub(super) fn related(
+    call: &Invocation<View>,
+    path: &ObjectPath,
+) -> Result<Vec<VolumeId>, CimError> {
     let located = call.snapshot.locate(path);
     let located = located.map_err(|error| CimError {
         description: format!("parameter Synchronization: {}", error.description),
         ..error
     })?;
-    match located {
-        Subject::Link(link) if link.class().name == "CIM_StorageSynchronized" => match link.ends {
-            [_, Element::Volume(replica)] => Ok(replica),
-            _ => Err(not_related()),
-        },
-        _ => Err(not_related()),
+    let replica = match located {
+        Subject::Link(link) if RELATIONS.contains(&link.class().name) => {
+            let [_, replica] = link.ends;
+            replica
+        }
+        _ => return Err(not_related()),
+    };
+    match replica {
+        Element::Volume(id) => Ok(vec![id]),
+        group => {
+            replication_groups::replica_members(&call.snapshot, &group).ok_or_else(not_related)
+        }
     }
 }
+
+/// The classes of relations between what is replicated and its replica.
+const RELATIONS: [&str; 2] = ["CIM_StorageSynchronized", "CIM_GroupSynchronized"];
 
 fn not_related() -> CimError {
     CimError::invalid_parameter(
@@ -156,23 +164,26 @@ fn not_related() -> CimError {
     )
 }
 
-/// Refuses wishes that mean nothing for that, and what is never done with such a replica.
+/// Refuses wishes that mean nothing for that, and what is never done with such replicas.
 fn check(
     call: &Invocation<View>,
     deed: Deed,
-    replica: &VolumeId,
-    settings: Option<Instance>,
+    replicas: &[VolumeId],
+    settings: Option<&Instance>,
 ) -> Result<(), CimError> {
-    let pair = pair(call, replica)?;
-    let offer = Offer::of(pair.kind());
-    Wishes::of(offer, settings)?;
-    match offer.deeds.contains(&deed) {
-        true => Ok(()),
-        false => Err(CimError::not_supported(format!(
-            "'{}' is a snapshot, and its moment is never another one; take a new snapshot of '{}'",
-            pair.replica.name, pair.source.name
-        ))),
+    for replica in replicas {
+        let pair = pair(call, replica)?;
+        let offer = Offer::of(pair.kind());
+        Wishes::of(offer, settings.cloned())?;
+        if !offer.deeds.contains(&deed) {
+            return Err(CimError::not_supported(format!(
+                "'{}' is a snapshot, and its moment is never another one; take a new snapshot of \
+                 '{}'",
+                pair.replica.name, pair.source.name
+            )));
+        }
     }
+    Ok(())
 }
 
 pub(super) fn pair<'a>(
@@ -204,8 +215,9 @@ fn command(deed: Deed, replicas: Vec<VolumeId>) -> Result<Command, CimError> {
     }
 }
 
-/// `Type`: 2 StorageSynchronized.
+/// `Type`: 2 StorageSynchronized, 3 GroupSynchronized.
 const BETWEEN_VOLUMES: u16 = 2;
+const BETWEEN_GROUPS: u16 = 3;
 
 /// The relations that filters leave over.
 fn relationships(
@@ -219,21 +231,28 @@ fn relationships(
     let state = arguments.of(M::CopyState);
     let settings = arguments.of(M::ReplicationSettingData);
     let methodology = settings.and_then(|settings| Wishes::methodology_of(&settings));
-    let all = is(arguments.of(M::Type), BETWEEN_VOLUMES)
-        && is(arguments.of(M::Mode), MODE)
-        && is(arguments.of(M::Locality), LOCAL);
+    let all = is(arguments.of(M::Mode), MODE) && is(arguments.of(M::Locality), LOCAL);
+    let wanted = |kind| all && is(arguments.of(M::Type), kind);
     let fits = |pair: &Pair<'_>| {
         is(sync_type, Offer::of(pair.kind()).sync_type)
             && is(state, pair.standing(view).state)
             && is(methodology, pair.methodology())
     };
-    let found: Vec<_> = match all {
-        true => replicas::pairs(view)
-            .filter(fits)
-            .map(|pair| pair.path(view))
-            .collect(),
-        false => Vec::new(),
-    };
+    let mut found = Vec::new();
+    if wanted(BETWEEN_VOLUMES) {
+        let pairs = replicas::pairs(view).filter(fits);
+        found.extend(pairs.map(|pair| pair.path(view)));
+    }
+    // Copies of groups are made in several ways at once; whoever asks for one of them means volumes.
+    if wanted(BETWEEN_GROUPS) && methodology.is_none() {
+        let fits = |group: &Element| {
+            replication_groups::standing(view, group).is_some_and(|standing| {
+                is(sync_type, standing.sync_type()) && is(state, standing.state)
+            })
+        };
+        let groups = replication_groups::list(view).into_iter().filter(fits);
+        found.extend(groups.filter_map(|group| replication_groups::relation(view, &group)));
+    }
     Ok(Outputs::new(M)
         .set(M::Synchronizations, found)
         .returns(DONE))

@@ -5,7 +5,7 @@ use super::storage::{DONE, needed};
 use super::volumes::{made, pool_for_volumes, volume};
 use super::wishes::Wishes;
 use super::{Gateway, Ran};
-use crate::array::{Command, Copying, JobId, PoolId, Volume, VolumeId};
+use crate::array::{Command, Copying, JobId, PoolId, Quality, Volume, VolumeId};
 use crate::broker::{Invocation, Snapshot as _};
 use crate::cim::{CimError, Instance, ObjectPath};
 use crate::identity::Identity;
@@ -64,6 +64,8 @@ macro_rules! refuse_the_rest {
     }};
 }
 
+pub(super) use refuse_the_rest;
+
 /// Refuses parameters that are only of use for another system.
 pub(super) fn check_local(given: &[(&str, bool)]) -> Result<(), CimError> {
     match given.iter().find(|(_, given)| *given) {
@@ -104,27 +106,10 @@ impl Order {
         let sources: Vec<VolumeId> = sources
             .map(|source| volume(Some(source), self.parameter))
             .collect::<Result<_, _>>()?;
-        let pool = self.pool.as_ref();
-        let pool = pool.map(|pool| pool_for_volumes(pool, "TargetPool"));
-        let pool = pool.transpose()?;
+        let pool = wished_pool(self.pool)?;
         let wishes = Wishes::of(offer, self.settings)?;
         check_wishes(view, offer, &wishes, &sources, pool.as_ref())?;
-        let wish = goal.map(|element| super::settings::goal(view, Some(element)));
-        let wish = wish.transpose()?;
-        let room = wish.and_then(|wish| wish.room);
-        let mut shown = sources.iter().filter_map(|id| volumes::volume(view, id));
-        let quality = match (offer.kind, wish) {
-            (Copying::Snapshot, Some(wish)) => {
-                let layout = wish.quality.layout()?;
-                match shown.find(|source| source.layout != layout) {
-                    None => None,
-                    Some(source) => return Err(lies_otherwise(source)),
-                }
-            }
-            (Copying::Snapshot, None) => None,
-            (Copying::Clone, Some(wish)) => Some(wish.quality),
-            (Copying::Clone, None) => shown.next().and_then(|source| wishes.quality(source)),
-        };
+        let (quality, room) = wished_quality(view, offer.kind, &wishes, &sources, goal)?;
         Ok(Command::CreateReplicas {
             kind: offer.kind,
             sources,
@@ -134,6 +119,39 @@ impl Order {
             room,
         })
     }
+}
+
+/// The pool that `TargetPool` names.
+pub(super) fn wished_pool(pool: Option<Element>) -> Result<Option<PoolId>, CimError> {
+    let pool = pool.as_ref();
+    pool.map(|pool| pool_for_volumes(pool, "TargetPool"))
+        .transpose()
+}
+
+/// What replicas are to be like, and the room for what changes that they are to have.
+pub(super) fn wished_quality(
+    view: &View,
+    kind: Copying,
+    wishes: &Wishes,
+    sources: &[VolumeId],
+    goal: Option<Element>,
+) -> Result<(Option<Quality>, Option<u8>), CimError> {
+    let wish = goal.map(|element| super::settings::goal(view, Some(element)));
+    let wish = wish.transpose()?;
+    let mut shown = sources.iter().filter_map(|id| volumes::volume(view, id));
+    let quality = match (kind, wish) {
+        (Copying::Snapshot, Some(wish)) => {
+            let layout = wish.quality.layout()?;
+            match shown.find(|source| source.layout != layout) {
+                None => None,
+                Some(source) => return Err(lies_otherwise(source)),
+            }
+        }
+        (Copying::Snapshot, None) => None,
+        (Copying::Clone, Some(wish)) => Some(wish.quality),
+        (Copying::Clone, None) => shown.next().and_then(|source| wishes.quality(source)),
+    };
+    Ok((quality, wish.and_then(|wish| wish.room)))
 }
 
 fn lies_otherwise(source: &Volume) -> CimError {
@@ -147,7 +165,7 @@ fn lies_otherwise(source: &Volume) -> CimError {
 
 /// Refuses wishes that do not come true for one of the sources; those that are not there any more
 /// are left to the planner.
-fn check_wishes(
+pub(super) fn check_wishes(
     view: &View,
     offer: &Offer,
     wishes: &Wishes,
@@ -323,7 +341,7 @@ fn one(paths: Vec<ObjectPath>) -> Result<ObjectPath, CimError> {
 }
 
 /// Refuses a volume that is there already as the replica.
-fn check_no_target(given: bool) -> Result<(), CimError> {
+pub(super) fn check_no_target(given: bool) -> Result<(), CimError> {
     match given {
         false => Ok(()),
         true => Err(CimError::not_supported(

@@ -7,8 +7,9 @@ use crate::broker::Invocation;
 use crate::cim::CimError;
 use crate::schema::method::CIM_ReplicationServiceCapabilities::{
     ConvertReplicationTypeToSyncType, ConvertSyncTypeToReplicationType, GetDefaultConsistency,
-    GetDefaultReplicationSettingData, GetSupportedConsistency, GetSupportedCopyStates,
-    GetSupportedFeatures, GetSupportedListFeatures, GetSupportedListOperations,
+    GetDefaultGroupPersistency, GetDefaultReplicationSettingData, GetSupportedConsistency,
+    GetSupportedCopyStates, GetSupportedFeatures, GetSupportedGroupFeatures,
+    GetSupportedGroupOperations, GetSupportedListFeatures, GetSupportedListOperations,
     GetSupportedMaximum, GetSupportedOperations, GetSupportedOperationsForSynchronization,
     GetSupportedReplicationSettingData, GetSupportedReplicationTypesForSystem,
     GetSupportedStorageCompressionFeatures, GetSupportedThinProvisioningFeatures,
@@ -16,7 +17,9 @@ use crate::schema::method::CIM_ReplicationServiceCapabilities::{
 };
 use crate::schema::{Outcome, Outputs};
 use crate::smis::element::Element;
-use crate::smis::replication::{Deed, LOCAL, MODE, OFFERS, Offer, SYNCHRONIZED, WISHES, maximum};
+use crate::smis::replication::{
+    Deed, GROUP_FEATURES, LOCAL, MODE, OFFERS, Offer, SYNCHRONIZED, WISHES, maximum,
+};
 use crate::smis::view::View;
 
 /// A property that is not granted at all.
@@ -27,10 +30,8 @@ const SEQUENTIAL: u16 = 2;
 const EITHER: u16 = 4;
 /// `MethodName` of `GetSupportedWaitForCopyStates`: the methods that make replicas, and those that
 /// change them.
-const CREATING: [u16; 2] = [2, 7];
+const CREATING: [u16; 3] = [2, 3, 7];
 const CHANGING: [u16; 2] = [4, 5];
-/// `SynchronizationType`: 2 StorageSynchronized.
-const BETWEEN_VOLUMES: u16 = 2;
 
 /// Answers a method that tells something of a type of replication; of one that is not offered it
 /// tells that.
@@ -87,10 +88,8 @@ pub(super) fn invoke(call: &Invocation<View>) -> Result<Outcome, CimError> {
         GetSupportedListOperations,
         |offer, arguments, outputs| {
             use GetSupportedListOperations as M;
-            let kind = arguments.of(M::SynchronizationType);
-            let volumes = kind.is_none_or(|kind| kind == BETWEEN_VOLUMES);
             let deeds = offer.deeds_in(arguments.of(M::CopyState));
-            let deeds = deeds.filter(|deed| volumes && deed.takes_several());
+            let deeds = deeds.filter(|deed| deed.takes_several());
             deeds!(outputs, M, SupportedListOperations, deeds)
         }
     );
@@ -248,8 +247,14 @@ fn invoke_settings(call: &Invocation<View>) -> Result<Outcome, CimError> {
     }
     if let Some(arguments) = call.of(GetSupportedOperationsForSynchronization) {
         use GetSupportedOperationsForSynchronization as M;
-        let replica = related(call, &arguments.need(M::Synchronization)?)?;
-        let deeds = pair(call, &replica)?.deeds(&call.snapshot).into_iter();
+        let replicas = related(call, &arguments.need(M::Synchronization)?)?;
+        let mut deeds = Deed::ALL.to_vec();
+        for replica in &replicas {
+            let possible = pair(call, replica)?.deeds(&call.snapshot);
+            deeds.retain(|deed| possible.contains(deed));
+        }
+        deeds.retain(|deed| replicas.len() == 1 || deed.takes_several());
+        let deeds = deeds.into_iter();
         return Ok(deeds!(Outputs::new(M), M, SupportedOperations, deeds));
     }
     if let Some(arguments) = call.of(GetSupportedReplicationTypesForSystem) {
@@ -260,6 +265,36 @@ fn invoke_settings(call: &Invocation<View>) -> Result<Outcome, CimError> {
         };
         return Ok(Outputs::new(M)
             .set(M::SupportedReplicationTypes, types)
+            .returns(DONE));
+    }
+    invoke_groups(call)
+}
+
+/// The methods that tell of groups.
+fn invoke_groups(call: &Invocation<View>) -> Result<Outcome, CimError> {
+    told!(
+        call,
+        GetSupportedGroupFeatures,
+        |_offer, _arguments, outputs| {
+            use GetSupportedGroupFeatures as M;
+            outputs.set(M::GroupFeatures, GROUP_FEATURES).returns(DONE)
+        }
+    );
+    told!(
+        call,
+        GetSupportedGroupOperations,
+        |offer, arguments, outputs| {
+            use GetSupportedGroupOperations as M;
+            let deeds = offer.deeds_in(arguments.of(M::CopyState));
+            let deeds = deeds.filter(|deed| deed.takes_several());
+            deeds!(outputs, M, SupportedGroupOperations, deeds)
+        }
+    );
+    if call.of(GetDefaultGroupPersistency).is_some() {
+        use GetDefaultGroupPersistency as M;
+        // 2 Persistent.
+        return Ok(Outputs::new(M)
+            .set(M::DefaultGroupPersistency, 2u16)
             .returns(DONE));
     }
     Err(call.not_available())
