@@ -296,7 +296,7 @@ impl Inner {
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         let mut begun = Begun::new(id, plan);
         let job = Job::start(order, begun.plan.title.clone(), command);
-        let job = Arc::new(job.cancellable(begun.plan.is_cancellable()));
+        let job = Arc::new(job.of_plan(&begun.plan));
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;

@@ -239,6 +239,7 @@ pub struct Inventory {
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
     element_jobs: Index<Element, JobId>,
+    copied_jobs: Index<VolumeId, JobId>,
     ailing: OrdSet<Ailing>,
 }
 
@@ -351,6 +352,22 @@ impl Inventory {
         self.naa_volumes
             .of(&naa)
             .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// Whether a volume is there for everybody: no job makes or removes it. One that a job copies
+    /// from or onto is, and so is one that such a job has left torn.
+    pub fn is_settled(&self, volume: &Volume) -> bool {
+        let Some(job) = &volume.job else {
+            return true;
+        };
+        let job = self.jobs.get(job);
+        volume.torn || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
+    }
+
+    /// The job that is copying from or onto a volume.
+    pub fn copying(&self, volume: &VolumeId) -> Option<&Arc<Job>> {
+        let mut jobs = self.copied_jobs.of(volume);
+        jobs.find_map(|id| self.jobs.get(id))
     }
 
     /// The replicas of a volume, unfinished and foreign ones included.

@@ -13,6 +13,7 @@ use super::ids::{
     GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId, SettingId, ViewId,
     VolumeId,
 };
+use super::plan::Plan;
 
 pub(super) use live::Live;
 
@@ -221,6 +222,12 @@ pub struct Job {
     /// Whether it may be stopped midway.
     #[serde(default = "Job::may_be_cancelled")]
     pub cancellable: bool,
+    /// The volumes that were there before and that it copies from: they stay.
+    #[serde(default)]
+    pub read: Vec<VolumeId>,
+    /// The volumes that were there before and that it copies onto: they stay.
+    #[serde(default)]
+    pub overwritten: Vec<VolumeId>,
     #[serde(skip)]
     pub(super) live: Arc<Live>,
 }
@@ -234,6 +241,11 @@ impl Job {
             (_, Some(ended)) => ended.percent,
             (_, None) => self.live.percent(),
         }
+    }
+
+    /// The volumes that it only copies from or onto.
+    pub(super) fn copied(&self) -> impl Iterator<Item = &VolumeId> {
+        self.read.iter().chain(&self.overwritten)
     }
 
     /// Whether it has ended.
@@ -301,6 +313,8 @@ impl Job {
             ended: None,
             call: order.call.map(Arc::new),
             cancellable: true,
+            read: Vec::new(),
+            overwritten: Vec::new(),
             live: Arc::new(Live::begun()),
         }
     }
@@ -325,15 +339,9 @@ impl Job {
             ended: None,
             call: None,
             cancellable: true,
+            read: Vec::new(),
+            overwritten: Vec::new(),
             live: Arc::default(),
-        }
-    }
-
-    /// The same job, which may be stopped midway or not.
-    pub(super) fn cancellable(self, cancellable: bool) -> Self {
-        Self {
-            cancellable,
-            ..self
         }
     }
 
@@ -350,6 +358,17 @@ impl Job {
         Self {
             state: JobState::Running,
             live: Arc::new(Live::begun()),
+            ..self
+        }
+    }
+
+    /// The same job, with what its plan says of it.
+    pub(super) fn of_plan(self, plan: &Plan) -> Self {
+        let (read, overwritten) = plan.copied();
+        Self {
+            cancellable: plan.is_cancellable(),
+            read,
+            overwritten,
             ..self
         }
     }

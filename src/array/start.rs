@@ -359,8 +359,7 @@ fn rolled_back(mut job: Job, interrupted: &str, error: Error) -> Job {
 
 /// The job of work of which no job is known any more.
 fn unknown(begun: &Begun) -> Job {
-    let job = Job::lost(begun.job, begun.plan.title.clone());
-    job.cancellable(begun.plan.is_cancellable())
+    Job::lost(begun.job, begun.plan.title.clone()).of_plan(&begun.plan)
 }
 
 /// A job of whose end somebody was told: it stays as it was told.

@@ -10,7 +10,8 @@ use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
     access, capabilities, controllers, disks, extents, fc, jobs, masking, physical, pools, ports,
-    registration, relations, server, services, sessions, settings, software, system, volumes,
+    registration, relations, replication, replication_groups, server, services, sessions, settings,
+    software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -91,6 +92,9 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_StorageConfigurationCapabilities, ConfigurationCapabilities, ARRAY: capabilities::list_configuration, capabilities::find_configuration, capabilities::configuration_keys, capabilities::fill_configuration;
         Standpipe_StorageConfigurationService, StorageService, ARRAY: always!(StorageService), only!(StorageService), services::storage_keys, services::fill_storage;
         Standpipe_SpareConfigurationService, SparingService, ARRAY: always!(SparingService), only!(SparingService), services::sparing_keys, services::fill_sparing;
+        Standpipe_ReplicationService, ReplicationService, ARRAY: always!(ReplicationService), only!(ReplicationService), services::replication_keys, services::fill_replication;
+        Standpipe_ReplicationServiceCapabilities, ReplicationCapabilities, ARRAY: always!(ReplicationCapabilities), only!(ReplicationCapabilities), replication::capabilities_keys, replication::fill_capabilities;
+        Standpipe_ReplicationGroup, ReplicationGroup, ARRAY: replication_groups::list, replication_groups::find, replication_groups::path_keys, replication_groups::fill;
         Standpipe_StorageHardwareIDManagementService, HardwareIdService, ARRAY: always!(HardwareIdService), only!(HardwareIdService), services::initiators_keys, services::fill_initiators;
         Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
         Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;

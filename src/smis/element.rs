@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SessionId, SettingId,
-    ViewId, VolumeId, Wwn,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId,
+    SessionId, SettingId, ViewId, VolumeId, Wwn,
 };
 
 /// What capabilities belong to.
@@ -87,6 +87,12 @@ pub enum Element {
     StorageService,
     /// The service that repairs volumes.
     SparingService,
+    /// The service that makes replicas of volumes.
+    ReplicationService,
+    /// The kinds of replicas that are made, and what works with each.
+    ReplicationCapabilities,
+    /// Volumes that are replicated together.
+    ReplicationGroup(ReplicationGroupId),
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -162,6 +168,9 @@ pub enum Tag {
     ConfigurationCapabilities,
     StorageService,
     SparingService,
+    ReplicationService,
+    ReplicationCapabilities,
+    ReplicationGroup,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -218,6 +227,9 @@ impl Element {
             Self::ConfigurationCapabilities(_) => Tag::ConfigurationCapabilities,
             Self::StorageService => Tag::StorageService,
             Self::SparingService => Tag::SparingService,
+            Self::ReplicationService => Tag::ReplicationService,
+            Self::ReplicationCapabilities => Tag::ReplicationCapabilities,
+            Self::ReplicationGroup(_) => Tag::ReplicationGroup,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,

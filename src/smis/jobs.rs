@@ -175,7 +175,10 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
             let setting = view.inventory.setting(id);
             setting.map(|_| Element::ClientSetting(*id))
         }
-        array::Element::ReplicationGroup(_) => None,
+        array::Element::ReplicationGroup(id) => {
+            let group = view.inventory.replication_group(id);
+            group.map(|_| Element::ReplicationGroup(*id))
+        }
         array::Element::Target(iqn) => {
             let target = view.inventory.target(iqn);
             target.map(|_| Element::Node(iqn.clone()))
@@ -202,6 +205,7 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
         Element::Pool(id) => array::Element::Pool(id.clone()),
         Element::Volume(id) => array::Element::Volume(id.clone()),
         Element::ClientSetting(id) => array::Element::Setting(*id),
+        Element::ReplicationGroup(id) => array::Element::ReplicationGroup(*id),
         Element::Node(iqn) => array::Element::Target(iqn.clone()),
         Element::Endpoint(id) => array::Element::Port(id.clone()),
         Element::Initiator(name) => array::Element::Initiator(name.clone()),

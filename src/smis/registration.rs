@@ -72,6 +72,7 @@ static PROFILES: &[Profile] = &[
     // The thin pools, and the volume groups that they are made in.
     of_array("Thin Provisioning", &[Tag::Pool]),
     of_array("Extent Composition", &[Tag::Extent]),
+    of_array("Replication Services", &[Tag::ReplicationService]),
     of_array("Disk Drive Lite", &[Tag::Drive]),
     of_array("Masking and Mapping", &[Tag::MaskingService]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),

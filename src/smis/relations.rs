@@ -38,6 +38,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         extents::add,
         disks::add,
         settings::add,
+        replicas::add,
         masking::add,
         ports::add,
         fc::add,
@@ -73,6 +74,7 @@ mod masking;
 mod physical;
 mod ports;
 mod registration;
+mod replicas;
 mod server;
 mod sessions;
 mod settings;

@@ -53,6 +53,13 @@ service!(
     "Repair of volumes"
 );
 service!(
+    replication_keys,
+    fill_replication,
+    Standpipe_ReplicationService,
+    "replication",
+    "Replication"
+);
+service!(
     initiators_keys,
     fill_initiators,
     Standpipe_StorageHardwareIDManagementService,

@@ -18,4 +18,5 @@ mod lasting;
 mod paths;
 mod protocol;
 mod reading;
+mod replicas;
 mod streaming;

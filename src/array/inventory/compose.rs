@@ -458,6 +458,10 @@ impl Inventory {
         for element in &job.affected {
             self.element_jobs.link(element.clone(), job.id);
         }
+        if !job.is_finished() {
+            job.copied()
+                .for_each(|volume| self.copied_jobs.link(volume.clone(), job.id));
+        }
         self.jobs.insert(job.id, job);
     }
 
@@ -467,6 +471,8 @@ impl Inventory {
             for element in &job.affected {
                 self.element_jobs.unlink(element, &id);
             }
+            job.copied()
+                .for_each(|volume| self.copied_jobs.unlink(volume, &id));
         }
     }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::{Step, Takeover};
+use super::engine::{Step, Subject, Takeover};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, ViewId, VolumeId};
 use super::inventory::Inventory;
@@ -59,6 +59,22 @@ impl Plan {
     /// which is no state to leave it in.
     pub(super) fn is_cancellable(&self) -> bool {
         !matches!(self.goal, Goal::Overwritten { .. })
+    }
+
+    /// The volumes that were there before and that it copies from, and those that it copies onto.
+    pub(super) fn copied(&self) -> (Vec<VolumeId>, Vec<VolumeId>) {
+        let known = |subject: &Subject| match subject {
+            Subject::Known(id) => Some(id.clone()),
+            Subject::Pool(_) | Subject::Made(..) => None,
+        };
+        let (mut read, mut overwritten) = (Vec::new(), Vec::new());
+        for planned in &self.steps {
+            if let Step::Copy { from, to, .. } = &planned.step {
+                read.extend(known(from));
+                overwritten.extend(known(to));
+            }
+        }
+        (read, overwritten)
     }
 
     /// How many of its steps there are up to and with the last copy.

@@ -5,13 +5,18 @@
 
 mod jobs;
 mod masking;
+mod pairs;
 mod paths;
 mod pools;
+mod replicas;
+mod replication;
+mod replication_groups;
 mod settings;
 mod sizes;
 mod storage;
 mod targets;
 mod volumes;
+mod wishes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,6 +135,8 @@ impl Gateway {
     async fn dispatch(&self, who: &Identity, call: &Invocation<View>) -> Result<Outcome, CimError> {
         match target_element(call)? {
             Element::StorageService => self.invoke_storage(who, call).await,
+            Element::ReplicationService => self.invoke_replication(who, call).await,
+            Element::ReplicationCapabilities => replication::invoke(call),
             Element::SparingService => self.invoke_sparing(who, call).await,
             pool @ (Element::Pool(_) | Element::PrimordialPool) => sizes::invoke(call, pool),
             Element::StorageCapabilities(scope) => self.invoke_capabilities(who, call, scope).await,
@@ -195,20 +202,10 @@ impl Model for Gateway {
     }
 
     fn reads_only(&self, method: &'static MethodDecl) -> bool {
-        [
-            "GetSupportedSizes",
-            "GetSupportedSizeRange",
-            "GetAvailableExtents",
-            "GetSupportedStripeLengths",
-            "GetSupportedStripeLengthRange",
-            "GetSupportedParityLayouts",
-            "GetElementNameCapabilities",
-            "GetError",
-            "GetErrors",
-            // Makes nothing: it only tells what could be had.
-            "CreateGoalSettings",
-        ]
-        .contains(&method.name)
+        // Making goal settings makes nothing: it only tells what could be had.
+        ["Get", "Convert", "CreateGoalSettings"]
+            .iter()
+            .any(|beginning| method.name.starts_with(beginning))
     }
 
     async fn invoke(&self, who: &Identity, call: Invocation<View>) -> Result<Outcome, CimError> {

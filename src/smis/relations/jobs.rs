@@ -44,6 +44,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                         Tag::Pool,
                         Tag::Volume,
                         Tag::ClientSetting,
+                        Tag::ReplicationGroup,
                         Tag::Node,
                         Tag::Endpoint,
                         Tag::FcEndpoint,

@@ -17,6 +17,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         vec![
             Element::StorageService,
             Element::SparingService,
+            Element::ReplicationService,
             Element::HardwareIdService,
             Element::MaskingService,
             Element::IscsiService,
@@ -32,6 +33,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                 &[
                     Tag::StorageService,
                     Tag::SparingService,
+                    Tag::ReplicationService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
                     Tag::IscsiService,
