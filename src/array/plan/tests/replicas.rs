@@ -555,7 +555,8 @@ fn a_snapshot_that_may_lack_room_is_watched() {
             used: Some(used * EXTENT / 10),
             broken: false,
         };
-        facts.volumes[2].replica = Some(Replica {
+        let delta = facts.volumes.iter_mut().find(|v| v.id == "delta".into());
+        delta.expect("it is there").replica = Some(Replica {
             source: "v1".into(),
             kind,
             taken: None,
