@@ -1,6 +1,6 @@
 //! Copying one block device onto another, past the page cache.
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -15,6 +15,8 @@ pub(super) const SLICE: usize = 4 << 20;
 /// Bytes that are compared, written and given back together. Snapshots keep as much at once: where
 /// what differs from a snapshot is written onto its source, it keeps no more than it did.
 const UNIT: usize = SNAPSHOT_CHUNK as usize;
+/// Bytes that are given back at once, at most: a kernel that is slow at it still gets on.
+const HOLE: u64 = 64 << 20;
 /// What the kernel demands of addresses of direct reads and writes, at most.
 const ALIGNMENT: usize = 4 << 10;
 
@@ -44,15 +46,24 @@ pub(super) fn open(device: &Path, write: bool) -> io::Result<File> {
         .open(device)
 }
 
+/// How a range of a device is given back to what it lies in.
+pub(super) type Discard<'a> = &'a dyn Fn(Range<u64>) -> io::Result<()>;
+
 /// Makes the first `size` bytes of `to` those of `from`, with zeros for what lies behind its
 /// `length`. `go_on` hears the bytes done so far before each slice and at the end.
 pub(super) fn copy(
     (from, length): (&File, u64),
     (to, size): (&File, u64),
     holds: Holds,
+    discard: Discard<'_>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Ended> {
     let (mut wanted, mut held) = (Buffer::new(), Buffer::new());
+    let mut hole = Hole {
+        of: to,
+        discard,
+        range: 0..0,
+    };
     let mut done = 0;
     while done < size {
         if !go_on(done) {
@@ -76,25 +87,65 @@ pub(super) fn copy(
                 let held = held.slice(slice);
                 to.read_exact_at(held, done)?;
                 let differs = |at: Range<usize>, unit: &[u8]| held.get(at) != Some(unit);
-                let is_given_back = |unit: &[u8]| thin && is_zero(unit);
-                let given =
-                    |at: Range<usize>, unit: &[u8]| differs(at, unit) && is_given_back(unit);
-                let other =
-                    |at: Range<usize>, unit: &[u8]| differs(at, unit) && !is_given_back(unit);
-                let (given, other) = (runs(wanted, given), runs(wanted, other));
-                for run in other {
+                let is_hole = |unit: &[u8]| thin && is_zero(unit);
+                for run in runs(wanted, |at, unit| differs(at, unit) && !is_hole(unit)) {
                     write(to, wanted, run, done)?;
                 }
-                for run in given {
-                    give_back(to, wanted, held, run, done)?;
+                for run in runs(wanted, |at, unit| differs(at, unit) && is_hole(unit)) {
+                    hole.widen(done + run.start as u64..done + run.end as u64)?;
                 }
             }
         }
         done += slice as u64;
     }
+    hole.dig()?;
     to.sync_data()?;
     go_on(done);
     Ok(Ended::Whole)
+}
+
+/// What a thin volume is to lack next, which reads as zeros then. Neighbours are put together: each
+/// takes a program's start.
+struct Hole<'a> {
+    of: &'a File,
+    discard: Discard<'a>,
+    range: Range<u64>,
+}
+
+impl Hole<'_> {
+    fn widen(&mut self, range: Range<u64>) -> io::Result<()> {
+        let is_next = self.range.end == range.start;
+        if is_next && range.end - self.range.start <= HOLE {
+            self.range.end = range.end;
+            return Ok(());
+        }
+        self.dig()?;
+        self.range = range;
+        Ok(())
+    }
+
+    /// Not every pool gives back, and none less than a block of its own: what does not read as zeros
+    /// afterwards is overwritten.
+    fn dig(&mut self) -> io::Result<()> {
+        let range = std::mem::take(&mut self.range);
+        if range.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = (self.discard)(range.clone()) {
+            tracing::debug!(%error, "zeros are not given back but written");
+        }
+        let (mut held, mut zeros) = (Buffer::new(), Buffer::new());
+        let mut at = range.start;
+        while at < range.end {
+            let held = held.slice(at_most(SLICE, range.end - at));
+            self.of.read_exact_at(held, at)?;
+            if !is_zero(held) {
+                self.of.write_all_at(zeros.slice(held.len()), at)?;
+            }
+            at += held.len() as u64;
+        }
+        Ok(())
+    }
 }
 
 fn at_most(most: usize, left: u64) -> usize {
@@ -126,28 +177,6 @@ fn write(to: &File, slice: &[u8], run: Range<usize>, done: u64) -> io::Result<()
     to.write_all_at(slice.get(run).unwrap_or_default(), at)
 }
 
-/// Lets a thin volume lack what reads as zeros then. Not every kernel does so, and none does so with
-/// less than a block of the pool: what does not read as zeros afterwards is overwritten.
-fn give_back(
-    to: &File,
-    slice: &[u8],
-    held: &mut [u8],
-    run: Range<usize>,
-    done: u64,
-) -> io::Result<()> {
-    let at = done + run.start as u64;
-    let flags =
-        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE | FallocateFlags::NO_HIDE_STALE;
-    if fallocate(to, flags, at, run.len() as u64).is_ok() {
-        let held = held.get_mut(run.clone()).unwrap_or_default();
-        to.read_exact_at(held, at)?;
-        if is_zero(held) {
-            return Ok(());
-        }
-    }
-    write(to, slice, run, done)
-}
-
 /// Memory for a slice, where the kernel wants it to be.
 struct Buffer {
     memory: Vec<u8>,
@@ -170,6 +199,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{FallocateFlags, fallocate};
     use std::io::Write;
 
     const LENGTH: usize = 2 * SLICE + 3 * UNIT;
@@ -204,28 +234,36 @@ mod tests {
         nearly[SLICE + 5] ^= 0xff;
         nearly[LENGTH + 7] = 9;
         nearly[3 * UNIT] = 1;
-        for (holds, before) in [
-            (Holds::Anything, vec![0xee; wanted.len()]),
-            (Holds::Zeros, vec![0; wanted.len()]),
-            (Holds::Content { thin: false }, nearly.clone()),
-            (Holds::Content { thin: true }, nearly.clone()),
-            (Holds::Content { thin: true }, vec![0xee; wanted.len()]),
+        let full = vec![0xee; wanted.len()];
+        for (holds, before, gives) in [
+            (Holds::Anything, full.clone(), true),
+            (Holds::Zeros, vec![0; wanted.len()], true),
+            (Holds::Content { thin: false }, nearly.clone(), true),
+            (Holds::Content { thin: true }, nearly.clone(), true),
+            (Holds::Content { thin: true }, nearly.clone(), false),
+            (Holds::Content { thin: true }, full, true),
         ] {
             let (from, to) = (file(&source), file(&before));
-            let mut reports = Vec::new();
-            let ended = copy(
-                (&from, LENGTH as u64),
-                (&to, wanted.len() as u64),
-                holds,
-                &mut |done| {
-                    reports.push(done);
-                    true
-                },
-            );
+            let (mut reports, given) = (Vec::new(), std::cell::RefCell::new(0));
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let discard = |range: Range<u64>| {
+                *given.borrow_mut() += range.end - range.start;
+                match gives {
+                    true => Ok(fallocate(&to, flags, range.start, range.end - range.start)?),
+                    false => Err(io::ErrorKind::Unsupported.into()),
+                }
+            };
+            let ends = ((&from, LENGTH as u64), (&to, wanted.len() as u64));
+            let ended = copy(ends.0, ends.1, holds, &discard, &mut |done| {
+                reports.push(done);
+                true
+            });
             assert_eq!(ended.expect("it is copied"), Ended::Whole);
             assert!(content(&to) == wanted, "{holds:?}");
             assert_eq!(reports.last(), Some(&(wanted.len() as u64)));
             assert!(reports.is_sorted());
+            let is_thin = holds == Holds::Content { thin: true };
+            assert_eq!(given.into_inner() > 0, is_thin, "{holds:?}");
         }
     }
 
@@ -242,11 +280,21 @@ mod tests {
     fn it_stops_when_it_is_told_and_fails_where_the_source_ends() {
         let (from, to) = (file(&sample()), file(&vec![0; LENGTH]));
         let ends = ((&from, LENGTH as u64), (&to, LENGTH as u64));
-        let ended = copy(ends.0, ends.1, Holds::Anything, &mut |done| done == 0);
+        let never = |_| Err(io::ErrorKind::Unsupported.into());
+        let ended = copy(ends.0, ends.1, Holds::Anything, &never, &mut |done| {
+            done == 0
+        });
         assert_eq!(ended.expect("it stops"), Ended::Stopped);
         assert!(content(&to)[..SLICE] == sample()[..SLICE]);
         assert!(is_zero(&content(&to)[SLICE..]));
         let short = file(&[1; 10]);
-        copy((&short, LENGTH as u64), ends.1, Holds::Zeros, &mut |_| true).expect_err("too short");
+        let ended = copy(
+            (&short, LENGTH as u64),
+            ends.1,
+            Holds::Zeros,
+            &never,
+            &mut |_| true,
+        );
+        ended.expect_err("too short");
     }
 }

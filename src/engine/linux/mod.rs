@@ -68,6 +68,7 @@ pub struct LinuxEngine {
     disks: Disks,
     places: Places,
     dmsetup: PathBuf,
+    blkdiscard: PathBuf,
     /// Whether the last listing held volumes of which the kernel knows more than LVM's metadata.
     has_kernel_state: AtomicBool,
 }
@@ -99,6 +100,7 @@ impl LinuxEngine {
             disks: Disks::new(&settings),
             places: settings.places,
             dmsetup: settings.dmsetup,
+            blkdiscard: settings.blkdiscard,
             // Until a listing says otherwise.
             has_kernel_state: AtomicBool::new(true),
         })

@@ -28,6 +28,8 @@ pub struct Settings {
     pub blkid: PathBuf,
     /// The `dmsetup` program.
     pub dmsetup: PathBuf,
+    /// The `blkdiscard` program.
+    pub blkdiscard: PathBuf,
     /// The root of the kernel target in configfs.
     pub configfs: PathBuf,
     /// The folder of the lock files that managers of the target share.
@@ -60,6 +62,7 @@ impl Settings {
             lvm: "/usr/sbin/lvm".into(),
             blkid: "/usr/sbin/blkid".into(),
             dmsetup: "/usr/sbin/dmsetup".into(),
+            blkdiscard: "/usr/sbin/blkdiscard".into(),
             configfs: "/sys/kernel/config/target".into(),
             lock_folder: "/var/run".into(),
             saveconfig: None,

@@ -24,6 +24,8 @@ pub(super) struct Still {
     program: PathBuf,
     places: Places,
     devices: Vec<DmDevice>,
+    /// Whether all came to rest. Where not, nobody knows which still will.
+    is_sure: bool,
 }
 
 impl Still {
@@ -33,16 +35,17 @@ impl Still {
         places: &Places,
         devices: Vec<DmDevice>,
     ) -> Result<Self, Error> {
-        let still = Self {
+        let mut still = Self {
             program: program.into(),
             places: places.clone(),
             devices,
+            is_sure: false,
         };
         // What fails half-way ends with the value.
         let arguments = still.arguments("suspend", still.devices.iter());
         let ended = program::run(program, &arguments, &[], Deadline::after(PATIENCE));
-        let all = still.devices.iter().all(|device| still.is_still(device));
-        match (all, ended) {
+        still.is_sure = still.devices.iter().all(|device| still.is_still(device));
+        match (still.is_sure, ended) {
             (true, _) => Ok(still),
             (false, Err(error)) => Err(Error::unavailable(
                 "the volumes do not come to rest, because writes to them hang; look at their disks",
@@ -79,7 +82,8 @@ impl Still {
     }
 
     fn resume(&self, devices: &[DmDevice]) {
-        let suspended: Vec<&DmDevice> = devices.iter().filter(|d| self.is_still(d)).collect();
+        let suspended = devices.iter().filter(|d| !self.is_sure || self.is_still(d));
+        let suspended: Vec<&DmDevice> = suspended.collect();
         if suspended.is_empty() {
             return;
         }
@@ -110,5 +114,6 @@ pub(super) fn wake(program: &Path, places: &Places, devices: Vec<DmDevice>) {
         program: program.into(),
         places: places.clone(),
         devices,
+        is_sure: true,
     });
 }

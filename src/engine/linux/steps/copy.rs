@@ -1,6 +1,8 @@
 //! The step that gives one volume the content of another.
 
-use std::path::PathBuf;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use super::watched::{Work, watched};
 use super::{Name, identity, marked, verify};
@@ -11,6 +13,7 @@ use crate::engine::linux::lvm::group::{LvmError, Session};
 use crate::engine::linux::lvm::names::{self, Tag};
 use crate::engine::linux::lvm::report::LvRow;
 use crate::engine::linux::lvm::tags::{self, Marks};
+use crate::engine::linux::program;
 use crate::engine::linux::watch::Deadline;
 use crate::engine::linux::{LIMIT, LinuxEngine};
 
@@ -54,7 +57,7 @@ impl LinuxEngine {
             done: "overwritten with a copy",
             size: target.size,
         };
-        let places = self.places.clone();
+        let (places, blkdiscard) = (self.places.clone(), self.blkdiscard.clone());
         watched(&work, progress, move |go_on| {
             let (from, to) = (
                 copying::open(&source.device, false)?,
@@ -63,10 +66,12 @@ impl LinuxEngine {
             // The names may have gone to other devices before they were opened.
             let is_so =
                 places.is_dm_device(&from, &source.uuid) && places.is_dm_device(&to, &target.uuid);
-            match is_so {
-                true => copying::copy((&from, source.size), (&to, target.size), holds, go_on),
-                false => Err(std::io::Error::other("it is another device now")),
+            if !is_so {
+                return Err(io::Error::other("it is another device now"));
             }
+            let discard = |range| discard(&blkdiscard, &target.device, range);
+            let ends = ((&from, source.size), (&to, target.size));
+            copying::copy(ends.0, ends.1, holds, &discard, go_on)
         })?;
         match fresh {
             true => Ok(()),
@@ -137,6 +142,22 @@ impl LinuxEngine {
         };
         let done = session.retag(&identity(&row)?, gone, come);
         verify(done, || is_torn(&mut session, &name, torn))
+    }
+}
+
+/// Gives a range of a device back to what it lies in. It stays claimed by us meanwhile, so the program
+/// is told not to claim it.
+fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
+    let (offset, length) = (
+        range.start.to_string(),
+        (range.end - range.start).to_string(),
+    );
+    let device = device.display().to_string();
+    let words = ["-f", "-o", &offset, "-l", &length, &device].map(str::to_owned);
+    let ended = program::run(program, &words, &[], Deadline::after(LIMIT));
+    match ended.map_err(io::Error::other)? {
+        ended if ended.status.success() => Ok(()),
+        ended => Err(io::Error::other(ended.errors)),
     }
 }
 
