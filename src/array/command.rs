@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, ReplicationGroupId, SettingId, ViewId,
+    VolumeId,
 };
 use super::job::Area;
 use super::model::{GroupKind, Members};
@@ -126,6 +127,51 @@ pub enum Command {
     Resync {
         /// A clone of its source's size.
         replica: VolumeId,
+    },
+    /// Makes a group of volumes that are replicated together.
+    CreateReplicationGroup {
+        /// Its name, unique among these groups; without one it gets one.
+        name: Option<String>,
+        /// Its first members, in their order.
+        members: Vec<VolumeId>,
+        /// See [`ReplicationGroup`](super::ReplicationGroup).
+        delete_on_empty: bool,
+    },
+    /// Forgets such a group; its members stay.
+    DeleteReplicationGroup {
+        /// Which.
+        group: ReplicationGroupId,
+    },
+    /// Adds members behind the others.
+    AddReplicationMembers {
+        /// To which group.
+        group: ReplicationGroupId,
+        /// The new ones.
+        members: Vec<VolumeId>,
+    },
+    /// Takes members away.
+    RemoveReplicationMembers {
+        /// From which group.
+        group: ReplicationGroupId,
+        /// Those that leave it.
+        members: Vec<VolumeId>,
+        /// Whether the group goes with its last member; else as the group itself says.
+        delete_on_empty: Option<bool>,
+    },
+    /// Makes replicas of all members of a group, of one moment, and a group of these.
+    CreateGroupReplica {
+        /// What kind.
+        kind: Copying,
+        /// Of which group.
+        group: ReplicationGroupId,
+        /// The name of the new group; without one it gets one.
+        name: Option<String>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        pool: Option<PoolId>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        quality: Option<Quality>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        room: Option<u8>,
     },
     /// Keeps a quality of service, or what it is now.
     PutSetting {
@@ -307,6 +353,11 @@ impl Command {
             | Self::Detach { .. }
             | Self::Restore { .. }
             | Self::Resync { .. }
+            | Self::CreateReplicationGroup { .. }
+            | Self::DeleteReplicationGroup { .. }
+            | Self::AddReplicationMembers { .. }
+            | Self::RemoveReplicationMembers { .. }
+            | Self::CreateGroupReplica { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
             Self::CreateTarget { .. }
@@ -344,6 +395,8 @@ pub enum Effect {
     Pool(PoolId),
     /// These volumes are there now, or are changed.
     Volumes(Vec<VolumeId>),
+    /// This group of volumes that are replicated together is known now, or is changed.
+    ReplicationGroup(ReplicationGroupId),
     /// This quality of service is known now, or is changed.
     Setting(SettingId),
     /// This target is there now.

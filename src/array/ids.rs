@@ -95,6 +95,8 @@ made_id! {
     ViewId,
     /// A quality of service that a client made.
     SettingId,
+    /// A group of volumes that are replicated together.
+    ReplicationGroupId,
     /// A job; also the mark that what it made bears until it is finished.
     JobId,
 }

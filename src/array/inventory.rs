@@ -20,13 +20,13 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use super::drift::{Drift, DriftPolicy};
 use super::engine::ForeignMap;
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
-    VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
+    SettingId, ViewId, VolumeId,
 };
 use super::job::{Element, Job};
 use super::model::{
     Connection, Disk, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic, Owner,
-    Piece, Pool, Port, Replica, Session, Target, View, Volume,
+    Piece, Pool, Port, Replica, ReplicaKind, ReplicationGroup, Session, Target, View, Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -151,6 +151,28 @@ impl Policy {
         }
         Health::Ok
     }
+
+    /// How well a volume is that works: a snapshot that may come to lack room is watched.
+    fn judge_volume(&self, volume: &Volume) -> Health {
+        let kind = volume.replica.as_ref().map(|replica| &replica.kind);
+        let Some(ReplicaKind::Delta {
+            room,
+            used: Some(used),
+            ..
+        }) = kind
+        else {
+            return Health::Ok;
+        };
+        let percent = u128::from(*used) * 100 / u128::from((*room).max(1));
+        // With more than its source has, it never lacks any.
+        match *room < volume.size && percent >= self.low_space.into() {
+            true => Health::Degraded(format!(
+                "{percent} % of its room for what changes is used, and without room its content is \
+                 lost; clone it, or delete it when it is not needed"
+            )),
+            false => Health::Ok,
+        }
+    }
 }
 
 /// The array at one moment.
@@ -179,6 +201,7 @@ pub struct Inventory {
     views: OrdMap<ViewId, Arc<View>>,
     retired: Retirement,
     settings: OrdMap<SettingId, Arc<Setting>>,
+    replication_groups: OrdMap<ReplicationGroupId, Arc<ReplicationGroup>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
     /// How hosts see something else than the views say, and what that makes of the views.
@@ -194,6 +217,8 @@ pub struct Inventory {
     name_volumes: Index<String, VolumeId>,
     naa_volumes: Index<Naa, VolumeId>,
     source_replicas: Index<VolumeId, VolumeId>,
+    volume_replication_groups: Index<VolumeId, ReplicationGroupId>,
+    source_groups: Index<ReplicationGroupId, ReplicationGroupId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -249,6 +274,8 @@ maps! {
     views, view: ViewId => View;
     /// The qualities of service that clients made.
     settings, setting: SettingId => Setting;
+    /// The groups of volumes that are replicated together.
+    replication_groups, replication_group: ReplicationGroupId => ReplicationGroup;
     /// The jobs that are visible.
     jobs, job: JobId => Job;
 }
@@ -342,6 +369,47 @@ impl Inventory {
     pub fn source_of<'a>(&'a self, replica: &'a Volume) -> Option<(&'a Arc<Volume>, &'a Replica)> {
         let relation = replica.replica.as_ref()?;
         Some((self.volumes.get(&relation.source)?, relation))
+    }
+
+    /// The members of a group of volumes that are replicated together, as far as they are there.
+    pub fn replication_members<'a>(
+        &'a self,
+        group: &'a ReplicationGroup,
+    ) -> impl Iterator<Item = &'a Arc<Volume>> {
+        group.members.iter().filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The groups in which a volume is replicated together with others.
+    pub fn replication_groups_with(
+        &self,
+        volume: &VolumeId,
+    ) -> impl Iterator<Item = &Arc<ReplicationGroup>> {
+        self.volume_replication_groups
+            .of(volume)
+            .filter_map(|id| self.replication_groups.get(id))
+    }
+
+    /// The groups that were made from a group.
+    pub fn group_replicas_of(
+        &self,
+        group: &ReplicationGroupId,
+    ) -> impl Iterator<Item = &Arc<ReplicationGroup>> {
+        self.source_groups
+            .of(group)
+            .filter_map(|id| self.replication_groups.get(id))
+    }
+
+    /// The group that a group was made from, while it is there and all members of the replica still
+    /// are replicas of its members, each of the one at its place.
+    pub fn group_source_of(&self, replica: &ReplicationGroup) -> Option<&Arc<ReplicationGroup>> {
+        let source = self.replication_groups.get(replica.source.as_ref()?)?;
+        let is_related = |(member, of): (&VolumeId, &VolumeId)| {
+            let relation = self.volumes.get(member).and_then(|v| self.source_of(v));
+            relation.is_some_and(|(source, _)| source.id == *of)
+        };
+        let mut pairs = replica.members.iter().zip(&source.members);
+        let fits = !replica.members.is_empty() && replica.members.len() == source.members.len();
+        (fits && pairs.all(is_related)).then_some(source)
     }
 
     /// The device groups that a volume belongs to.

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Progress;
 use super::error::{Error, Kind};
-use super::ids::{GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, SettingId, ViewId, VolumeId};
+use super::ids::{
+    GroupId, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId, SettingId, ViewId,
+    VolumeId,
+};
 use super::plan::Plan;
 
 /// How long a finished job stays visible.
@@ -21,6 +24,7 @@ pub enum Element {
     Pool(PoolId),
     Volume(VolumeId),
     Setting(SettingId),
+    ReplicationGroup(ReplicationGroupId),
     Target(Iqn),
     Port(PortId),
     Initiator(InitiatorName),

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
-use super::ids::{DiskId, PoolId, SettingId, VolumeId};
+use super::ids::{DiskId, PoolId, ReplicationGroupId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
 
@@ -23,6 +23,10 @@ pub(super) enum Key {
     Pool(PoolId),
     /// A pool name that is being given.
     PoolName(String),
+    /// A group of volumes that are replicated together.
+    ReplicationGroup(ReplicationGroupId),
+    /// The name of such a group that is being given.
+    ReplicationGroupName(String),
     /// One quality of service.
     Setting(SettingId),
     /// A disk that joins a pool.
@@ -83,6 +87,21 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         // or bears the mark of the job. The engine looks again whether a source is as it was planned.
         Command::CreateReplicas { names, .. } => {
             keys.extend(names.iter().cloned().map(Key::VolumeName));
+        }
+        Command::CreateReplicationGroup { name, members, .. } => {
+            keys.extend(name.clone().map(Key::ReplicationGroupName));
+            keys.extend(members.iter().cloned().map(Key::Volume));
+        }
+        Command::AddReplicationMembers { group, members } => {
+            keys.insert(Key::ReplicationGroup(*group));
+            keys.extend(members.iter().cloned().map(Key::Volume));
+        }
+        Command::DeleteReplicationGroup { group }
+        | Command::RemoveReplicationMembers { group, .. } => {
+            keys.insert(Key::ReplicationGroup(*group));
+        }
+        Command::CreateGroupReplica { name, .. } => {
+            keys.extend(name.clone().map(Key::ReplicationGroupName));
         }
         Command::Detach { replicas } => keys.extend(replicas.iter().cloned().map(Key::Volume)),
         Command::Restore { replica } => {

@@ -35,8 +35,8 @@ pub use engine::{
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
 pub use ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
-    VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
+    SettingId, ViewId, VolumeId,
 };
 pub use inventory::{Ailing, Inventory, Policy, SystemName, excludes};
 pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
@@ -44,8 +44,8 @@ pub use layout::Layout;
 pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,
     Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool,
-    PoolKind, Port, Purpose, Replica, ReplicaKind, Retired, Session, Target, Terms, Thin, Trouble,
-    View, Volume,
+    PoolKind, Port, Purpose, Replica, ReplicaKind, ReplicationGroup, Retired, Session, Target,
+    Terms, Thin, Trouble, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

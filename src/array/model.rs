@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
+    ViewId, VolumeId,
 };
 use super::layout::Layout;
 
@@ -181,6 +182,22 @@ pub enum ReplicaKind {
     },
     /// A complete copy. Neither needs the other.
     Clone,
+}
+
+/// Volumes that are replicated together, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicationGroup {
+    /// Its identity.
+    pub id: ReplicationGroupId,
+    /// Its name; unique among these groups.
+    pub name: String,
+    /// Its members. Those that were removed past the array are not there any more.
+    pub members: Vec<VolumeId>,
+    /// It goes when its last member is taken from it.
+    pub delete_on_empty: bool,
+    /// The group whose members its own members were made from, each from the one at its place, all
+    /// at one moment.
+    pub source: Option<ReplicationGroupId>,
 }
 
 impl Volume {

@@ -14,7 +14,9 @@ use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Job, now_micros};
-use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
+use super::model::{
+    Group, Initiator, MadeTarget, Map, Members, Owner, ReplicationGroup, Retired, View,
+};
 use super::plan::{Goal, Scope};
 use super::quality::Setting;
 use super::work::{Begun, Recovered, closing, interrupted, noting, recover};
@@ -62,6 +64,9 @@ pub(super) fn start(
     }
     for setting in lasting_settings(store)? {
         inventory.take_change(&Change::PutSetting(setting));
+    }
+    for (_, group) in load::<ReplicationGroup>(store, Table::ReplicationGroups)? {
+        inventory.take_change(&Change::PutReplicationGroup(group));
     }
     for (_, group) in load::<Group>(store, Table::Groups)? {
         inventory.take_change(&Change::PutGroup(group));

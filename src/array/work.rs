@@ -13,7 +13,7 @@ use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Disk, MadeTarget, Map, Pool, Volume};
+use super::model::{Disk, MadeTarget, Map, Pool, ReplicationGroup, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
@@ -85,6 +85,7 @@ impl Reached {
         match &self.effect {
             Effect::Pool(id) => vec![Element::Pool(id.clone())],
             Effect::Volumes(ids) => ids.iter().cloned().map(Element::Volume).collect(),
+            Effect::ReplicationGroup(id) => vec![Element::ReplicationGroup(*id)],
             Effect::Setting(id) => vec![Element::Setting(*id)],
             Effect::Target(iqn) => vec![Element::Target(iqn.clone())],
             Effect::Port(id) => vec![Element::Port(id.clone())],
@@ -380,6 +381,21 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     let mut changes = plan.changes.clone();
     if let (Goal::PoolMade { group: None, .. }, Effect::Pool(id)) = (&plan.goal, &effect) {
         changes.push(Change::PutPool(id.clone()));
+    }
+    let mut effect = effect;
+    if let (
+        Goal::Made {
+            gather: Some(group),
+            ..
+        },
+        Effect::Volumes(members),
+    ) = (&plan.goal, &effect)
+    {
+        changes.push(Change::PutReplicationGroup(ReplicationGroup {
+            members: members.clone(),
+            ..group.clone()
+        }));
+        effect = Effect::ReplicationGroup(group.id);
     }
     Ok(Reached {
         effect,

@@ -24,6 +24,8 @@ pub enum Table {
     Targets,
     /// Qualities of service that clients made.
     Settings,
+    /// Groups of volumes that are replicated together.
+    ReplicationGroups,
     /// Masking groups.
     Groups,
     /// Masking views.
@@ -37,12 +39,13 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::System,
         Self::Initiators,
         Self::Pools,
         Self::Targets,
         Self::Settings,
+        Self::ReplicationGroups,
         Self::Groups,
         Self::Views,
         Self::Retired,
@@ -57,6 +60,7 @@ impl Table {
             Self::Pools => "pools",
             Self::Targets => "targets",
             Self::Settings => "settings",
+            Self::ReplicationGroups => "replication_groups",
             Self::Groups => "groups",
             Self::Views => "views",
             Self::Retired => "retired",

@@ -4,14 +4,15 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use standpipe::array::{
-    Array, Command, Effect, Engine, Error, Facts, GroupFacts, Health, JobId, JobState, Kind,
-    MadeTarget, Map, Members, Policy, PoolId, Progress, ReplicaKind, Step, SystemName, Ticket,
-    VolumeGroup, VolumeId, Waited,
+    Array, Command, Copying, Effect, Engine, Error, Facts, GroupFacts, GroupKind, Health, JobId,
+    JobState, Kind, MadeTarget, Map, Members, Policy, PoolId, Progress, ReplicaKind, Step,
+    SystemName, Ticket, VolumeGroup, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Content, EXTENT, Moment, SimEngine};
 
 use super::replicated::{
-    clone, delete, detach, replicated, restore, resync, snapshot, volume, write,
+    clone, delete, detach, group, new_group, replicate, replicated, restore, resync, snapshot,
+    volume, write,
 };
 use super::rig::{Medium, Rig, creation, host, who};
 
@@ -171,7 +172,7 @@ fn what_hangs_together_is_refused_with_a_reason() {
 fn a_replica_is_shown_as_any_volume_unless_it_is_lost() {
     let rig = replicated();
     rig.done(Command::CreateReplicas {
-        kind: standpipe::array::Copying::Snapshot,
+        kind: Copying::Snapshot,
         sources: vec![volume(&rig, "second")],
         names: vec!["small".into()],
         pool: Some(rig.pool()),
@@ -182,7 +183,7 @@ fn a_replica_is_shown_as_any_volume_unless_it_is_lost() {
     let hosts = rig.hosts("other hosts", &["b"]);
     let devices = rig.group("replicas", Members::Volumes(replicas.to_vec()));
     let now = rig.now();
-    let ports = now.group_named(standpipe::array::GroupKind::Ports, "ports");
+    let ports = now.group_named(GroupKind::Ports, "ports");
     let ports = ports.expect("it was made").id;
     rig.view("second view", &[hosts, ports, devices]);
     assert_eq!(rig.luns("b").len(), 3);
@@ -269,6 +270,120 @@ fn a_copy_that_ended_is_believed_although_what_followed_failed() {
     rig.fails(restore(&rig, "first then"));
     assert_eq!(bytes(&rig, "first"), [0x44; 3]);
     rig.assert_whole("refused");
+}
+
+#[test]
+fn a_group_is_replicated_as_one() {
+    let rig = replicated();
+    rig.done(new_group(&rig, "both", &["second", "first"]));
+    let Effect::ReplicationGroup(copies) =
+        rig.done(replicate(&rig, Copying::Clone, "both", "copies"))
+    else {
+        panic!("a group was made");
+    };
+    let rig = rig.restart(false);
+    let now = rig.now();
+    let copies = now.replication_group(&copies).expect("it is kept");
+    assert_eq!(copies.name, "copies");
+    let source = now.group_source_of(copies).expect("it has one");
+    assert_eq!(source.id, group(&rig, "both"));
+    let replicas: Vec<_> = now.group_replicas_of(&source.id).collect();
+    assert_eq!(replicas, [copies]);
+    let held: Vec<_> = now
+        .replication_members(copies)
+        .map(|member| contents(&rig.sim, &member.id))
+        .collect();
+    assert_eq!(held, [bytes(&rig, "second"), bytes(&rig, "first")]);
+    let moments: std::collections::BTreeSet<_> = now
+        .replication_members(copies)
+        .map(|member| member.replica.as_ref().expect("it is one").taken)
+        .collect();
+    assert_eq!(moments.len(), 1, "all are of one moment");
+
+    // Members are not deleted, and a replica that goes its own way ends the relation.
+    let (error, _) = rig.fails(delete(&rig, &["second"]));
+    assert!(error.message.contains("'both'"), "{error}");
+    rig.done(Command::Detach {
+        replicas: vec![copies.members[0].clone()],
+    });
+    let now = rig.now();
+    let copies = now.replication_group(&copies.id).expect("it is kept");
+    assert_eq!(now.group_source_of(copies), None);
+    // Volumes that are gone are no members any more.
+    let copies = copies.clone();
+    rig.sim
+        .lvremove(&copies.members[1])
+        .expect("nobody uses it");
+    let rig = rig.restart(false);
+    let now = rig.now();
+    let copies = now.replication_group(&copies.id).expect("it is kept");
+    assert_eq!(now.replication_members(copies).count(), 1);
+}
+
+#[test]
+fn wishes_about_groups_that_are_refused() {
+    let rig = replicated();
+    rig.done(new_group(&rig, "both", &["first", "second"]));
+    rig.done(new_group(&rig, "none", &[]));
+    rig.done(new_group(&rig, "wide", &["first", "sparse"]));
+    let members = |names: &[&str]| names.iter().map(|name| volume(&rig, name)).collect();
+    let table = [
+        (
+            new_group(&rig, "both", &[]),
+            Kind::AlreadyExists,
+            "another name",
+        ),
+        (new_group(&rig, "", &[]), Kind::InvalidArgument, "empty"),
+        (
+            new_group(&rig, "new", &["first", "first"]),
+            Kind::AlreadyExists,
+            "name it once",
+        ),
+        (
+            Command::AddReplicationMembers {
+                group: group(&rig, "both"),
+                members: members(&["first"]),
+            },
+            Kind::AlreadyExists,
+            "a member of",
+        ),
+        (
+            Command::RemoveReplicationMembers {
+                group: group(&rig, "both"),
+                members: members(&["sparse"]),
+                delete_on_empty: None,
+            },
+            Kind::NotFound,
+            "no member",
+        ),
+        (
+            replicate(&rig, Copying::Clone, "none", "new"),
+            Kind::InvalidArgument,
+            "no members",
+        ),
+        (
+            replicate(&rig, Copying::Clone, "wide", "new"),
+            Kind::NotSupported,
+            "moment in common",
+        ),
+        (
+            replicate(&rig, Copying::Clone, "both", "none"),
+            Kind::AlreadyExists,
+            "another name",
+        ),
+    ];
+    for (command, kind, sentence) in table {
+        let (error, job) = rig.fails(command.clone());
+        assert_eq!((error.kind, job), (kind, None), "{command:?}: {error}");
+        assert!(error.message.contains(sentence), "{command:?}: {error}");
+    }
+    // It goes with its last member.
+    rig.done(Command::RemoveReplicationMembers {
+        group: group(&rig, "both"),
+        members: members(&["first", "second"]),
+        delete_on_empty: None,
+    });
+    assert_eq!(rig.now().replication_groups().count(), 2);
 }
 
 /// A machine on which copies wait until somebody lets them go on.
@@ -399,7 +514,7 @@ fn everything_else_goes_on_beside_a_copy() {
         Command::AddMembers {
             group: {
                 let now = array.snapshot();
-                let kind = standpipe::array::GroupKind::Volumes;
+                let kind = GroupKind::Volumes;
                 now.group_named(kind, "devices").expect("it was made").id
             },
             members: free,
@@ -467,7 +582,7 @@ fn copies_at_once_do_not_count_the_same_room_twice() {
         let now = array.snapshot();
         let large = now.volumes_named("large").next().expect("it was made");
         Command::CreateReplicas {
-            kind: standpipe::array::Copying::Clone,
+            kind: Copying::Clone,
             sources: vec![large.id.clone()],
             names: vec![name.into()],
             pool: Some(thin.clone()),

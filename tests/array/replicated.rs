@@ -1,6 +1,6 @@
 //! An array with snapshots and clones, and the commands on them that are killed.
 
-use standpipe::array::{Command, Copying, PoolId, Quality, VolumeId};
+use standpipe::array::{Command, Copying, PoolId, Quality, ReplicationGroupId, VolumeId};
 use standpipe::engine::sim::EXTENT;
 
 use super::kills::Entry;
@@ -131,6 +131,40 @@ fn mirrored(rig: &Rig) -> Command {
     }
 }
 
+/// Like [`thick`], with replication group `both` of `first` and `second`.
+fn grouped() -> Rig {
+    let rig = thick();
+    rig.done(new_group(&rig, "both", &["first", "second"]));
+    rig
+}
+
+pub fn new_group(rig: &Rig, name: &str, members: &[&str]) -> Command {
+    Command::CreateReplicationGroup {
+        name: Some(name.into()),
+        members: members.iter().map(|name| volume(rig, name)).collect(),
+        delete_on_empty: true,
+    }
+}
+
+/// The replication group of that name.
+pub fn group(rig: &Rig, name: &str) -> ReplicationGroupId {
+    let now = rig.now();
+    let found = now.replication_groups().find(|group| group.name == name);
+    found.expect("it was made").id
+}
+
+/// The replica of a group.
+pub fn replicate(rig: &Rig, kind: Copying, of: &str, name: &str) -> Command {
+    Command::CreateGroupReplica {
+        kind,
+        group: group(rig, of),
+        name: Some(name.into()),
+        pool: None,
+        quality: None,
+        room: None,
+    }
+}
+
 /// The commands that make and end what hangs together.
 pub const ENTRIES: &[Entry] = &[
     ("take a snapshot", thick, |rig| {
@@ -170,6 +204,33 @@ pub const ENTRIES: &[Entry] = &[
     }),
     ("delete a source with its snapshot", thick, |rig| {
         delete(rig, &["first", "first then"])
+    }),
+    ("make a replication group", thick, |rig| {
+        new_group(rig, "new", &["second", "first"])
+    }),
+    ("add to a replication group", grouped, |rig| {
+        Command::AddReplicationMembers {
+            group: group(rig, "both"),
+            members: vec![volume(rig, "shown")],
+        }
+    }),
+    ("remove from a replication group", grouped, |rig| {
+        Command::RemoveReplicationMembers {
+            group: group(rig, "both"),
+            members: vec![volume(rig, "first")],
+            delete_on_empty: None,
+        }
+    }),
+    ("delete a replication group", grouped, |rig| {
+        Command::DeleteReplicationGroup {
+            group: group(rig, "both"),
+        }
+    }),
+    ("take snapshots of a group", grouped, |rig| {
+        replicate(rig, Copying::Snapshot, "both", "new")
+    }),
+    ("clone a group", grouped, |rig| {
+        replicate(rig, Copying::Clone, "both", "new")
     }),
     ("delete a thin source", thin, |rig| delete(rig, &["sparse"])),
 ];

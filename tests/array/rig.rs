@@ -118,6 +118,8 @@ pub struct Picture {
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
+    /// Name → members in their order, and what it was made from.
+    replication_groups: BTreeMap<String, (Vec<String>, Option<String>)>,
     /// Initiator, number, and the volume that it was.
     retired: BTreeSet<(String, u16, String)>,
     /// Name → addresses of its ports.
@@ -403,6 +405,15 @@ impl Rig {
                     let groups = v.groups().map(|id| group(&id)).collect();
                     let luns = v.luns.iter().map(|(id, lun)| (called(id), *lun)).collect();
                     (v.name.clone(), (groups, luns))
+                })
+                .collect(),
+            replication_groups: now
+                .replication_groups()
+                .map(|group| {
+                    let members = group.members.iter().map(&called).collect();
+                    let source = now.group_source_of(group);
+                    let source = source.map(|source| source.name.clone());
+                    (group.name.clone(), (members, source))
                 })
                 .collect(),
             retired: now

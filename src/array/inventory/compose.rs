@@ -9,12 +9,12 @@ use crate::array::change::Change;
 use crate::array::drift::Drift;
 use crate::array::engine::{Facts, GroupFacts};
 use crate::array::ids::{
-    DiskId, GroupId, Iqn, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, Iqn, JobId, PoolId, ReplicationGroupId, SessionId, SettingId, ViewId, VolumeId,
 };
 use crate::array::job::Job;
 use crate::array::model::{
-    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, PoolKind, Port, Session,
-    Target, View, Volume,
+    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, PoolKind, Port,
+    ReplicationGroup, Session, Target, View, Volume,
 };
 
 impl Inventory {
@@ -252,7 +252,10 @@ impl Inventory {
         for id in old.iter().filter(|id| !kept.contains(*id)) {
             self.remove_volume(id);
         }
-        for volume in volumes {
+        for mut volume in volumes {
+            if volume.health == Health::Ok {
+                volume.health = self.policy.judge_volume(&volume);
+            }
             if self
                 .volumes
                 .get(&volume.id)
@@ -344,6 +347,13 @@ impl Inventory {
                 self.settings.insert(setting.id, Arc::new(setting.clone()));
             }
             Change::RemoveSetting(id) => self.remove_setting(*id),
+            Change::PutReplicationGroup(group) => {
+                self.remove_replication_group(group.id);
+                self.relate_replication_group(group, true);
+                let group = Arc::new(group.clone());
+                self.replication_groups.insert(group.id, group);
+            }
+            Change::RemoveReplicationGroup(id) => self.remove_replication_group(*id),
             Change::PutTarget(target) => {
                 self.show_target(target);
                 self.made_targets
@@ -419,6 +429,22 @@ impl Inventory {
     fn remove_setting(&mut self, id: SettingId) {
         if let Some(setting) = self.settings.remove(&id) {
             self.pool_settings.unlink(&setting.pool, &id);
+        }
+    }
+
+    fn remove_replication_group(&mut self, id: ReplicationGroupId) {
+        if let Some(group) = self.replication_groups.remove(&id) {
+            self.relate_replication_group(&group, false);
+        }
+    }
+
+    fn relate_replication_group(&mut self, group: &ReplicationGroup, related: bool) {
+        for member in &group.members {
+            self.volume_replication_groups
+                .set(member.clone(), group.id, related);
+        }
+        if let Some(source) = group.source {
+            self.source_groups.set(source, group.id, related);
         }
     }
 

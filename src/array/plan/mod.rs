@@ -24,7 +24,7 @@ use super::engine::{Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
-use super::model::MadeTarget;
+use super::model::{MadeTarget, ReplicationGroup};
 
 pub use pools::pool_size_range;
 pub use settings::abilities;
@@ -114,6 +114,9 @@ pub(super) enum Goal {
         /// Other groups in which something changes meanwhile.
         #[serde(default)]
         beside: Vec<PoolId>,
+        /// The group of which they become the members.
+        #[serde(default)]
+        gather: Option<ReplicationGroup>,
     },
     /// The volumes are replicas of nothing.
     Detached {
@@ -280,6 +283,38 @@ pub(super) fn plan(
                 room: *room,
             };
             replicas::create(inventory, &wish, job, at)
+        }
+        Command::CreateReplicationGroup {
+            name,
+            members,
+            delete_on_empty,
+        } => replicas::create_group(inventory, name.as_deref(), members, *delete_on_empty),
+        Command::DeleteReplicationGroup { group } => replicas::delete_group(inventory, *group),
+        Command::AddReplicationMembers { group, members } => {
+            replicas::add_members(inventory, *group, members)
+        }
+        Command::RemoveReplicationMembers {
+            group,
+            members,
+            delete_on_empty,
+        } => replicas::remove_members(inventory, *group, members, *delete_on_empty),
+        Command::CreateGroupReplica {
+            kind,
+            group,
+            name,
+            pool,
+            quality,
+            room,
+        } => {
+            let wish = replicas::Wish {
+                kind: *kind,
+                sources: &[],
+                names: &[],
+                pool: pool.as_ref(),
+                quality: quality.as_ref(),
+                room: *room,
+            };
+            replicas::replicate_group(inventory, *group, name.as_deref(), wish, job, at)
         }
         Command::Detach { replicas } => replicas::detach(inventory, replicas),
         Command::Restore { replica } => replicas::restore(inventory, replica, job),

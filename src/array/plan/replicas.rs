@@ -3,6 +3,7 @@
 //! Whatever is copied stands still meanwhile: a source is read through a snapshot of it that goes
 //! afterwards, or, if it is a snapshot that cannot have one, itself, while nobody uses it.
 
+mod groups;
 mod overwrite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::array::layout::Layout;
 use crate::array::model::{Health, Pool, Thin, Volume};
 use crate::array::quality::Quality;
 
+pub(super) use groups::{add_members, create_group, delete_group, remove_members, replicate_group};
 pub(super) use overwrite::{detach, restore, resync};
 
 /// Entries of a snapshot's table in one chunk: 16 bytes each (dm-snapshot's persistent store).
@@ -224,6 +226,7 @@ fn snapshots(
             group: group.id.clone(),
             volumes,
             beside: Vec::new(),
+            gather: None,
         },
         after_crash: AfterCrash::Back,
     })
@@ -512,6 +515,7 @@ fn clones(
                 true => Vec::new(),
                 false => vec![group.id.clone()],
             },
+            gather: None,
         },
         after_crash: AfterCrash::Back,
     })

@@ -240,6 +240,7 @@ pub(super) fn create(
             group: group.clone(),
             volumes,
             beside: Vec::new(),
+            gather: None,
         },
         after_crash: AfterCrash::Back,
     })
@@ -456,6 +457,12 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
         check_not_held(volume, "deleted")?;
         check_unused(inventory, volume)?;
         check_dependents(inventory, volume, "deleted", |id| distinct.contains(id))?;
+        if let Some(group) = inventory.replication_groups_with(id).next() {
+            return Err(Error::in_use(format!(
+                "volume '{}' is a member of replication group '{}'; remove it from the group first",
+                volume.name, group.name
+            )));
+        }
         let (mark, removal) = removing(Subject::Known(id.clone()), job);
         marks.push(mark);
         removals.push(removal);

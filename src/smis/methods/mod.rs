@@ -108,6 +108,7 @@ impl Gateway {
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
+            Effect::ReplicationGroup(id) => Element::ReplicationGroup(id),
             Effect::Gone => return None,
         };
         Some(self.path(element))

@@ -545,3 +545,25 @@ fn room_under_way_is_not_promised_twice() {
     drop(first);
     assert!(plan(&clone(&["v1"], None)).is_ok());
 }
+
+#[test]
+fn a_snapshot_that_may_lack_room_is_watched() {
+    let health = |room: u64, used: u64| {
+        let mut facts = facts(|_| {});
+        let kind = ReplicaKind::Delta {
+            room: room * EXTENT,
+            used: Some(used * EXTENT / 10),
+            broken: false,
+        };
+        facts.volumes[2].replica = Some(Replica {
+            source: "v1".into(),
+            kind,
+            taken: None,
+        });
+        let inventory = World::with(facts).0;
+        inventory.volume(&"delta".into()).unwrap().health.clone()
+    };
+    assert_eq!(health(1, 7), Health::Ok);
+    assert!(matches!(health(1, 8), Health::Degraded(why) if why.starts_with("80 %")));
+    assert_eq!(health(3, 29), Health::Ok, "it has room for everything");
+}
