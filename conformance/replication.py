@@ -20,6 +20,7 @@ from harness import (
     options, same,
 )
 from refusals import altered
+from replication_groups import Groups
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
 
@@ -41,7 +42,7 @@ VOLUME, THIN_VOLUME = 2, 5
 SETTINGS = "CIM_ReplicationSettingData"
 
 
-class Replication:
+class Replication(Groups):
     """One run over one URL."""
 
     def __init__(self, checks, connection):
@@ -160,7 +161,9 @@ class Replication:
         checks.equal(list(instance["SupportedReplicationTypes"]), list(TYPES.values()),
                      "local snapshots and clones")
         checks.equal(list(instance["SupportedStorageObjects"]), [2], "of volumes")
-        for action in (2, 5, 6, 19):
+        for action in (12, 13, 14, 15):
+            checks.that(action in instance["SupportedSynchronousActions"], f"action {action}")
+        for action in (2, 3, 5, 6, 19):
             checks.that(action in instance["SupportedSynchronousActions"]
                         and action in instance["SupportedAsynchronousActions"],
                         f"action {action} works within the call or as a job")
@@ -169,7 +172,8 @@ class Replication:
         for method in ("GetSupportedFeatures", "GetSupportedOperations", "GetSupportedCopyStates",
                        "GetSupportedConsistency", "ConvertReplicationTypeToSyncType",
                        "GetDefaultReplicationSettingData", "GetSupportedListOperations",
-                       "GetSupportedThinProvisioningFeatures", "GetSupportedListFeatures"):
+                       "GetSupportedThinProvisioningFeatures", "GetSupportedListFeatures",
+                       "GetSupportedGroupFeatures", "GetSupportedGroupOperations"):
             code, _ = self.ask(method, ReplicationType=U16(2))
             checks.equal(code, REFUSED, f"{method} of a mirror")
             checks.refuses(INVALID_PARAMETER, f"{method} of nothing", self.ask, method)
@@ -194,7 +198,7 @@ class Replication:
             checks.equal((code, outputs.get("SupportedReplicationTypes")), (DONE, kind),
                          f"type {kind} put together")
         code, outputs = self.ask("GetSupportedFeatures", ReplicationType=kind)
-        checks.that(code == DONE and {7, 39, 51} <= set(outputs["Features"])
+        checks.that(code == DONE and {2, 7, 39, 51} <= set(outputs["Features"])
                     and (62 in outputs["Features"]) != snapshot, f"features of type {kind}",
                     str(outputs))
         for state, expected in (
@@ -701,8 +705,8 @@ class Replication:
         """All of it, in order."""
         before = self.look()
         for part in (self.supported, self.make_thin_pool, self.thick, self.thin, self.several,
-                     self.relationships, self.settings, self.room, self.refusals, self.masked,
-                     self.work, self.older, self.clean):
+                     self.relationships, self.settings, self.groups, self.room, self.refusals,
+                     self.masked, self.work, self.older, self.clean):
             self.checks.step(part)
         left = differences(before, self.look())
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))

@@ -37,9 +37,10 @@ pub(super) struct Offer {
     pub(super) deeds: &'static [Deed],
 }
 
-/// 2 Replication groups, 3 Multi-hop element replication, 7 Service suspends source I/O when necessary, 39 TargetElement
-/// shall not be supplied, 44 Local targets allocated from sources resource pool, 51 Client can
-/// supply target ElementName, 63 Detach a snapshot makes snapshot an independent volume.
+/// 2 Replication groups, 3 Multi-hop element replication, 7 Service suspends source I/O when
+/// necessary, 39 TargetElement shall not be supplied, 44 Local targets allocated from sources
+/// resource pool, 51 Client can supply target ElementName, 63 Detach a snapshot makes snapshot an
+/// independent volume.
 const SNAPSHOT_FEATURES: &[u16] = &[2, 7, 39, 44, 51, 63];
 /// As above, and 8 Targets allocated from Any storage pool, 62 Can delete source in a copy
 /// relationship.

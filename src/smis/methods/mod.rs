@@ -174,7 +174,8 @@ impl Gateway {
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
-            Effect::ReplicationGroup(_) | Effect::Gone => return None,
+            Effect::ReplicationGroup(id) => Element::ReplicationGroup(id),
+            Effect::Gone => return None,
         };
         Some(self.path(element))
     }
