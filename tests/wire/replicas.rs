@@ -123,7 +123,7 @@ fn the_capabilities_say_what_works_for_each_type() {
     let features = work.returns("0", "GetSupportedFeatures", &features).body;
     assert_eq!(
         output("Features", &features),
-        Some("3"),
+        Some("2"),
         "the first of them"
     );
     for (name, code, kind) in [

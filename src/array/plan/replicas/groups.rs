@@ -140,6 +140,14 @@ pub(in crate::array::plan) fn remove_members(
     }
 }
 
+/// What the members of a replica of that name are called, in their order.
+pub(in crate::array) fn member_names(
+    group: &str,
+    count: usize,
+) -> impl Iterator<Item = String> + use<'_> {
+    (1..=count).map(move |place| format!("{group}-{place}"))
+}
+
 pub(in crate::array::plan) fn replicate_group(
     inventory: &Inventory,
     id: ReplicationGroupId,
@@ -156,8 +164,10 @@ pub(in crate::array::plan) fn replicate_group(
         )));
     }
     let target = new(inventory, name, group.delete_on_empty, Some(id))?;
+    let names: Vec<_> = member_names(&target.name, group.members.len()).collect();
     let wish = Wish {
         sources: &group.members,
+        names: &names,
         ..wish
     };
     let mut plan = create(inventory, &wish, job, at)?;
