@@ -431,7 +431,7 @@ class Masking:
         checks.refuses(ACCESS_DENIED, "it is not deleted", self.call, "DeleteMaskingView",
                        ProtocolController=view)
         checks.refuses(NOT_FOUND, "a view that is not there is not taken over", self.call,
-                       "TakeOverView", ProtocolController=altered(view, "DeviceID", "none"))
+                       "TakeOverView", ProtocolController=altered(view, DeviceID="none"))
         checks.refuses(INVALID_PARAMETER, "nor is nothing", self.call, "TakeOverView")
         checks.refuses(ALREADY_EXISTS, "nor one of the array's", self.call, "TakeOverView",
                        ProtocolController=self.view)
