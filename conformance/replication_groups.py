@@ -3,7 +3,7 @@
 import pywbem
 
 from harness import (
-    ALREADY_EXISTS, DONE, INVALID_PARAMETER, NOT_FOUND, NOT_SUPPORTED, contains, invoke, same,
+    ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, NOT_FOUND, NOT_SUPPORTED, contains, invoke, same,
 )
 from refusals import altered
 
@@ -109,16 +109,22 @@ class Groups:
         checks.refuses(NOT_SUPPORTED, "a group is not restored at once", self.modify,
                        relation.path, RESTORE)
         if sync_type == CLONE:
-            checks.equal(self.operations(relation.path), [DETACH, RETURN], "what can be done")
+            checks.equal(self.operations(relation.path), [DETACH], "what can be done")
             checks.equal(self.modify(relation.path, DETACH), DONE, "all are detached")
         else:
-            checks.equal(self.operations(relation.path), [RETURN], "what can be done")
+            checks.equal(self.operations(relation.path), [], "what can be done")
             checks.refuses(NOT_SUPPORTED, "snapshots that need their sources are not detached",
                            self.modify, relation.path, DETACH)
-            checks.equal(self.modify(relation.path, RETURN), DONE, "all are returned")
-            del self.made[-len(replicas):]
-        self.gone(name, relation.path)
+        checks.refuses((FAILED, NOT_FOUND), "members of a group are not returned", self.modify,
+                       relation.path, RETURN)
         self.group_call("DeleteGroup", ReplicationGroup=target)
+        self.gone(name, relation.path)
+        if sync_type == SNAPSHOT:
+            code, _ = invoke(
+                connection, "ModifyListSynchronization", self.service, Operation=U16(RETURN),
+                Synchronization=[self.relation(replica) for replica in replicas])
+            checks.equal(code, DONE, "without the group they are")
+            del self.made[-len(replicas):]
 
     def wrong_groups(self, group, inside, outside):
         """What is refused of groups, with nothing changed."""

@@ -149,6 +149,11 @@ impl Deed {
         matches!(self, Self::Detach | Self::Return)
     }
 
+    /// Whether it is done with the replica of a whole group, whose members nobody deletes.
+    pub(super) fn suits_groups(self) -> bool {
+        self == Self::Detach
+    }
+
     /// The states of a replica in which it can be done.
     pub(super) fn states(self) -> &'static [u16] {
         match self {

@@ -247,13 +247,15 @@ fn invoke_settings(call: &Invocation<View>) -> Result<Outcome, CimError> {
     }
     if let Some(arguments) = call.of(GetSupportedOperationsForSynchronization) {
         use GetSupportedOperationsForSynchronization as M;
-        let replicas = related(call, &arguments.need(M::Synchronization)?)?;
+        let path = arguments.need(M::Synchronization)?;
+        let replicas = related(call, &path)?;
         let mut deeds = Deed::ALL.to_vec();
         for replica in &replicas {
             let possible = pair(call, replica)?.deeds(&call.snapshot);
             deeds.retain(|deed| possible.contains(deed));
         }
-        deeds.retain(|deed| replicas.len() == 1 || deed.takes_several());
+        let is_group = path.class == *"CIM_GroupSynchronized";
+        deeds.retain(|deed| !is_group || deed.suits_groups());
         let deeds = deeds.into_iter();
         return Ok(deeds!(Outputs::new(M), M, SupportedOperations, deeds));
     }
@@ -286,7 +288,7 @@ fn invoke_groups(call: &Invocation<View>) -> Result<Outcome, CimError> {
         |offer, arguments, outputs| {
             use GetSupportedGroupOperations as M;
             let deeds = offer.deeds_in(arguments.of(M::CopyState));
-            let deeds = deeds.filter(|deed| deed.takes_several());
+            let deeds = deeds.filter(|deed| deed.suits_groups());
             deeds!(outputs, M, SupportedGroupOperations, deeds)
         }
     );
