@@ -164,7 +164,7 @@ pub enum Command {
         kind: Copying,
         /// Of which group.
         group: ReplicationGroupId,
-        /// The name of the new group; without one it gets one.
+        /// The name of the new group, from which its members have theirs; without one it gets one.
         name: Option<String>,
         /// See [`CreateReplicas`](Self::CreateReplicas).
         pool: Option<PoolId>,

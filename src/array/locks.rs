@@ -9,6 +9,7 @@ use super::command::{Command, Growth};
 use super::ids::{DiskId, PoolId, ReplicationGroupId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
+use super::plan::member_names;
 
 /// What a command holds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,9 +101,18 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         | Command::RemoveReplicationMembers { group, .. } => {
             keys.insert(Key::ReplicationGroup(*group));
         }
-        Command::CreateGroupReplica { name, .. } => {
-            keys.extend(name.clone().map(Key::ReplicationGroupName));
+        Command::CreateGroupReplica {
+            group,
+            name: Some(name),
+            ..
+        } => {
+            keys.insert(Key::ReplicationGroupName(name.clone()));
+            let members = inventory.replication_group(group);
+            let count = members.map_or(0, |group| group.members.len());
+            keys.extend(member_names(name, count).map(Key::VolumeName));
         }
+        // Its name is its own.
+        Command::CreateGroupReplica { name: None, .. } => {}
         Command::Detach { replicas } => keys.extend(replicas.iter().cloned().map(Key::Volume)),
         Command::Restore { replica } => {
             keys.insert(Key::Volume(replica.clone()));

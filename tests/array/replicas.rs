@@ -285,6 +285,8 @@ fn a_group_is_replicated_as_one() {
     let now = rig.now();
     let copies = now.replication_group(&copies).expect("it is kept");
     assert_eq!(copies.name, "copies");
+    let named = now.replication_members(copies).map(|v| v.name.clone());
+    assert_eq!(named.collect::<Vec<_>>(), ["copies-1", "copies-2"]);
     let source = now.group_source_of(copies).expect("it has one");
     assert_eq!(source.id, group(&rig, "both"));
     let replicas: Vec<_> = now.group_replicas_of(&source.id).collect();

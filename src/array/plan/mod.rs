@@ -27,6 +27,7 @@ use super::inventory::Inventory;
 use super::model::{MadeTarget, ReplicationGroup};
 
 pub use pools::pool_size_range;
+pub(super) use replicas::member_names;
 pub use settings::abilities;
 pub use volumes::{MAX_AT_ONCE, SizeRange, size_range};
 

@@ -24,6 +24,7 @@ use crate::array::layout::Layout;
 use crate::array::model::{Health, Pool, Thin, Volume};
 use crate::array::quality::Quality;
 
+pub(in crate::array) use groups::member_names;
 pub(super) use groups::{add_members, create_group, delete_group, remove_members, replicate_group};
 pub(super) use overwrite::{detach, restore, resync};
 
