@@ -552,7 +552,7 @@ fn a_snapshot_that_may_lack_room_is_watched() {
         let mut facts = facts(|_| {});
         let kind = ReplicaKind::Delta {
             room: room * EXTENT,
-            used: Some(used * EXTENT / 10),
+            used: Some(used * EXTENT / 8),
             broken: false,
         };
         let delta = facts.volumes.iter_mut().find(|v| v.id == "delta".into());
@@ -564,7 +564,7 @@ fn a_snapshot_that_may_lack_room_is_watched() {
         let inventory = World::with(facts).0;
         inventory.volume(&"delta".into()).unwrap().health.clone()
     };
-    assert_eq!(health(1, 7), Health::Ok);
-    assert!(matches!(health(1, 8), Health::Degraded(why) if why.starts_with("80 %")));
-    assert_eq!(health(3, 29), Health::Ok, "it has room for everything");
+    assert_eq!(health(1, 6), Health::Ok);
+    assert!(matches!(health(1, 7), Health::Degraded(why) if why.starts_with("87 %")));
+    assert_eq!(health(3, 23), Health::Ok, "it has room for everything");
 }
