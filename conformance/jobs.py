@@ -23,7 +23,7 @@ START, SUSPEND, TERMINATE, KILL = 2, 3, 4, 5
 RUNNING, SUSPENDED, COMPLETED, TERMINATED = 4, 5, 7, 8
 INVALID_TRANSITION, TIMEOUT_NOT_SUPPORTED = 4097, 4098
 VOLUME, FULL = 2, 3
-WITHIN = 60.0
+WITHIN = 120.0
 
 
 class Jobs:
@@ -247,11 +247,10 @@ class Jobs:
 def main():
     chosen = options(__doc__)
     checks = Checks("jobs", chosen.verbose)
-    for url in chosen.urls:
-        checks.section(url)
-        connection = connect(chosen, url)
-        checks.step(Jobs(checks, connection).whole)
-        checks.valid_replies(connection)
+    # Through one address: a job is waited for, and what it says depends on no protocol.
+    connection = connect(chosen)
+    checks.step(Jobs(checks, connection).whole)
+    checks.valid_replies(connection)
     return checks.finish()
 
 
