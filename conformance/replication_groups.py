@@ -3,7 +3,8 @@
 import pywbem
 
 from harness import (
-    ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, NOT_FOUND, NOT_SUPPORTED, contains, invoke, same,
+    ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, NOT_FOUND, NOT_SUPPORTED, contains, invoke,
+    same,
 )
 from refusals import altered
 
