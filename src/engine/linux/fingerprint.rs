@@ -21,6 +21,8 @@ const HEADER: usize = 8 << 10;
 const ALIGNMENT: usize = 4 << 10;
 /// Into how many steps the fill of a thin pool or snapshot is divided: a scan is due at each, not at each write.
 const STEPS: u64 = 100;
+/// The same for its metadata, of which each write takes some and gives some back a moment later.
+const METADATA_STEPS: u64 = 20;
 
 impl LinuxEngine {
     /// A hash over what moves with every change: the metadata headers of the groups' devices, which
@@ -65,10 +67,11 @@ impl LinuxEngine {
 
 /// The states without what moves at every write.
 fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
-    let step = |part: u64, whole: u64| {
-        let steps = u128::from(part) * u128::from(STEPS) / u128::from(whole.max(1));
+    let step_of = |steps: u64, part: u64, whole: u64| {
+        let steps = u128::from(part) * u128::from(steps) / u128::from(whole.max(1));
         (u64::try_from(steps).unwrap_or(u64::MAX), whole)
     };
+    let step = |part: u64, whole: u64| step_of(STEPS, part, whole);
     let rounded = statuses.into_iter().map(|(name, status)| {
         let status = match status {
             Status::Thin(mapped) => Status::Thin(mapped.map(|_| 0)),
@@ -78,7 +81,7 @@ fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
                 mode,
                 needs_check,
             }) => Status::Pool(Pool::Live {
-                metadata: step(metadata.0, metadata.1),
+                metadata: step_of(METADATA_STEPS, metadata.0, metadata.1),
                 chunks: step(chunks.0, chunks.1),
                 mode,
                 needs_check,

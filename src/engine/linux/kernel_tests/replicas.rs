@@ -430,5 +430,8 @@ fn vm_a_mirror_below_a_snapshot_is_looked_at() {
         failing.health
     );
     assert_eq!(failing.trouble.failing, [1].into());
-    run("lvremove -q -y vg0/mirror");
+    run(&format!(
+        "lvremove -q -y vg0/mirror && vgreduce -qq vg0 {0} && pvremove -qq {0}",
+        pools::legs(0..2)
+    ));
 }
