@@ -26,6 +26,8 @@ SIZE = 4 * MIB
 MOST = 4
 SNAPSHOT = 7
 IN_USE = 6
+#: What a job ends in that waited too long for its turn behind others: nothing of it was done.
+OVERDUE = 3
 #: How long one answer may take: behind everybody else's on a slow machine.
 PATIENCE = 300
 
@@ -129,7 +131,7 @@ class Client:
         if code == DONE:
             self.volumes[name] = Volume(outputs.get("TheElement") or self.find(name), SIZE)
         else:
-            self.expect(code in (SIZE_NOT_SUPPORTED, FAILED), f"create ended in {code}")
+            self.expect(code in (SIZE_NOT_SUPPORTED, FAILED, OVERDUE), f"create ended in {code}")
 
     def copy(self):
         """A snapshot of one of its volumes."""
@@ -156,7 +158,7 @@ class Client:
         if code == DONE:
             volume.size = size
         else:
-            is_told = code in (SIZE_NOT_SUPPORTED, FAILED) or volume.source or self.is_source(name)
+            is_told = code in (SIZE_NOT_SUPPORTED, FAILED, OVERDUE) or volume.source or self.is_source(name)
             self.expect(is_told, f"grow ended in {code}")
 
     def rename(self):
@@ -167,8 +169,9 @@ class Client:
         code, _ = self.ask(
             "rename", "CreateOrModifyElementFromStoragePool", self.crowd.array.configuration,
             ElementType=pywbem.Uint16(2), TheElement=volume.path, ElementName=new)
-        self.expect(code == DONE, f"rename ended in {code}")
-        self.volumes[new] = self.volumes.pop(name)
+        self.expect(code in (DONE, OVERDUE), f"rename ended in {code}")
+        if code == DONE:
+            self.volumes[new] = self.volumes.pop(name)
 
     def take_a_name(self):
         """A name that is in use is refused."""
@@ -204,9 +207,9 @@ class Client:
         if volume.is_shown:
             self.expect(code != DONE, f"{name} was deleted although it is shown")
         elif self.is_source(name):
-            self.expect(code in (DONE, IN_USE, FAILED), f"delete of a source ended in {code}")
+            self.expect(code in (DONE, IN_USE, FAILED, OVERDUE), f"delete of a source ended in {code}")
         else:
-            self.expect(code == DONE, f"delete ended in {code}")
+            self.expect(code in (DONE, OVERDUE), f"delete ended in {code}")
         if code == DONE:
             del self.volumes[name]
             for other in self.volumes.values():
@@ -221,8 +224,10 @@ class Client:
                 self.ask("hide", "RemoveMembers", self.crowd.array.masking,
                          MaskingGroup=self.crowd.groups[4], Members=[volume.path], DeleteOnEmpty=False)
         for _, volume in sorted(self.volumes.items(), key=lambda each: each[1].source is None):
-            code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
-                               TheElement=volume.path)
+            code = OVERDUE
+            while code == OVERDUE:
+                code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
+                                   TheElement=volume.path)
             self.expect(code == DONE, f"the last delete ended in {code}")
         self.volumes = {}
 
