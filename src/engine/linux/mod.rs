@@ -168,7 +168,7 @@ impl Engine for LinuxEngine {
                 to,
                 fresh,
                 job,
-            } => self.copy((from, to), *fresh, job, progress, deadline),
+            } => self.copy((from, to), *fresh, job, progress),
             Step::Relate { volume, to, job } => {
                 self.relate(volume, to.as_ref(), job.as_ref(), deadline)
             }

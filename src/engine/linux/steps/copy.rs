@@ -33,10 +33,10 @@ impl LinuxEngine {
         fresh: bool,
         job: &JobId,
         progress: &dyn Progress,
-        deadline: Deadline,
     ) -> Result<(), Error> {
-        let source = self.end(from, job, deadline)?;
-        let target = self.end(to, job, deadline)?;
+        // It is long, and each look at a group has the time that one command has.
+        let source = self.end(from, job, Deadline::after(LIMIT))?;
+        let target = self.end(to, job, Deadline::after(LIMIT))?;
         let name = &target.row.lv_name;
         if source.uuid == target.uuid || source.size > target.size {
             return Err(Error::invalid(format!(
@@ -45,7 +45,7 @@ impl LinuxEngine {
             )));
         }
         if !fresh {
-            self.tear(to, job, true, deadline)?;
+            self.tear(to, job, true, Deadline::after(LIMIT))?;
         }
         let holds = match (fresh, target.row.has_layout("thin")) {
             (true, false) => Holds::Anything,
