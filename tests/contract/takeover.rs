@@ -68,7 +68,7 @@ pub fn what_another_manager_shows_is_taken_over_while_it_is_used(rig: &mut dyn R
     assert_eq!(luns(rig, &host("a")), before, "and finds what it found");
     assert_eq!(listed(rig, &theirs.volume), (Owner::Array, before[&4]));
     let facts = scan(rig);
-    assert_eq!(facts.maps, [theirs.clone()]);
+    assert_eq!(facts.maps, std::slice::from_ref(&theirs));
     assert_eq!(facts.foreign_maps, []);
     assert!(rig.engine().is_mapped(&theirs).expect("a look"));
     idle(rig, &step);

@@ -293,9 +293,11 @@ impl Exports {
 
     /// Finds the backstores of volumes that were taken over, where another manager has made them again.
     pub(super) fn recognise(&self, taken: Vec<Taken>, deadline: Deadline) -> Result<(), Error> {
-        self.change("looking for volumes that were taken over", deadline, move |configfs| {
-            takeover::recognise(configfs, &taken)
-        })
+        self.change(
+            "looking for volumes that were taken over",
+            deadline,
+            move |configfs| takeover::recognise(configfs, &taken),
+        )
     }
 
     /// Makes ours again what was taken over and what another manager has made again from his files.
