@@ -461,7 +461,7 @@ impl Rig for LinuxRig {
     fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr) {
         sh(&format!(
             "set -e; group=/sys/kernel/config/target/iscsi/{iqn}/tpgt_1; mkdir -p $group
-             mkdir $group/np/{portal}; echo 1 > $group/enable"
+             mkdir $group/np/{portal}; echo 0 > $group/attrib/authentication; echo 1 > $group/enable"
         ));
     }
 
