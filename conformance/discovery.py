@@ -11,6 +11,7 @@ OFFERED = {
     "Block Services": "CIM_StoragePool",
     "Masking and Mapping": "CIM_ControllerConfigurationService",
     "Extent Composition": "CIM_StorageExtent",
+    "Replication Services": "CIM_ReplicationService",
     "Disk Drive Lite": "CIM_DiskDrive",
     "Group Masking and Mapping": "CIM_GroupMaskingMappingService",
     "iSCSI Target Ports": "CIM_iSCSICapabilities",
@@ -38,6 +39,7 @@ class Array:
         self.system = system
         self.namespace = system.namespace
         self.configuration = self._service("CIM_StorageConfigurationService")
+        self.replication = self._service("CIM_ReplicationService")
         self.masking = self._service("CIM_GroupMaskingMappingService")
         self.hardware_ids = self._service("CIM_StorageHardwareIDManagementService")
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """libstoragemgmt's SMI-S plug-in, call by call: its commands, and its traps as checks.
 
-What the plug-in offers for a profile that the server does not advertise (replication) must not be
-advertised half; the rest of its acceptance list is run here over every URL given.
+Its acceptance list is run here over every URL given, with deleting a source and its replicas among
+it, where the plug-in could hit the wrong volume.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from harness import (
 from lsm_client import Plugin, Refused, md5
 from lsm_old_path import OldPath
 
-# What an array with full volumes, iSCSI and group masking switches on.
+# What an array with full volumes, iSCSI, group masking and replication switches on.
 CAPABILITIES = {
     "VOLUMES", "VOLUME_CREATE", "VOLUME_DELETE", "VOLUME_RESIZE", "TARGET_PORTS", "ACCESS_GROUPS",
     "GRANTED_TO_VOLUME", "ACCESSIBLE_BY", "VOLUME_MASK", "VOLUME_UNMASK", "INITIATOR_DELETE",
     "INITIATOR_ADD_ISCSI_IQN", "CREATE_ISCSI_IQN", "ACCESS_GROUP_DELETE", "DISKS",
+    "VOLUME_REPLICATE", "VOLUME_REPLICATE_CLONE", "VOLUME_REPLICATE_COPY",
 }
 
 
@@ -83,8 +84,8 @@ class Run:
                               ("Masking and Mapping", (1, 6)), ("iSCSI Target Ports", (1, 1)),
                               ("Multiple Computer System", (1, 1)), ("Disk Drive Lite", (1, 4))):
             checks.that(plugin.has(name, version), f"{name} is advertised")
-        for name in ("Disk Sparing", "Replication Services", "Copy Services", "FC Target Ports",
-                     "FC Target Port"):
+        checks.that("Replication Services" in plugin.profiles, "Replication Services is advertised")
+        for name in ("Disk Sparing", "Copy Services", "FC Target Ports", "FC Target Port"):
             checks.that(name not in plugin.profiles, f"{name} is not advertised")
         checks.equal(plugin.namespace, "root/standpipe", "the array's namespace is found")
 
@@ -100,7 +101,6 @@ class Run:
         flags = plugin.capabilities(self.system)
         checks.that(CAPABILITIES <= flags, "all capabilities of the offered profiles",
                     str(sorted(CAPABILITIES - flags)))
-        checks.that("VOLUME_REPLICATE" not in flags, "none of the others", str(flags))
         pools = plugin.pools()
         checks.that(pools, "there are pools")
         for pool, types in pools:
@@ -198,6 +198,62 @@ class Run:
                             self.connection.GetInstance, volume)
         left = [item for _, item in self.plugin.volumes() if item["DeviceID"] == volume["DeviceID"]]
         self.checks.equal(left, [], "and not listed")
+
+    # --- replication ----------------------------------------------------------------------------
+
+    def source(self, name, pool, kind):
+        """A volume to be replicated."""
+        return self.same_after_job(self.plugin.volume_create(
+            pool, f"{name}-{self.tag}", 64 * MIB, self.system, kind=kind)).path
+
+    def replica(self, source, name, copy, pool=None):
+        """A replica of it, which is another volume of that name and size."""
+        checks = self.checks
+        made = self.same_after_job(self.plugin.volume_replicate(
+            source, f"{name}-{self.tag}", self.system, copy, pool))
+        checks.equal(made["ElementName"], f"{name}-{self.tag}", f"{name} has its name")
+        checks.that(made["DeviceID"] != source["DeviceID"], f"{name} is a volume of its own")
+        size = self.connection.GetInstance(source)
+        checks.equal(made["BlockSize"] * made["NumberOfBlocks"],
+                     size["BlockSize"] * size["NumberOfBlocks"], f"{name} is as large")
+        checks.that([item for _, item in self.plugin.volumes()
+                     if item["DeviceID"] == made["DeviceID"]], f"{name} is listed")
+        return made.path
+
+    def replication(self):
+        """CLONE and COPY; deleting a source or a replica never hits the other one."""
+        checks, plugin, connection = self.checks, self.plugin, self.connection
+        pools = [(self.pool, 2)] + ([(self.thin_pool, 5)] if self.thin_pool is not None else [])
+        for pool, kind in pools:
+            thin = kind == 5
+            source = self.source("source", pool, kind)
+            snapshot = self.replica(source, "snapshot", copy=False)
+            clone = self.replica(source, "clone", copy=True)
+            other = self.replica(source, "elsewhere", copy=True,
+                                 pool=self.pool if thin else self.thin_pool or self.pool)
+            self.ends_in("NAME_CONFLICT", "a replica of a name that is taken",
+                         plugin.volume_replicate, source, f"clone-{self.tag}", self.system, True)
+            for relation in connection.References(source, ResultClass="CIM_StorageSynchronized"):
+                checks.that("SyncState" not in relation and "CopyType" not in relation,
+                            "no relation has what the plug-in acts on")
+            self.delete(clone)
+            checks.that(connection.GetInstance(source), "deleting a clone leaves its source")
+            if thin:
+                self.delete(source)
+                checks.that(connection.GetInstance(snapshot),
+                            "deleting a thin source leaves its snapshot")
+                self.delete(snapshot)
+            else:
+                self.ends_in("PLUGIN_BUG rc=6", "deleting a source that a snapshot needs",
+                             plugin.volume_delete, source, self.system)
+                checks.that(connection.GetInstance(source) and connection.GetInstance(snapshot),
+                            "leaves both")
+                self.delete(snapshot)
+                checks.that(connection.GetInstance(source),
+                            "deleting a snapshot leaves its source")
+                self.delete(source)
+            checks.that(connection.GetInstance(other), "a clone outlives its source")
+            self.delete(other)
 
     # --- access groups --------------------------------------------------------------------------
 
@@ -346,8 +402,6 @@ class Run:
                   plugin.enumerate("CIM_StorageHardwareID", ["StorageID", "IDType"])]
         checks.that(self.iqn("trap") in stored and None not in stored,
                     "every StorageHardwareID has its StorageID, byte for byte")
-        checks.equal(plugin.enumerate("CIM_ReplicationService", ["SystemName"]), [],
-                     "no replication service while replication is not offered")
         for classname in ("CIM_StorageSynchronized", "CIM_IsSpare", "CIM_StorageRedundancySet"):
             checks.equal(connection.EnumerateInstances(classname, namespace=plugin.namespace), [],
                          f"{classname} is known and empty")
@@ -359,9 +413,9 @@ class Run:
         checks.that(outputs["MaskingGroup"] is not None, "an empty, untyped Members is accepted")
         connection.InvokeMethod("DeleteGroup", group_service, Force=True,
                                 MaskingGroup=outputs["MaskingGroup"])
-        for job in plugin.enumerate("CIM_ConcreteJob",
-                                    ["InstanceID", "JobState", "PercentComplete",
-                                     "ErrorDescription", "OperationalStatus"]):
+        for job in plugin.enumerate("CIM_ConcreteJob", ["InstanceID", "ElementName"]):
+            if self.tag not in job["ElementName"]:
+                continue  # an older one may reach the end of its time just now
             checks.equal(plugin.job_status(job["InstanceID"]), "COMPLETE",
                          f"job {job['InstanceID']} reads as complete")
         named = plugin.enumerate("CIM_ComputerSystem", ["Name"])
@@ -383,8 +437,8 @@ class Run:
             return
         namespaces = ["interop", self.plugin.namespace]
         before = everything(self.connection, namespaces)
-        for part in (self.listings, self.drives, self.volumes, self.access_groups, self.masking,
-                     self.second_volume, self.old_path, self.group_gone, self.traps):
+        for part in (self.listings, self.drives, self.volumes, self.replication,
+                     self.access_groups, self.masking, self.second_volume, self.old_path, self.group_gone, self.traps):
             checks.step(part)
         left = [
             line for line in differences(before, everything(self.connection, namespaces))

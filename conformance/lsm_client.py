@@ -166,8 +166,23 @@ class Plugin:
                 flags |= {"INITIATOR_ADD_ISCSI_IQN", "CREATE_ISCSI_IQN"}
             flags |= {"VOLUME_UNMASK"} if 5 in features or 24 in actions else set()
             flags |= {"ACCESS_GROUP_DELETE"} if 20 in actions else set()
-        if self.service("CIM_ReplicationService", system_id) is not None:
-            flags.add("VOLUME_REPLICATE")
+        return flags | self._copying(system_id, service)
+
+    def _copying(self, system_id, service):
+        """7.3 step 5: what can be replicated, by the replication service or else the older way."""
+        flags = set()
+        replication = self.service("CIM_ReplicationService", system_id)
+        if replication is not None:
+            first = self.associators(
+                replication, "CIM_ElementCapabilities", "CIM_ReplicationServiceCapabilities",
+                ["SupportedReplicationTypes", "SupportedAsynchronousActions",
+                 "SupportedSynchronousActions"])[0]
+            types = list(first["SupportedReplicationTypes"])
+            actions = [*first["SupportedAsynchronousActions"],
+                       *first["SupportedSynchronousActions"]]
+            flags |= {"VOLUME_REPLICATE"} if 2 in actions else set()
+            flags |= {"VOLUME_REPLICATE_CLONE"} if {6, 7} & set(types) else set()
+            flags |= {"VOLUME_REPLICATE_COPY"} if {10, 11} & set(types) else set()
         elif service is not None:
             copies = self.associators(
                 self.service("CIM_StorageConfigurationService", system_id),
@@ -283,14 +298,53 @@ class Plugin:
         return self._settled(outputs["TheElement"])
 
     def volume_delete(self, volume, system_id):
-        """7.9: nothing is deleted that is masked, or when the class of replicas is unknown."""
+        """7.9: nothing is deleted that is masked, or when the class of replicas is unknown.
+
+        A relation that has both SyncState (6) and CopyType is ended first: by 8, or, of a snapshot,
+        by 19, after which the plug-in takes the volume for deleted, whichever of the two it was.
+        """
         if self.groups_granted(volume):
             raise Refused("IS_MASKED")
         service = self.service("CIM_StorageConfigurationService", system_id)
-        if self.connection.References(volume, ResultClass="CIM_StorageSynchronized"):
-            raise AssertionError("a volume without replicas has none")
+        keys = ("DeviceID", "SystemName", "SystemCreationClassName")
+        for relation in self.connection.References(
+                volume, ResultClass="CIM_StorageSynchronized"):
+            if not ("SyncState" in relation and "CopyType" in relation
+                    and relation["SyncState"] == 6):
+                continue
+            ends = relation["SyncedElement"], relation["SystemElement"]
+            if not any(all(end[key] == volume[key] for key in keys) for end in ends):
+                continue
+            operation = 19 if relation["CopyType"] == 4 else 8
+            code, outputs = self._call(
+                "ModifyReplicaSynchronization",
+                self.service("CIM_ReplicationService", system_id),
+                Operation=pywbem.Uint16(operation), Synchronization=relation.path)
+            if operation == 19:
+                return outputs["Job"] if code == 4096 else None
         code, outputs = self._call("ReturnToStoragePool", service, TheElement=volume)
         return outputs["Job"] if code == 4096 else None
+
+    def volume_replicate(self, volume, name, system_id, copy, pool=None):
+        """7.11: a CLONE, which is a snapshot, or a COPY, which is a clone."""
+        service = self.service("CIM_ReplicationService", system_id)
+        for known in self.enumerate("CIM_StorageVolume", ["ElementName"]):
+            if known["ElementName"] == name:
+                raise Refused("NAME_CONFLICT")
+        types = self.connection.Associators(
+            self.service("CIM_ReplicationService", system_id),
+            AssocClass="CIM_ElementCapabilities",
+            ResultClass="CIM_ReplicationServiceCapabilities")[0]["SupportedReplicationTypes"]
+        if not {10, 11} & set(types):
+            raise Refused("NO_SUPPORT")
+        where = {} if pool is None else {"TargetPool": pool}
+        code, outputs = self._call(
+            "CreateElementReplica", service, ElementName=name,
+            SyncType=pywbem.Uint16(8 if copy else 7), SourceElement=volume,
+            WaitForCopyState=pywbem.Uint16(4), **where)
+        if code == 4096:
+            return outputs["Job"]
+        return self._settled(outputs["TargetElement"])
 
     # --- access groups --------------------------------------------------------------------------
 

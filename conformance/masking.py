@@ -3,21 +3,28 @@
 
 Views are made and changed by ExposePaths and HidePaths, looked at and changed as groups, and the
 other way round; what is wrong is refused with nothing changed; the server is left as it was found.
+Another manager of the simulated machine shows something, too, as the file of events says, whose name is
+in the environment as STANDPIPE_EVENTS.
 """
 
+import os
 import sys
+import time
 import uuid
 
 import pywbem
 
 from discovery import discover
 from harness import (
-    ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, METHOD_NOT_AVAILABLE, MIB, NOT_FOUND,
+    ACCESS_DENIED, ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, METHOD_NOT_AVAILABLE, MIB, NOT_FOUND,
     NOT_SUPPORTED, Checks, connect, contains, differences, everything, invoke, options, same,
 )
 from refusals import altered
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
+
+# Seconds in which what happened past the array is seen.
+WITHIN = 60
 
 # Return codes of ExposePaths and HidePaths; 4100 means something else in each.
 ALREADY_EXPOSED, NUMBER_IN_USE, NOT_EXPOSED = 4101, 4102, 4100
@@ -39,9 +46,10 @@ CAPABILITIES = {
 class Masking:
     """One run over one connection."""
 
-    def __init__(self, checks, connection):
+    def __init__(self, checks, connection, events):
         self.checks = checks
         self.connection = connection
+        self.events = events
         self.array = discover(connection)
         self.tag = uuid.uuid4().hex[:8]
         self.volumes = []
@@ -406,6 +414,44 @@ class Masking:
         changed = differences(before, everything(self.connection, namespaces))
         self.checks.that(not changed, "refusals change nothing", "; ".join(changed[:5]))
 
+    def take_over(self):
+        """A view of another manager becomes the array's under its path, and goes like any other."""
+        checks, connection = self.checks, self.connection
+        name, pool = f"theirs-{self.tag}", self.array.pools()[0]["ElementName"]
+        with open(self.events, "w", encoding="utf-8") as events:
+            events.write(f"export {pool} {name} {self.iqn('theirs').lower()} 5\n")
+        found, end = [], time.monotonic() + WITHIN
+        while not found and time.monotonic() < end:
+            time.sleep(0.2)
+            found = [view.path for view in self.array.enumerate("CIM_SCSIProtocolController")
+                     if self.iqn("theirs").lower() in view["ElementName"]]
+        checks.equal(len(found), 1, "a view of another manager is found")
+        (view,) = found
+        (volume,) = [v for v in self.array.enumerate("CIM_StorageVolume") if v["ElementName"] == name]
+        checks.refuses(ACCESS_DENIED, "it is not deleted", self.call, "DeleteMaskingView",
+                       ProtocolController=view)
+        checks.refuses(NOT_FOUND, "a view that is not there is not taken over", self.call,
+                       "TakeOverView", ProtocolController=altered(view, DeviceID="none"))
+        checks.refuses(INVALID_PARAMETER, "nor is nothing", self.call, "TakeOverView")
+        checks.refuses(ALREADY_EXISTS, "nor one of the array's", self.call, "TakeOverView",
+                       ProtocolController=self.view)
+        code, _ = self.call("TakeOverView", ProtocolController=view)
+        checks.equal(code, DONE, "it is taken over")
+        (unit,) = connection.References(
+            view, ResultClass="CIM_ProtocolControllerForUnit", Role="Antecedent")
+        checks.equal((unit["Dependent"]["DeviceID"], unit["DeviceNumber"]), (volume["DeviceID"], "0005"),
+                     "it shows under its path what it showed")
+        checks.equal(connection.GetInstance(volume.path)["Name"], volume["Name"],
+                     "and the volume has its identifier")
+        for kind in ("Initiator", "Target", "Device"):
+            self.group(view, kind)
+        checks.refuses(ALREADY_EXISTS, "it is not taken over twice", self.call, "TakeOverView",
+                       ProtocolController=view)
+        connection.DeleteInstance(view)
+        code, _ = invoke(connection, "ReturnToStoragePool", self.array.configuration,
+                         TheElement=volume.path)
+        checks.equal(code, DONE, "its volume is deleted")
+
     def undo(self):
         """The view, the initiators that were introduced, and the volumes go."""
         checks = self.checks
@@ -424,7 +470,7 @@ class Masking:
         namespaces = ["interop", self.array.namespace]
         before = everything(self.connection, namespaces)
         for part in (self.service, self.make_volumes, self.paths, self.as_groups, self.numbers,
-                     self.sharing, self.without_paths, self.refused_without_trace, self.undo):
+                     self.sharing, self.without_paths, self.refused_without_trace, self.take_over, self.undo):
             self.checks.step(part)
         left = differences(before, everything(self.connection, namespaces))
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))
@@ -432,11 +478,14 @@ class Masking:
 
 def main():
     chosen = options(__doc__)
+    events = os.environ.get("STANDPIPE_EVENTS")
+    if not events:
+        sys.exit("masking: the file of events is expected in the environment as STANDPIPE_EVENTS")
     checks = Checks("masking", chosen.verbose)
     for url in chosen.urls:
         checks.section(url)
         connection = connect(chosen, url)
-        Masking(checks, connection).run()
+        Masking(checks, connection, events).run()
         checks.valid_replies(connection)
     return checks.finish()
 

@@ -9,6 +9,7 @@ device numbers, and finished jobs must still be there. In between the server is 
 same address by whoever calls this.
 """
 
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -17,14 +18,21 @@ from discovery import discover
 from harness import Checks, connect, differences, everything, parser
 
 
-def look(connection):
+# Jobs that ended longer ago may reach the end of their time between the two looks.
+RECENT = datetime.timedelta(minutes=2)
+
+
+def look(connection, recent):
     """Everything in both namespaces, finished jobs included, as JSON can hold it."""
     array = discover(connection)
     found = {
         uri: [list(prop) for prop in properties]
         for uri, properties in everything(connection, ["interop", array.namespace]).items()
     }
-    jobs = sorted(job["InstanceID"] for job in array.enumerate("CIM_ConcreteJob"))
+    ends = {job["InstanceID"]: job["TimeOfLastStateChange"].datetime
+            for job in array.enumerate("CIM_ConcreteJob")}
+    since = max(ends.values()) - RECENT if recent and ends else None
+    jobs = sorted(name for name, end in ends.items() if since is None or end > since)
     return {"found": found, "jobs": jobs}
 
 
@@ -49,7 +57,7 @@ def main():
     chosen = options.parse()
     checks = Checks("persistence", chosen.verbose)
     connection = connect(chosen)
-    seen = look(connection)
+    seen = look(connection, recent=bool(chosen.record))
     if chosen.record:
         chosen.record.write_text(json.dumps(seen))
         return 0

@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::array::{ChapTable, DriftPolicy, Erasing};
+use crate::array::{ChapTable, DriftPolicy, Erasing, Wwn};
 use crate::http::{Limits, ListenUrl};
 use crate::identity::User;
 use zeroize::Zeroizing;
@@ -34,8 +34,10 @@ pub struct Config {
     pub users: Vec<User>,
     /// Which storage is managed, through which programs.
     pub storage: Storage,
-    /// The iSCSI targets that export it; at least one.
+    /// The iSCSI targets that export it.
     pub targets: Vec<Target>,
+    /// The Fibre Channel ports that export it. At least one target or port is there.
+    pub fc_ports: Vec<Wwn>,
     /// Under which numbers hosts see volumes.
     pub masking: Masking,
     /// The initiators that have to prove who they are there.
@@ -79,6 +81,9 @@ pub struct Storage {
     pub thin_overcommit_percent: u64,
     /// From how full on a thin pool counts as low on space, in percent.
     pub low_space_percent: u16,
+    /// Room for what changes, in percent of its source, that a snapshot of a volume gets which is
+    /// not thin.
+    pub snapshot_percent: u8,
     /// Whether volumes may be made smaller.
     pub allow_shrink: bool,
     /// What is done to what a volume holds before it is removed.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Batch, Table};
 
-use super::ids::{GroupId, InitiatorName, Iqn, PoolId, SettingId, ViewId};
-use super::model::{Group, Initiator, MadeTarget, Nexus, Retired, View};
+use super::ids::{GroupId, InitiatorName, Iqn, PoolId, ReplicationGroupId, SettingId, ViewId};
+use super::model::{Group, Initiator, MadeTarget, Nexus, ReplicationGroup, Retired, View};
 use super::quality::Setting;
 
 /// One record added, replaced or removed.
@@ -23,6 +23,8 @@ pub(super) enum Change {
     Retire(Retired),
     /// It is kept no longer.
     Release(Nexus),
+    PutReplicationGroup(ReplicationGroup),
+    RemoveReplicationGroup(ReplicationGroupId),
     PutSetting(Setting),
     RemoveSetting(SettingId),
     /// A volume group that this array made.
@@ -49,6 +51,12 @@ impl Change {
             Self::RemoveView(id) => batch.remove(Table::Views, id.to_string()),
             Self::Retire(r) => batch.put(Table::Retired, key(&r.map.nexus()), r),
             Self::Release(nexus) => batch.remove(Table::Retired, key(nexus)),
+            Self::PutReplicationGroup(group) => {
+                batch.put(Table::ReplicationGroups, group.id.to_string(), group);
+            }
+            Self::RemoveReplicationGroup(id) => {
+                batch.remove(Table::ReplicationGroups, id.to_string());
+            }
             Self::PutSetting(s) => batch.put(Table::Settings, s.id.to_string(), s),
             Self::RemoveSetting(id) => batch.remove(Table::Settings, id.to_string()),
             Self::PutPool(id) => batch.put(Table::Pools, id.as_str(), id),

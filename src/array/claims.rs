@@ -12,6 +12,7 @@ use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::Inventory;
 use super::job::now_micros;
+use super::model::Volume;
 use super::plan::{Goal, Plan, plan};
 use super::work::Begun;
 
@@ -19,21 +20,24 @@ use super::work::Begun;
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Vec<Claim>>);
 
-/// Room in a volume group.
+/// Room in a pool.
 #[derive(Debug)]
 struct Claim {
     job: JobId,
-    group: PoolId,
+    /// In which volume group or thin pool.
+    pool: PoolId,
     /// From when the inventory counts it itself.
     counted: Counted,
-    /// Bytes, all told.
+    /// Bytes, all told; of a thin volume, those that are promised.
     bytes: u64,
     /// Where it is to be; none for anywhere.
     disks: Vec<DiskId>,
+    /// Bytes of a thin pool that are written to it until the job ends.
+    fills: u64,
 }
 
 /// When an inventory shows what room is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Counted {
     /// When a volume of that device is listed, or the one that grows by it has that size.
     Listed(String, Option<(VolumeId, u64)>),
@@ -46,8 +50,22 @@ enum Counted {
 }
 
 impl Claim {
+    fn new(job: JobId, pool: &PoolId, counted: Counted, bytes: u64) -> Self {
+        Self {
+            job,
+            pool: pool.clone(),
+            counted,
+            bytes,
+            disks: Vec::new(),
+            fills: 0,
+        }
+    }
+
     /// What a step of a plan takes.
-    fn of(step: &Step, goal: &Goal, inventory: &Inventory, job: JobId) -> Vec<Self> {
+    fn of(step: &Step, plan: &Plan, inventory: &Inventory, job: JobId) -> Vec<Self> {
+        let listed = |pool: &PoolId, device: &str, bytes| {
+            Self::new(job, pool, Counted::Listed(device.to_owned(), None), bytes)
+        };
         match step {
             Step::Create {
                 group,
@@ -56,31 +74,69 @@ impl Claim {
                 place: Place::Disks { layout, legs },
                 ..
             } => {
-                let grows = match goal {
+                let extent = extent(inventory, group);
+                let bytes = layout.consumed(size / extent) * extent;
+                let grows = match &plan.goal {
                     Goal::Changed { volume, size, .. } => Some((volume.clone(), *size)),
                     _ => None,
                 };
-                let extent = extent(inventory, group);
                 vec![Self {
-                    job,
-                    group: group.clone(),
                     counted: Counted::Listed(device.clone(), grows),
-                    bytes: layout.consumed(size / extent) * extent,
                     disks: legs.clone(),
+                    ..listed(group, device, bytes)
                 }]
+            }
+            Step::Create {
+                group,
+                device,
+                size,
+                place: Place::Thin(pool),
+                ..
+            } => {
+                let made = Subject::Made(group.clone(), device.clone());
+                let copies = plan.steps.iter().filter_map(|planned| match &planned.step {
+                    Step::Copy { from, to, .. } if *to == made => source(plan, from, inventory),
+                    _ => None,
+                });
+                vec![Self {
+                    fills: copies.map(|source| takes(source, inventory)).sum(),
+                    ..listed(pool, device, *size)
+                }]
+            }
+            Step::Copy {
+                from,
+                to: Subject::Known(to),
+                ..
+            } => {
+                let (from, to) = (source(plan, from, inventory), inventory.volume(to));
+                let both = from.zip(to).map(|(from, to)| Self {
+                    fills: to.size.min(takes(from, inventory) + takes(to, inventory)),
+                    ..Self::new(job, &to.pool, Counted::AtTheEnd, 0)
+                });
+                both.into_iter().collect()
+            }
+            Step::Snapshot { group, of, .. } => {
+                let each = of.iter().filter_map(|snap| match snap.room {
+                    Some(room) => Some(listed(group, &snap.device, room)),
+                    None => {
+                        let source = inventory.volume(&snap.source)?;
+                        Some(listed(&source.pool, &snap.device, source.size))
+                    }
+                });
+                each.collect()
             }
             Step::AddCopies { volume, onto } => Self::of_copies(volume, onto, inventory, job),
             Step::Move {
                 what, onto, bytes, ..
             } => Self::of_move(what, onto, *bytes, inventory, job),
             // Nothing new comes to what is to be empty.
-            Step::CloseDisk { group, disk } => vec![Self {
-                job,
-                group: group.clone(),
-                counted: Counted::Closed(disk.clone()),
-                bytes: inventory.disk(disk).map_or(0, |disk| disk.free()),
-                disks: vec![disk.clone()],
-            }],
+            Step::CloseDisk { group, disk } => {
+                let free = inventory.disk(disk).map_or(0, |disk| disk.free());
+                vec![Self {
+                    disks: vec![disk.clone()],
+                    ..Self::new(job, group, Counted::Closed(disk.clone()), free)
+                }]
+            }
             _ => Vec::new(),
         }
     }
@@ -103,11 +159,8 @@ impl Claim {
         };
         let pool = pool.and_then(|id| inventory.pool(id));
         let claim = pool.map(|pool| Self {
-            job,
-            group: pool.group().clone(),
-            counted,
-            bytes,
             disks: onto.to_vec(),
+            ..Self::new(job, pool.group(), counted, bytes)
         });
         claim.into_iter().collect()
     }
@@ -119,12 +172,10 @@ impl Claim {
             return Vec::new();
         };
         let extent = extent(inventory, &volume.pool);
+        let counted = Counted::On(id.clone(), onto.to_vec());
         let claim = |bytes, disks| Self {
-            job,
-            group: volume.pool.clone(),
-            counted: Counted::On(id.clone(), onto.to_vec()),
-            bytes,
             disks,
+            ..Self::new(job, &volume.pool, counted.clone(), bytes)
         };
         let copies = claim((volume.size + extent) * onto.len() as u64, onto.to_vec());
         let pieces = volume.pieces.iter().take(1);
@@ -132,16 +183,25 @@ impl Claim {
         std::iter::once(copies).chain(first).collect()
     }
 
+    /// The volume that it makes, where an inventory shows it.
+    fn made<'a>(&self, inventory: &'a Inventory) -> Option<&'a Volume> {
+        let Counted::Listed(device, _) = &self.counted else {
+            return None;
+        };
+        let mut volumes = inventory.volumes_in(&self.pool);
+        let found = volumes.find(|volume| volume.device == *device);
+        found.map(|volume| &**volume)
+    }
+
     /// Whether an inventory shows what it is for.
     fn is_taken(&self, inventory: &Inventory) -> bool {
         match &self.counted {
-            Counted::Listed(device, grows) => {
+            Counted::Listed(_, grows) => {
                 let has_grown = grows.as_ref().is_some_and(|(id, size)| {
                     let volume = inventory.volume(id);
                     volume.is_none_or(|volume| volume.size >= *size)
                 });
-                let mut volumes = inventory.volumes_in(&self.group);
-                has_grown || volumes.any(|volume| volume.device == *device)
+                has_grown || self.made(inventory).is_some()
             }
             Counted::On(id, disks) => {
                 let volume = inventory.volume(id);
@@ -157,11 +217,52 @@ impl Claim {
             Counted::AtTheEnd => false,
         }
     }
+
+    /// Counts as taken what an inventory does not show yet.
+    fn count(&self, inventory: &mut Inventory) {
+        let made = self.made(inventory);
+        let filled = made.map_or(0, |volume| volume.consumed.unwrap_or(0));
+        let fills = self.fills.saturating_sub(filled);
+        if !self.is_taken(inventory) {
+            inventory.promise(&self.pool, self.bytes, &self.disks);
+        }
+        let is_thin = inventory
+            .pool(&self.pool)
+            .is_some_and(|pool| pool.thin().is_some());
+        if is_thin {
+            inventory.fill(&self.pool, fills);
+        }
+    }
 }
 
-/// Bytes of an extent of a group.
-fn extent(inventory: &Inventory, group: &PoolId) -> u64 {
-    inventory.pool(group).map_or(1, |pool| pool.extent.max(1))
+/// Bytes of an extent of a pool's group.
+fn extent(inventory: &Inventory, pool: &PoolId) -> u64 {
+    inventory.pool(pool).map_or(1, |pool| pool.extent.max(1))
+}
+
+/// The volume that a copy is made from, through a snapshot of it or not.
+fn source<'a>(plan: &Plan, from: &Subject, inventory: &'a Inventory) -> Option<&'a Volume> {
+    let snaps = plan.steps.iter().flat_map(|planned| match &planned.step {
+        Step::Snapshot { of, .. } => &of[..],
+        _ => &[],
+    });
+    let mut snaps = snaps.filter(|snap| matches!(from, Subject::Made(_, d) if *d == snap.device));
+    let id = match from {
+        Subject::Known(id) => id,
+        _ => &snaps.next()?.source,
+    };
+    inventory.volume(id).map(|volume| &**volume)
+}
+
+/// Bytes that a volume takes of a thin pool at most when it is copied there.
+fn takes(volume: &Volume, inventory: &Inventory) -> u64 {
+    let is_thin = inventory
+        .pool(&volume.pool)
+        .is_some_and(|pool| pool.thin().is_some());
+    match is_thin {
+        true => volume.consumed.unwrap_or(volume.size),
+        false => volume.size,
+    }
 }
 
 /// The promises to one job, which end when this is dropped.
@@ -179,7 +280,7 @@ impl Claims {
     pub(super) fn again(&self, begun: &Begun, present: &Inventory) -> Claimed<'_> {
         let (plan, job) = (&begun.plan, begun.job);
         let steps = plan.steps.iter();
-        let claims = steps.flat_map(|planned| Claim::of(&planned.step, &plan.goal, present, job));
+        let claims = steps.flat_map(|planned| Claim::of(&planned.step, plan, present, job));
         self.held().extend(claims);
         Claimed(self, job)
     }
@@ -198,17 +299,16 @@ impl Claims {
     ) -> Result<(Plan, Claimed<'_>), Error> {
         let mut held = self.held();
         let (present, now) = (present(), now_micros());
-        let mut open = held.iter().filter(|c| !c.is_taken(&present)).peekable();
-        let plan = match open.peek().is_some() {
-            false => plan(command, &present, job, now)?,
-            true => {
+        let plan = match held.is_empty() {
+            true => plan(command, &present, job, now)?,
+            false => {
                 let mut left = Inventory::clone(&present);
-                open.for_each(|claim| left.promise(&claim.group, claim.bytes, &claim.disks));
+                held.iter().for_each(|claim| claim.count(&mut left));
                 plan(command, &left, job, now)?
             }
         };
         let steps = plan.steps.iter();
-        held.extend(steps.flat_map(|planned| Claim::of(&planned.step, &plan.goal, &present, job)));
+        held.extend(steps.flat_map(|planned| Claim::of(&planned.step, &plan, &present, job)));
         Ok((plan, Claimed(self, job)))
     }
 }

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, PoolId, PortId, ReplicationGroupId, SettingId, ViewId,
+    VolumeId,
 };
-use super::job::Area;
+use super::job::{Area, Element};
 use super::model::{GroupKind, Members};
 use super::quality::{Quality, Setting};
 
@@ -113,6 +114,86 @@ pub enum Command {
         pool: PoolId,
         /// The disks that it is to lie on.
         onto: Vec<DiskId>,
+    },
+    /// Makes replicas of volumes of one group, all of one moment. All or none.
+    CreateReplicas {
+        /// What kind.
+        kind: Copying,
+        /// What is replicated, each once.
+        sources: Vec<VolumeId>,
+        /// Their names, one each; without any they get some.
+        names: Vec<String>,
+        /// Where clones are to be; none for the pool of the source. A snapshot lies where its
+        /// source does.
+        pool: Option<PoolId>,
+        /// What clones are to be like; none for what their source is like, as far as the pool has
+        /// it. A snapshot has no choice.
+        quality: Option<Quality>,
+        /// Room for what changes, in percent of the source, for snapshots of volumes that are not
+        /// thin; none for what the policy says.
+        room: Option<u8>,
+    },
+    /// Ends the relation of replicas to their sources; all of them are volumes as any other then.
+    Detach {
+        /// Clones and snapshots of thin volumes.
+        replicas: Vec<VolumeId>,
+    },
+    /// Gives the source of a replica the content of the replica, which stays. It goes on after a
+    /// restart and cannot be cancelled.
+    Restore {
+        /// A replica of its source's size.
+        replica: VolumeId,
+    },
+    /// Gives a clone the content that its source has now. It goes on after a restart and cannot be
+    /// cancelled.
+    Resync {
+        /// A clone of its source's size.
+        replica: VolumeId,
+    },
+    /// Makes a group of volumes that are replicated together.
+    CreateReplicationGroup {
+        /// Its name, unique among these groups; without one it gets one.
+        name: Option<String>,
+        /// Its first members, in their order.
+        members: Vec<VolumeId>,
+        /// See [`ReplicationGroup`](super::ReplicationGroup).
+        delete_on_empty: bool,
+    },
+    /// Forgets such a group; its members stay.
+    DeleteReplicationGroup {
+        /// Which.
+        group: ReplicationGroupId,
+    },
+    /// Adds members behind the others.
+    AddReplicationMembers {
+        /// To which group.
+        group: ReplicationGroupId,
+        /// The new ones.
+        members: Vec<VolumeId>,
+    },
+    /// Takes members away.
+    RemoveReplicationMembers {
+        /// From which group.
+        group: ReplicationGroupId,
+        /// Those that leave it.
+        members: Vec<VolumeId>,
+        /// Whether the group goes with its last member; else as the group itself says.
+        delete_on_empty: Option<bool>,
+    },
+    /// Makes replicas of all members of a group, of one moment, and a group of these.
+    CreateGroupReplica {
+        /// What kind.
+        kind: Copying,
+        /// Of which group.
+        group: ReplicationGroupId,
+        /// The name of the new group, from which its members have theirs; without one it gets one.
+        name: Option<String>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        pool: Option<PoolId>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        quality: Option<Quality>,
+        /// See [`CreateReplicas`](Self::CreateReplicas).
+        room: Option<u8>,
     },
     /// Keeps a quality of service, or what it is now.
     PutSetting {
@@ -258,6 +339,12 @@ pub enum Command {
         /// Whether groups that no view uses any more go, too; else as each group says.
         delete_unassociated: bool,
     },
+    /// Makes a view of another manager's one of this array's, with groups of its own; for hosts
+    /// nothing changes. Its volumes, and its target, become this array's with it.
+    TakeOver {
+        /// Which.
+        view: ViewId,
+    },
     /// Gives a view a group of a kind that it lacks.
     AddGroup {
         /// Which view.
@@ -289,18 +376,65 @@ impl Command {
             | Self::ResizeVolume { .. }
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
-            | Self::RepairVolume { .. }
             | Self::ChangeQuality { .. }
-            | Self::MoveVolume { .. }
-            | Self::MovePool { .. }
+            | Self::CreateReplicas { .. }
+            | Self::Detach { .. }
+            | Self::Restore { .. }
+            | Self::Resync { .. }
+            | Self::CreateReplicationGroup { .. }
+            | Self::DeleteReplicationGroup { .. }
+            | Self::AddReplicationMembers { .. }
+            | Self::RemoveReplicationMembers { .. }
+            | Self::CreateGroupReplica { .. }
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
+            Self::RepairVolume { .. } => Area::Repair,
+            Self::MoveVolume { .. } | Self::MovePool { .. } => Area::Relocation,
             Self::CreateTarget { .. }
             | Self::DeleteTarget { .. }
             | Self::OpenPort { .. }
             | Self::ClosePort { .. }
             | Self::AddPortal { .. } => Area::Targets,
+            Self::CreateInitiator { .. } | Self::DeleteInitiator { .. } => Area::Initiators,
             _ => Area::Masking,
+        }
+    }
+
+    /// Whether what it comes to is something new.
+    pub const fn creates(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePool { .. }
+                | Self::CreateThinPool { .. }
+                | Self::CreateVolumes { .. }
+                | Self::CreateReplicas { .. }
+                | Self::CreateTarget { .. }
+                | Self::OpenPort { .. }
+                | Self::CreateInitiator { .. }
+                | Self::CreateGroup { .. }
+                | Self::CreateView { .. }
+        )
+    }
+
+    /// What it changes for long: nobody else can change that meanwhile.
+    pub(super) fn subjects(&self) -> Vec<Element> {
+        match self {
+            Self::ResizeVolume { volume, .. }
+            | Self::RepairVolume { volume }
+            | Self::ChangeQuality { volume, .. }
+            | Self::MoveVolume { volume, .. }
+            | Self::Resync { replica: volume } => {
+                vec![Element::Volume(volume.clone())]
+            }
+            Self::DeleteVolumes { volumes } | Self::Detach { replicas: volumes } => {
+                volumes.iter().cloned().map(Element::Volume).collect()
+            }
+            Self::GrowPool { pool, .. }
+            | Self::MovePool { pool, .. }
+            | Self::DeletePool { pool } => {
+                vec![Element::Pool(pool.clone())]
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -314,6 +448,15 @@ pub enum Growth {
     To(u64),
 }
 
+/// What kind of replica is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Copying {
+    /// A snapshot: it shares with its source what has not changed.
+    Snapshot,
+    /// A complete, independent copy.
+    Clone,
+}
+
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
@@ -321,6 +464,8 @@ pub enum Effect {
     Pool(PoolId),
     /// These volumes are there now, or are changed.
     Volumes(Vec<VolumeId>),
+    /// This group of volumes that are replicated together is known now, or is changed.
+    ReplicationGroup(ReplicationGroupId),
     /// This quality of service is known now, or is changed.
     Setting(SettingId),
     /// This target is there now.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::engine::Facts;
 use super::ids::{InitiatorName, PortId, ViewId};
 use super::inventory::Inventory;
-use super::model::{Health, Map, Port};
+use super::model::{FcPort, Health, Map, Port};
 
 /// What is done about drift.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,7 +158,9 @@ fn named(maps: &[&Map]) -> String {
 
 /// The ports that are gone or closed as a whole, though somebody could look.
 pub(super) fn lost_ports(facts: &Facts) -> BTreeSet<PortId> {
-    let ports = facts.targets.iter().flat_map(|target| &target.ports);
+    let of_targets = facts.targets.iter().flat_map(|target| &target.ports);
+    let fc_ports = facts.fc_ports.iter().map(FcPort::port);
+    let ports = of_targets.cloned().chain(fc_ports);
     let lost = ports.filter(|port| !port.enabled && !matches!(port.health, Health::Unknown(_)));
-    lost.map(|port| port.id.clone()).collect()
+    lost.map(|port| port.id).collect()
 }

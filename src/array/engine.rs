@@ -3,12 +3,15 @@
 //! An engine knows pools, volumes, disks, targets and maps. It knows nothing of groups, views,
 //! jobs or clients: the planner has turned those into steps before anything reaches an engine.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::ids::{DiskId, JobId, PoolId, VolumeId};
+use super::ids::{DiskId, InitiatorName, Iqn, JobId, PoolId, PortId, VolumeId};
 use super::layout::Layout;
-use super::model::{Disk, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
+use super::model::{Disk, FcPort, MadeTarget, Map, Nic, Pool, Session, Target, Volume};
 
 /// Everything that an engine sees at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Facts {
     /// The configured targets as they are, in the order of the configuration, and those that the
     /// engine was told of.
     pub targets: Vec<Target>,
+    /// The configured Fibre Channel ports that the machine has.
+    pub fc_ports: Vec<FcPort>,
     /// What bears this array's mark as a target that a client made, and is none that the engine was
     /// told of.
     pub stray_targets: Vec<MadeTarget>,
@@ -32,6 +37,9 @@ pub struct Facts {
     /// What other managers show to initiators: the numbers that they take on ports of ours, and
     /// volumes that lie in the pools, through whichever port.
     pub foreign_maps: Vec<ForeignMap>,
+    /// The targets of other managers through which they show volumes of the pools, with the
+    /// addresses at which these listen.
+    pub foreign_targets: BTreeMap<Iqn, BTreeSet<SocketAddr>>,
     /// Who is logged in to ports of ours, whoever lets him in.
     pub sessions: Vec<Session>,
 }
@@ -53,13 +61,40 @@ pub struct GroupFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForeignMap {
     /// The port, which may belong to a target that this array does not know.
-    pub port: super::ids::PortId,
+    pub port: PortId,
     /// The initiator.
-    pub initiator: super::ids::InitiatorName,
+    pub initiator: InitiatorName,
     /// The number.
     pub lun: u16,
     /// What it shows, where that is a volume in one of the pools.
     pub volume: Option<VolumeId>,
+}
+
+/// Everything that another manager shows to an initiator through a port, as it is taken over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Takeover {
+    /// The port.
+    pub port: PortId,
+    /// The initiator.
+    pub initiator: InitiatorName,
+    /// What it sees, by number.
+    pub rows: BTreeMap<u16, VolumeId>,
+    /// Those of the volumes that do not bear the owner's mark yet.
+    pub adopted: BTreeSet<VolumeId>,
+    /// The target as it is to be, where that is another manager's, too.
+    pub target: Option<MadeTarget>,
+}
+
+impl Takeover {
+    /// What it shows.
+    pub fn maps(&self) -> impl Iterator<Item = Map> {
+        self.rows.iter().map(|(lun, volume)| Map {
+            port: self.port.clone(),
+            initiator: self.initiator.clone(),
+            lun: *lun,
+            volume: volume.clone(),
+        })
+    }
 }
 
 /// A volume or thin pool as a step names it: by identity, or by the unique name that its job gave
@@ -72,6 +107,42 @@ pub enum Subject {
     Pool(PoolId),
     /// What an earlier step of the plan makes: its volume group and device name.
     Made(PoolId, String),
+}
+
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snap {
+    /// Of which volume.
+    pub source: VolumeId,
+    /// The name of the device: unique, made from the job's identity.
+    pub device: String,
+    /// The name for people.
+    pub name: String,
+    /// Bytes for what changes, tables included, in whole extents: that of a volume on disks, with
+    /// chunks of [`SNAPSHOT_CHUNK`] bytes. None for one of a thin volume, in its pool.
+    pub room: Option<u64>,
+}
+
+/// Bytes that a snapshot of a volume on disks keeps at once. The kernel holds a table of all that
+/// are kept in memory, so they are not small.
+pub const SNAPSHOT_CHUNK: u64 = 64 << 10;
+
+/// What a volume is to be the replica of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// The source.
+    pub source: VolumeId,
+    /// The moment whose content it has.
+    pub taken: Taken,
+}
+
+/// The moment of a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Taken {
+    /// In microseconds since 1970; none where nobody knows it.
+    At(Option<u64>),
+    /// When that snapshot was taken.
+    With(Subject),
 }
 
 /// A volume group as a step names it.
@@ -114,8 +185,8 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
-    /// Erases what a volume holds. Long; tells its progress; does not stop when it is cancelled, as
-    /// half of a volume is of no use to anybody. Nothing if it is gone.
+    /// Erases what a volume holds. Long; tells its progress; is not cancelled: half of a volume is of no
+    /// use to anybody. Nothing if it is gone.
     Erase {
         /// Which; it bears the mark of `job`.
         volume: Subject,
@@ -179,6 +250,49 @@ pub enum Step {
         volume: VolumeId,
         /// The new size in bytes.
         size: u64,
+    },
+    /// Takes writable snapshots of volumes of one group, all of one moment: a write that is in one of
+    /// them is in all of them whose source it was meant for, and so is every write that was answered
+    /// before it began. The sources may be open and written to. Each snapshot bears the owner's
+    /// mark, its name, the mark of `job` and its moment, all in the metadata commit that makes it.
+    /// A volume of such a device name that bears the same marks is the one that an earlier attempt
+    /// made; where some of them are there and others are not, those are removed first.
+    Snapshot {
+        /// In which volume group.
+        group: PoolId,
+        /// Which.
+        of: Vec<Snap>,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Gives `to` the content of `from`, and zeros beyond its end: it reads the same then. Long;
+    /// tells its progress; can be cancelled. Both bear the mark of `job`, are not exported and not
+    /// open. No lock is held while it copies.
+    ///
+    /// One that is not fresh is [torn](Volume::torn) from before the first byte until all are
+    /// written, and stays so where the step fails. Copying again heals it.
+    Copy {
+        /// What is read.
+        from: Subject,
+        /// What is overwritten; not smaller.
+        to: Subject,
+        /// What `to` holds means nothing to anybody: one on disks is wholly overwritten, one that is
+        /// thin holds nothing yet. Else only what differs is written, and what is zero in a thin one
+        /// is given back to its pool.
+        fresh: bool,
+        /// Whose work this is.
+        job: JobId,
+    },
+    /// Notes of what a volume is the replica, and of which moment. Nothing if it is noted, or if the
+    /// snapshot whose moment it is has gone while the source is noted.
+    Relate {
+        /// Which.
+        volume: Subject,
+        /// None ends the relation, that of a snapshot of a thin volume as well. That one comes back
+        /// when its own source is named again.
+        to: Option<Relation>,
+        /// Whose mark the volume bears; none for a finished one.
+        job: Option<JobId>,
     },
     /// Gives a volume another name for people.
     Rename {
@@ -355,6 +469,22 @@ pub enum Step {
     Map(Map),
     /// Hides a volume from an initiator: exports it no longer after its last map.
     Unmap(Map),
+    /// Makes this array's what another manager shows, while hosts use it: sessions, numbers and
+    /// identifiers stay as they are. The volumes are given the owner's mark, and keep for ever the
+    /// identifier under which hosts know them. Refused, with nothing changed, where anything of it
+    /// could not be made again as it is: where more or something else is shown, or read-only, where
+    /// the port lets everybody in, or where credentials are asked for that this array does not know.
+    TakeOver(Takeover),
+    /// Leaves to the other manager again what was taken over; hosts see no change.
+    GiveBack(Takeover),
+}
+
+impl Step {
+    /// Whether every engine passes [pause points](Progress::pause_point) all the while it takes
+    /// this step: then its job can be suspended meanwhile.
+    pub const fn can_pause(&self) -> bool {
+        matches!(self, Self::Zero { .. } | Self::Copy { .. })
+    }
 }
 
 /// What is done to what a volume holds before it is removed.
@@ -389,12 +519,32 @@ impl Place {
     };
 }
 
-/// How a long step tells how far it is and hears that it should stop.
+/// How a long step tells how far it is, and where it hears that it should rest or stop.
 pub trait Progress: Sync {
-    /// `done` of `total` bytes are done.
+    /// `done` of `total` bytes of the step are done.
     fn report(&self, done: u64, total: u64);
+
     /// Whether somebody wants the step to stop at the next good moment.
     fn is_cancelled(&self) -> bool;
+
+    /// A moment in which the step can rest for any length of time: blocks while its job is
+    /// suspended. Called between two slices of work, and while nothing is held that anybody else
+    /// needs: no session with LVM, no lock but on what the job has made. Only steps that call it
+    /// [can pause](Step::can_pause).
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`](super::Kind::Unavailable) when the step is to stop here.
+    fn pause_point(&self) -> Result<(), Error> {
+        match self.is_cancelled() {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How a step ends that somebody wanted to stop.
+pub fn cancelled() -> Error {
+    Error::unavailable("the job was stopped on request")
 }
 
 /// Progress that nobody watches and nobody cancels.

@@ -12,6 +12,8 @@ pub enum Kind {
     AlreadyExists,
     /// It is there, but something else holds it.
     InUse,
+    /// There are others that are nothing without it.
+    HasDependents,
     /// The initiator sees the port through a view already.
     AlreadyShown,
     /// The initiator does not see the port through that view.
@@ -112,6 +114,8 @@ shorthand! {
     already_exists => AlreadyExists,
     /// It is there, but something else holds it.
     in_use => InUse,
+    /// There are others that are nothing without it.
+    has_dependents => HasDependents,
     /// The initiator sees the port through a view already.
     already_shown => AlreadyShown,
     /// The initiator does not see the port through that view.

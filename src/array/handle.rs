@@ -1,5 +1,6 @@
 //! The array as the rest of the program holds it: look, ask, wait, cancel.
 
+mod control;
 mod watcher;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,30 +11,40 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 use crate::identity::Identity;
-use crate::store::{Batch, Store, Table};
+use crate::store::Store;
 
 use super::claims::Claims;
 use super::command::{Command, Effect};
-use super::engine::{Engine, Facts, GroupFacts, Progress};
+use super::course::Course;
+use super::engine::{Engine, Facts, GroupFacts};
 use super::error::Error;
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::{Area, JOB_RETENTION, Job, now_micros};
+use super::job::{Area, Call, Job, Order, now_micros};
 use super::locks::{Locks, keys, keys_of};
 use super::model::Map;
-use super::plan::{Plan, Scope};
-use super::start;
+use super::plan::Scope;
+use super::start::{self, FINISHED, ROLLED_BACK, Started};
 use super::work::{
-    Begun, Look, Reached, Setback, carry_out, carry_out_again, closing, map_of, opening, take_back,
+    Begun, Look, Reached, Recovered, Setback, carry_out, closing, map_of, noting, opening, recover,
+    take_back,
 };
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
 /// How long a command waits for others that hold what it needs: less than any method waits for a
 /// command, so that a client never hears of a job that was then refused.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const fn lock_patience(area: Area) -> Duration {
+    match area {
+        Area::Storage | Area::Repair | Area::Relocation => Duration::from_secs(3),
+        // What they wait for is short, and many may wait.
+        Area::Masking | Area::Targets | Area::Initiators => Duration::from_secs(15),
+    }
+}
 /// How often the world outside is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+use control::{Watched, forgetting};
 
 /// The array. Cheap to clone; all clones are the same array.
 #[derive(Clone)]
@@ -51,7 +62,17 @@ struct Inner {
     versions: watch::Sender<u64>,
     locks: Locks,
     claims: Claims,
-    running: Mutex<usize>,
+    crowd: Mutex<Crowd>,
+    /// Held while the record of a job changes: what is stored of it is what is published.
+    records: Mutex<()>,
+}
+
+/// The commands that have begun and not ended.
+#[derive(Debug, Default)]
+struct Crowd {
+    running: usize,
+    /// Those that rest take no place.
+    suspended: usize,
 }
 
 /// A command that was accepted for planning.
@@ -87,6 +108,11 @@ impl Waited {
 }
 
 impl Ticket {
+    /// The job that the command is, or would have been.
+    pub fn job(&self) -> JobId {
+        self.1
+    }
+
     /// Waits until the command has ended. Blocks; never call it from an asynchronous task.
     pub fn join(self) -> Waited {
         match self.0.blocking_recv() {
@@ -118,10 +144,10 @@ impl Array {
         system: SystemName,
         policy: Policy,
     ) -> Result<Self, Error> {
-        let start::Started {
+        let Started {
             inventory,
             owed,
-            goes_on,
+            unended,
         } = start::start(engine.as_ref(), &store, system, policy)?;
         let inner = Arc::new(Inner {
             engine,
@@ -132,16 +158,17 @@ impl Array {
             unsure: Mutex::new(owed),
             locks: Locks::default(),
             claims: Claims::default(),
-            running: Mutex::default(),
+            crowd: Mutex::default(),
+            records: Mutex::default(),
         });
-        for begun in goes_on {
-            Inner::take_up(&inner, begun)?;
-        }
         let watched = Arc::downgrade(&inner);
         std::thread::Builder::new()
             .name("watcher".into())
             .spawn(move || watcher::watch_outside(&watched))
             .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        for (begun, job) in unended {
+            Inner::take_up(&inner, begun, job)?;
+        }
         Ok(Self(inner))
     }
 
@@ -160,54 +187,46 @@ impl Array {
     /// # Errors
     /// [`Kind::Unavailable`](super::Kind::Unavailable) when too many commands are under way.
     pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
+        self.submit_for(who, command, None)
+    }
+
+    /// The same for the call of a client, which is kept with the job.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_for(
+        &self,
+        who: &Identity,
+        command: Command,
+        call: Option<Call>,
+    ) -> Result<Ticket, Error> {
         let slot = Slot::take(&self.0)?;
         let (tell, told) = oneshot::channel();
         let id = JobId::new();
-        let owner = who.user.to_string();
-        std::thread::Builder::new()
-            .name(format!("job-{}", &id.hex()[..8]))
-            .spawn(move || {
-                let ended = slot.0.run(id, owner, &command);
-                // Whoever hears the end may ask for the next thing at once.
-                drop(slot);
-                // Nobody may be listening any more; the job says how it ended.
-                let _ = tell.send(ended);
-            })
-            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        let order = Order {
+            id,
+            owner: who.user.to_string(),
+            at: now_micros(),
+            call,
+        };
+        spawn(id, move || {
+            let ended = slot.0.run(order, &command);
+            // Whoever hears the end may ask for the next thing at once.
+            drop(slot);
+            // Nobody may be listening any more; the job says how it ended.
+            let _ = tell.send(ended);
+        })?;
         Ok(Ticket(told, id))
     }
+}
 
-    /// Wants a running job to stop at its next good moment.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::NotSupported`](super::Kind::NotSupported) if it has ended.
-    pub fn cancel(&self, job: JobId) -> Result<(), Error> {
-        let snapshot = self.snapshot();
-        let job = snapshot
-            .job(&job)
-            .ok_or_else(|| Error::not_found("there is no such job"))?;
-        if job.is_finished() {
-            return Err(Error::not_supported(
-                "the job has ended and cannot be stopped",
-            ));
-        }
-        job.live.cancel();
-        Ok(())
-    }
-
-    /// Forgets a job that has ended.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](super::Kind::NotFound) if it is not there, [`Kind::InUse`](super::Kind::InUse) while it runs.
-    pub fn forget(&self, id: JobId) -> Result<(), Error> {
-        match self.snapshot().job(&id) {
-            None => Err(Error::not_found("there is no such job")),
-            Some(job) if !job.is_finished() => Err(Error::in_use(
-                "the job is running; wait for its end or stop it first",
-            )),
-            Some(_) => self.0.forget(&[id]),
-        }
-    }
+/// Lets a job work on a thread of its own.
+fn spawn(job: JobId, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(format!("job-{}", &job.hex()[..8]))
+        .spawn(work)
+        .map(drop)
+        .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))
 }
 
 /// A place among the commands that may run at once.
@@ -215,20 +234,20 @@ struct Slot(Arc<Inner>);
 
 impl Slot {
     fn take(inner: &Arc<Inner>) -> Result<Self, Error> {
-        let mut running = lock(&inner.running);
-        if *running >= MAX_RUNNING {
+        let mut crowd = lock(&inner.crowd);
+        if crowd.running >= MAX_RUNNING {
             return Err(Error::unavailable(format!(
                 "{MAX_RUNNING} commands are under way; try again when one of them has ended"
             )));
         }
-        *running += 1;
+        crowd.running += 1;
         Ok(Self(Arc::clone(inner)))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *lock(&self.0.running) -= 1;
+        lock(&self.0.crowd).running -= 1;
     }
 }
 
@@ -261,88 +280,101 @@ impl Inner {
     }
 
     /// Plans and carries out one command.
-    fn run(&self, id: JobId, owner: String, command: &Command) -> Ended {
+    fn run(&self, order: Order, command: &Command) -> Ended {
+        let id = order.id;
         let refused = |error: Error| (error, None);
-        let Some(_held) = self
-            .locks
-            .take(keys(command, &self.published.load()), LOCK_PATIENCE)
-        else {
+        let Some(_held) = self.locks.take(
+            keys(command, &self.published.load()),
+            lock_patience(command.area()),
+        ) else {
             return Err(refused(Error::in_use(
                 "another command is changing the same thing; try again when it has ended",
             )));
         };
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
-        let begun = Begun::new(id, plan);
-        let job = Arc::new(Job::start(
-            id,
-            begun.plan.title.clone(),
-            command.area(),
-            owner,
-        ));
+        let mut begun = Begun::new(id, plan);
+        let job = Job::start(order, begun.plan.title.clone(), command);
+        let job = Arc::new(job.of_plan(&begun.plan));
         self.store
             .write(&opening(&begun, &job))
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
-        self.carry(&begun, &job, carry_out)
-    }
-
-    /// Goes on with what a restart interrupted; returns when nobody else can touch what it works on.
-    fn take_up(self: &Arc<Self>, begun: Begun) -> Result<(), Error> {
-        let snapshot = self.published.load_full();
-        let job = snapshot.job(&begun.job).cloned();
-        let job = job.ok_or_else(|| Error::bug("work goes on without a job"))?;
-        let slot = Slot::take(self)?;
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
-        std::thread::Builder::new()
-            .name(format!("job-{}", &job.id.hex()[..8]))
-            .spawn(move || {
-                let inner = &slot.0;
-                // Nobody holds anything yet but those who go on as well.
-                let held = inner.locks.take(keys_of(&begun.plan), LOCK_PATIENCE);
-                let _claimed = inner.claims.again(&begun, &snapshot);
-                // The one who opens the array waits for this.
-                let _ = tell.send(());
-                let ended = match held {
-                    Some(_held) => inner.carry(&begun, &job, carry_out_again).map(drop),
-                    None => Err((Error::bug("two jobs work on the same thing"), None)),
-                };
-                if let Err((error, _)) = ended {
-                    tracing::warn!(%error, title = begun.plan.title, "what was taken up has failed");
-                }
-            })
-            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
-        told.recv()
-            .map_err(|_| Error::bug("work could not be taken up again"))
-    }
-
-    /// Carries out what is planned, and writes down how it ended.
-    fn carry(
-        &self,
-        begun: &Begun,
-        job: &Arc<Job>,
-        how: fn(&Plan, &dyn Engine, &dyn Progress) -> Result<Reached, Box<Setback>>,
-    ) -> Ended {
-        match how(&begun.plan, self.engine.as_ref(), job.live.as_ref()) {
-            Ok(reached) => self.close(begun, job, reached),
+        match self.carry(&job, &mut begun) {
+            Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
-                let ended = self.end_badly(begun, job, &error, setback.left.as_ref());
-                self.refresh_after_failure(&ended);
-                Err((error, Some(job.id)))
+                self.end_badly(&begun, &job, &error, setback.left.as_ref());
+                Err((error, Some(id)))
             }
+        }
+    }
+
+    /// Carries out what a job is about, with an ear for what is wanted of it.
+    fn carry(&self, job: &Job, begun: &mut Begun) -> Result<Reached, Box<Setback>> {
+        let watched = Watched { array: self, job };
+        let course = Course::new(&watched, &begun.plan, &self.published.load());
+        carry_out(begun, self.engine.as_ref(), &course, &|begun| {
+            self.note(begun)
+        })
+    }
+
+    /// Writes down how far work has come.
+    fn note(&self, begun: &Begun) -> Result<(), Error> {
+        self.store.write(&noting(begun)).map_err(store_failed)
+    }
+
+    /// Lets work go on that a restart interrupted; returns when it holds what it works on.
+    fn take_up(self: &Arc<Self>, begun: Begun, job: Job) -> Result<(), Error> {
+        let slot = Slot::take(self)?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        spawn(job.id, move || {
+            let inner = &slot.0;
+            // Nobody holds anything yet but those who go on as well.
+            let held = inner
+                .locks
+                .take(keys_of(&begun.plan), lock_patience(job.area));
+            let _claimed = inner.claims.again(&begun, &inner.published.load());
+            let _ = tell.send(held.is_some());
+            if let Some(_held) = held {
+                inner.resume(begun, &job);
+            }
+        })?;
+        match told.recv() {
+            Ok(true) => Ok(()),
+            _ => Err(Error::bug("work could not be taken up again")),
+        }
+    }
+
+    /// Goes on with work that a restart interrupted and that takes long.
+    fn resume(&self, mut begun: Begun, job: &Job) {
+        let watched = Watched { array: self, job };
+        let course = Course::new(&watched, &begun.plan, &self.published.load());
+        let note = |begun: &Begun| self.note(begun);
+        match recover(&mut begun, self.engine.as_ref(), &course, &note) {
+            Recovered::Finished(reached) => {
+                let job = job.noted(FINISHED);
+                // The job says how it ended; nobody else waits for it.
+                let _ = self.close(&begun, &job, reached);
+            }
+            Recovered::RolledBack(error) => {
+                let job = job.noted(ROLLED_BACK);
+                self.end_badly(&begun, &job, &error, None);
+            }
+            Recovered::Stuck(error) => self.end_badly(&begun, job, &error, Some(&error)),
         }
     }
 
     /// Writes down and publishes what was reached.
     fn close(&self, begun: &Begun, job: &Job, reached: Reached) -> Ended {
-        let mut ended = job.ended(&Ok(reached.affected()));
-        if let Err(error) = self
-            .store
-            .write(&closing(begun, &ended, &reached.changes, false))
-        {
+        let ended = job.ended(&Ok(reached.affected()));
+        let (held, mut ended, old) = self.last_record(ended);
+        let mut batch = closing(begun, &ended, &reached.changes, false);
+        batch.append(forgetting(&old));
+        if let Err(error) = self.store.write(&batch) {
             let error = store_failed(error);
             if begun.plan.stands_on_records() {
+                drop(held);
                 return Err((self.take_back_unwritten(begun, job, error), Some(job.id)));
             }
             // It is done, and with the journal entry the next start comes to the same end.
@@ -354,11 +386,16 @@ impl Inner {
             changes.for_each(|change| next.take_change(change));
             next.revise_drift();
             match reached.look {
-                Some((began, Look::Group(facts))) => looks.take_group(next, began, *facts),
+                Some((began, Look::Groups(seen))) => {
+                    for facts in seen {
+                        looks.take_group(next, began, facts);
+                    }
+                }
                 Some((began, Look::Machine(facts))) => looks.take_all(next, began, *facts),
                 None => {}
             }
             next.put_job(ended.into());
+            old.iter().for_each(|id| next.remove_job(*id));
         });
         Ok((reached.effect, job.id))
     }
@@ -366,7 +403,7 @@ impl Inner {
     /// Records that could not be written are not in force: what hosts see goes back to what the
     /// records say. The next start finds the journal entry and comes to the same end.
     fn take_back_unwritten(&self, begun: &Begun, job: &Job, error: Error) -> Error {
-        let mut ended = job.ended(&Err(error.clone()));
+        let (_held, mut ended, _) = self.last_record(job.ended(&Err(error.clone())));
         if let Err(left) = take_back(&begun.plan, begun.plan.steps.len(), self.engine.as_ref()) {
             ended.note = Some(self.left_behind(begun, &left));
         }
@@ -374,16 +411,29 @@ impl Inner {
         error
     }
 
-    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) -> Job {
-        let mut ended = job.ended(&Err(error.clone()));
-        ended.note = left.map(|left| self.left_behind(begun, left));
+    /// Writes down and publishes that it failed. Whoever hears of that sees what is there now: only a
+    /// look tells.
+    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) {
+        if !matches!(job.area, Area::Masking | Area::Initiators)
+            && let Err(error) = self.refresh()
+        {
+            tracing::warn!(%error, "the array could not be looked at after a failure");
+        }
+        let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
+        if let Some(left) = left {
+            ended.note = Some(self.left_behind(begun, left));
+        }
         // Maps follow the records at every start; only what volumes need stays in the journal.
-        let left = left.is_some() && begun.plan.goal.scope() != Scope::Records;
-        if let Err(error) = self.store.write(&closing(begun, &ended, &[], left)) {
+        let left = left.is_some() && begun.plan.goal.is_kept();
+        let mut batch = closing(begun, &ended, &[], left);
+        batch.append(forgetting(&old));
+        if let Err(error) = self.store.write(&batch) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
         }
-        self.publish(|next| next.put_job(ended.clone().into()));
-        ended
+        self.publish(|next| {
+            next.put_job(ended.into());
+            old.iter().for_each(|id| next.remove_job(*id));
+        });
     }
 
     /// Remembers what could not be taken back; tells it in one sentence.
@@ -391,19 +441,13 @@ impl Inner {
         let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
         lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
         let again = match begun.plan.goal.scope() {
-            Scope::Group(_) | Scope::Machine => "the next start tries again",
+            Scope::Group(_) | Scope::Machine if begun.plan.goal.is_kept() => {
+                "the next start tries again"
+            }
+            Scope::Group(_) | Scope::Machine => "take the view over again",
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };
         format!("not everything could be taken back ({left}); {again}")
-    }
-
-    /// After a failure only a look tells what is there.
-    fn refresh_after_failure(&self, job: &Job) {
-        if job.area != Area::Masking
-            && let Err(error) = self.refresh()
-        {
-            tracing::warn!(%error, "the array could not be looked at after a failure");
-        }
     }
 
     /// Looks at everything again. A pool that a command looked at meanwhile stays as that
@@ -413,31 +457,6 @@ impl Inner {
         let facts = self.engine.scan()?;
         self.publish_look(|next, looks| looks.take_all(next, began, facts));
         Ok(())
-    }
-
-    fn forget(&self, jobs: &[JobId]) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        jobs.iter()
-            .for_each(|id| batch.remove(Table::Jobs, id.to_string()));
-        self.store.write(&batch).map_err(store_failed)?;
-        self.publish(|next| jobs.iter().for_each(|id| next.remove_job(*id)));
-        Ok(())
-    }
-
-    /// Forgets the jobs whose time is up.
-    fn expire_jobs(&self) {
-        let limit = now_micros().saturating_sub(JOB_RETENTION.as_micros() as u64);
-        let snapshot = self.published.load();
-        let expired: Vec<_> = snapshot
-            .jobs()
-            .filter(|job| job.is_finished() && job.changed < limit)
-            .map(|job| job.id)
-            .collect();
-        if !expired.is_empty()
-            && let Err(error) = self.forget(&expired)
-        {
-            tracing::warn!(%error, "old jobs could not be forgotten");
-        }
     }
 }
 

@@ -50,7 +50,7 @@ text_id! {
     /// A disk, partition or array of disks: what identifies it best (world-wide name, serial, UUID,
     /// else the UUID of its physical volume).
     DiskId,
-    /// A target: its iSCSI qualified name, in lower case.
+    /// An iSCSI target: its qualified name, in lower case.
     Iqn,
 }
 
@@ -95,6 +95,8 @@ made_id! {
     ViewId,
     /// A quality of service that a client made.
     SettingId,
+    /// A group of volumes that are replicated together.
+    ReplicationGroupId,
     /// A job; also the mark that what it made bears until it is finished.
     JobId,
 }
@@ -116,47 +118,164 @@ found_id!(GroupId, ViewId);
 /// out.
 const FOUND: Uuid = Uuid::from_u128(0x1d0c_83b6_7f25_5a4e_9c61_02e8_b47d_93fa);
 
-/// A port: one target portal group of a target. Hosts and clients know it as
-/// `<iqn>,t,0x<tag in 4 hex digits>`.
+/// What initiators reach the array over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Fabric {
+    Iscsi,
+    FibreChannel,
+}
+
+impl fmt::Display for Fabric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iscsi => "iSCSI",
+            Self::FibreChannel => "Fibre Channel",
+        })
+    }
+}
+
+/// The world-wide name of a Fibre Channel port (FC-FS, Name_Identifier): 64 bits. Clients know it as
+/// 16 upper-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Wwn(u64);
+
+impl Wwn {
+    /// The name that this text spells: 16 hex digits, by themselves, after `0x` or `naa.`, or in
+    /// pairs between colons. All zeros and all ones are what ports bear that have no name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let digits = match text.split(':').collect::<Vec<_>>()[..] {
+            [alone] => {
+                let prefixed = alone.strip_prefix("0x").or(alone.strip_prefix("naa."));
+                prefixed.unwrap_or(alone).to_owned()
+            }
+            ref pairs if pairs.len() == 8 && pairs.iter().all(|pair| pair.len() == 2) => {
+                pairs.concat()
+            }
+            _ => return None,
+        };
+        if digits.len() != 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let name = u64::from_str_radix(&digits, 16).ok()?;
+        (name != 0 && name != u64::MAX).then_some(Self(name))
+    }
+
+    /// In lower-case pairs between colons, as Linux and its tools write it.
+    pub fn in_pairs(self) -> String {
+        self.0
+            .to_be_bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .join(":")
+    }
+}
+
+impl fmt::Display for Wwn {
+    /// 16 upper-case hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016X}", self.0)
+    }
+}
+
+impl From<Wwn> for String {
+    fn from(wwn: Wwn) -> Self {
+        wwn.to_string()
+    }
+}
+
+impl TryFrom<String> for Wwn {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("'{text}' is not a world-wide name"))
+    }
+}
+
+/// A port that initiators log in to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PortId {
-    /// The target.
-    pub iqn: Iqn,
-    /// The target portal group tag.
-    pub tag: u16,
+#[serde(untagged)]
+pub enum PortId {
+    /// One target portal group of an iSCSI target. Hosts and clients know it as
+    /// `<iqn>,t,0x<tag in 4 hex digits>`.
+    Iscsi {
+        /// The target.
+        iqn: Iqn,
+        /// The target portal group tag.
+        tag: u16,
+    },
+    /// A Fibre Channel port, by its world-wide name.
+    FibreChannel(Wwn),
 }
 
 impl PortId {
     /// The port that this text names, in the form that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
-        let (iqn, tag) = text.rsplit_once(",t,0x")?;
-        let id = Self {
-            iqn: iqn.into(),
-            tag: u16::from_str_radix(tag, 16).ok()?,
+        let id = match text.rsplit_once(",t,0x") {
+            Some((iqn, tag)) => Self::Iscsi {
+                iqn: iqn.into(),
+                tag: u16::from_str_radix(tag, 16).ok()?,
+            },
+            None => Self::FibreChannel(Wwn::parse(text)?),
         };
         (id.to_string() == text).then_some(id)
+    }
+
+    /// What it is reached over.
+    pub fn fabric(&self) -> Fabric {
+        match self {
+            Self::Iscsi { .. } => Fabric::Iscsi,
+            Self::FibreChannel(_) => Fabric::FibreChannel,
+        }
+    }
+
+    /// The iSCSI target that it belongs to, if it is a port of one.
+    pub fn iqn(&self) -> Option<&Iqn> {
+        match self {
+            Self::Iscsi { iqn, .. } => Some(iqn),
+            Self::FibreChannel(_) => None,
+        }
+    }
+
+    /// Whether an initiator of that name can reach it at all.
+    pub fn is_reached_by(&self, initiator: &InitiatorName) -> bool {
+        self.fabric() == initiator.fabric()
     }
 }
 
 impl fmt::Display for PortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},t,{:#06x}", self.iqn, self.tag)
+        match self {
+            Self::Iscsi { iqn, tag } => write!(f, "{iqn},t,{tag:#06x}"),
+            Self::FibreChannel(wwn) => wwn.fmt(f),
+        }
     }
 }
 
-/// The name of an initiator, as it was given; compared without regard to ASCII case, because the
-/// kernel folds it at login.
+/// The name of an initiator: its iSCSI name as it was given, or the world-wide name of its Fibre
+/// Channel port as 16 upper-case hex digits. Compared without regard to ASCII case, because the
+/// kernel folds iSCSI names at login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InitiatorName(Arc<str>);
 
 impl InitiatorName {
-    /// Checks and takes a name: `iqn.YYYY-MM.…`, `eui.` and 16 hex digits, or `naa.` and 16 or 32
-    /// (RFC 7143 §4.2.7; no blank, no underscore, at most 223 bytes).
+    /// Checks and takes a name of either fabric, told apart by its form: what begins with `iqn.`,
+    /// `eui.` or `naa.` is an iSCSI name, hex digits alone or in pairs are a Fibre Channel port.
     ///
     /// # Errors
     /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument) with what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::iscsi(text).or_else(|error| Wwn::parse(text).map(Self::from).ok_or(error))
+    }
+
+    /// Checks and takes an iSCSI name: `iqn.YYYY-MM.…`, `eui.` and 16 hex digits, or `naa.` and 16 or
+    /// 32 (RFC 7143 §4.2.7; no blank, no underscore, at most 223 bytes).
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument) with what is wrong.
+    pub fn iscsi(text: &str) -> Result<Self, Error> {
         let folded = text.to_ascii_lowercase();
         let hex = |digits: &str, lengths: &[usize]| {
             lengths.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
@@ -173,11 +292,24 @@ impl InitiatorName {
         if good {
             return Ok(Self(text.into()));
         }
-        let shown: String = text.chars().take(80).collect();
         Err(Error::invalid(format!(
-            "'{shown}' is not an iSCSI initiator name; give iqn.YYYY-MM.reversed.domain:name, \
-             eui. with 16 hex digits, or naa. with 16 or 32"
+            "'{}' is not an iSCSI initiator name; give iqn.YYYY-MM.reversed.domain:name, \
+             eui. with 16 hex digits, or naa. with 16 or 32",
+            beginning(text)
         )))
+    }
+
+    /// Takes the world-wide name of a Fibre Channel port in any of its [forms](Wwn::parse).
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument) with what is wrong.
+    pub fn port_wwn(text: &str) -> Result<Self, Error> {
+        Wwn::parse(text).map(Self::from).ok_or_else(|| {
+            Error::invalid(format!(
+                "'{}' is not the name of a Fibre Channel port; give its 16 hex digits",
+                beginning(text)
+            ))
+        })
     }
 
     /// The name as it was given.
@@ -189,6 +321,31 @@ impl InitiatorName {
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// The Fibre Channel port that it is the name of, if it is one.
+    pub fn wwn(&self) -> Option<Wwn> {
+        let is_bare = self.0.bytes().all(|b| b.is_ascii_hexdigit());
+        is_bare.then(|| Wwn::parse(&self.0)).flatten()
+    }
+
+    /// What the initiator reaches ports over.
+    pub fn fabric(&self) -> Fabric {
+        match self.wwn() {
+            Some(_) => Fabric::FibreChannel,
+            None => Fabric::Iscsi,
+        }
+    }
+}
+
+impl From<Wwn> for InitiatorName {
+    fn from(wwn: Wwn) -> Self {
+        Self(wwn.to_string().into())
+    }
+}
+
+/// As much of a client's text as fits into a sentence.
+fn beginning(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Checks what follows `iqn.`: year, month, reversed domain and an optional `:suffix`.
@@ -267,7 +424,7 @@ impl SessionId {
         let isid = u64::from_str_radix(isid, 16).ok()?.to_be_bytes();
         let id = Self {
             port: PortId::parse(port)?,
-            initiator: InitiatorName::parse(initiator).ok()?,
+            initiator: InitiatorName::iscsi(initiator).ok()?,
             isid: *isid.last_chunk()?,
         };
         (id.to_string() == text).then_some(id)
@@ -402,19 +559,89 @@ mod tests {
 
     #[test]
     fn ports_round_trip() {
-        let port = PortId {
+        let port = PortId::Iscsi {
             iqn: "iqn.2026-01.a:b".into(),
             tag: 1,
         };
         assert_eq!(port.to_string(), "iqn.2026-01.a:b,t,0x0001");
-        assert_eq!(PortId::parse(&port.to_string()), Some(port));
+        assert_eq!(PortId::parse(&port.to_string()).as_ref(), Some(&port));
         assert_eq!(PortId::parse("iqn.2026-01.a:b,t,0x1"), None);
+        let json = serde_json::to_string(&port).expect("plain data");
+        assert_eq!(
+            json, r#"{"iqn":"iqn.2026-01.a:b","tag":1}"#,
+            "as it is stored"
+        );
+        assert_eq!(serde_json::from_str::<PortId>(&json).ok(), Some(port));
+
+        let port = PortId::parse("21000024FF123456").expect("a Fibre Channel port");
+        assert_eq!(port.fabric(), Fabric::FibreChannel);
+        assert_eq!(port.to_string(), "21000024FF123456");
+        let json = serde_json::to_string(&port).expect("plain data");
+        assert_eq!(json, r#""21000024FF123456""#);
+        assert_eq!(serde_json::from_str::<PortId>(&json).ok(), Some(port));
+        for other in ["21000024ff123456", "21:00:00:24:ff:12:34:56", "2100"] {
+            assert_eq!(PortId::parse(other), None, "one port has one name");
+        }
+    }
+
+    #[test]
+    fn world_wide_names_are_one_in_all_their_forms() {
+        let forms = [
+            "21000024ff12ab56",
+            "21000024FF12AB56",
+            "21:00:00:24:ff:12:ab:56",
+            "0x21000024ff12ab56",
+            "naa.21000024FF12AB56",
+        ];
+        for form in forms {
+            let wwn = Wwn::parse(form).expect(form);
+            assert_eq!(wwn.to_string(), "21000024FF12AB56", "{form}");
+            assert_eq!(wwn.in_pairs(), "21:00:00:24:ff:12:ab:56", "{form}");
+            let name = InitiatorName::port_wwn(form).expect(form);
+            assert_eq!(name.as_str(), "21000024FF12AB56", "{form}");
+            assert_eq!(name.wwn(), Some(wwn), "{form}");
+        }
+        for bad in [
+            "",
+            "21000024ff12ab5",
+            "21000024ff12ab567",
+            "2100:0024:ff12:ab56",
+            "21:00:00:24:ff:12:ab",
+            "21:00:00:24:ff:12:ab:5",
+            "0x+1000024ff12ab56",
+            "+1000024ff12ab567",
+            "0000000000000000",
+            "ffffffffffffffff",
+            "iqn.2026-01.a",
+            "é1000024ff12ab5",
+        ] {
+            assert_eq!(Wwn::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_name_tells_its_fabric() {
+        for (name, fabric) in [
+            ("iqn.2026-01.a:b", Fabric::Iscsi),
+            ("eui.0123456789abcdef", Fabric::Iscsi),
+            ("naa.0123456789abcdef", Fabric::Iscsi),
+            ("0123456789abcdef", Fabric::FibreChannel),
+            ("ee:23:45:67:89:ab:cd:ef", Fabric::FibreChannel),
+        ] {
+            let parsed = InitiatorName::parse(name).expect(name);
+            assert_eq!(parsed.fabric(), fabric, "{name}");
+        }
+        let iscsi = InitiatorName::iscsi("naa.0123456789abcdef").expect("a name");
+        let fc = InitiatorName::port_wwn("naa.0123456789abcdef").expect("a name");
+        assert_ne!(iscsi, fc, "what it is used as decides");
+        assert!(InitiatorName::iscsi("0123456789abcdef").is_err());
+        assert!(InitiatorName::port_wwn("iqn.2026-01.a:b").is_err());
     }
 
     #[test]
     fn sessions_round_trip() {
         let id = SessionId {
-            port: PortId {
+            port: PortId::Iscsi {
                 iqn: "iqn.2026-01.a:b".into(),
                 tag: 1,
             },

@@ -10,6 +10,7 @@ mod portals;
 
 pub use portals::excludes;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use super::drift::{Drift, DriftPolicy};
 use super::engine::{Erasing, ForeignMap};
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
-    VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
+    SettingId, ViewId, VolumeId, Wwn,
 };
 use super::job::{Element, Job};
 use super::model::{
-    Connection, Disk, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic, Owner,
-    Piece, Pool, Port, Session, Target, View, Volume,
+    Connection, Disk, FcPort, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic,
+    Owner, Piece, Pool, Port, Replica, ReplicaKind, ReplicationGroup, Session, Target, View,
+    Volume,
 };
 use super::quality::Setting;
 use numbers::Retirement;
@@ -69,6 +71,10 @@ impl<K: Clone + Eq + Hash, V: Clone + Ord> Index<K, V> {
         }
     }
 
+    fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
+    }
+
     fn of<'a>(&'a self, key: &K) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
         self.0.get(key).into_iter().flatten()
     }
@@ -101,6 +107,9 @@ pub struct Policy {
     pub overcommit: u64,
     /// From how full on a thin pool counts as low on space, in percent of its data or metadata.
     pub low_space: u16,
+    /// Room for what changes, in percent of its source, that a snapshot of a volume on disks gets
+    /// where nobody says otherwise; with 100 it never lacks any.
+    pub snapshot_room: u8,
     /// Whether a volume that no host sees may be made smaller.
     pub shrink: bool,
     /// What is done to what a volume holds before it is removed, if anything.
@@ -119,6 +128,7 @@ impl Default for Policy {
         Self {
             overcommit: 1000,
             low_space: 80,
+            snapshot_room: 100,
             shrink: false,
             erase: None,
             lun_quarantine: Duration::from_secs(600),
@@ -150,6 +160,28 @@ impl Policy {
         }
         Health::Ok
     }
+
+    /// How well a volume is that works: a snapshot that may come to lack room is watched.
+    fn judge_volume(&self, volume: &Volume) -> Health {
+        let kind = volume.replica.as_ref().map(|replica| &replica.kind);
+        let Some(ReplicaKind::Delta {
+            room,
+            used: Some(used),
+            ..
+        }) = kind
+        else {
+            return Health::Ok;
+        };
+        let percent = u128::from(*used) * 100 / u128::from((*room).max(1));
+        // With more than its source has, it never lacks any.
+        match *room < volume.size && percent >= self.low_space.into() {
+            true => Health::Degraded(format!(
+                "{percent} % of its room for what changes is used, and without room its content is \
+                 lost; clone it, or delete it when it is not needed"
+            )),
+            false => Health::Ok,
+        }
+    }
 }
 
 /// The array at one moment.
@@ -168,18 +200,23 @@ pub struct Inventory {
     disks: OrdMap<DiskId, Arc<Disk>>,
     targets: OrdMap<Iqn, Arc<Target>>,
     ports: OrdMap<PortId, Arc<Port>>,
+    fc_ports: OrdMap<Wwn, Arc<FcPort>>,
     made_targets: OrdMap<Iqn, Arc<MadeTarget>>,
     /// The target that the configuration names first.
     first_target: Option<Iqn>,
     nics: OrdMap<String, Arc<Nic>>,
+    portals: OrdMap<SocketAddr, bool>,
+    portal_ports: Index<SocketAddr, PortId>,
     sessions: OrdMap<SessionId, Arc<Session>>,
     initiators: OrdMap<InitiatorName, Arc<Initiator>>,
     groups: OrdMap<GroupId, Arc<Group>>,
     views: OrdMap<ViewId, Arc<View>>,
     retired: Retirement,
     settings: OrdMap<SettingId, Arc<Setting>>,
+    replication_groups: OrdMap<ReplicationGroupId, Arc<ReplicationGroup>>,
     jobs: OrdMap<JobId, Arc<Job>>,
     foreign_maps: Arc<[ForeignMap]>,
+    foreign_targets: Arc<BTreeMap<Iqn, BTreeSet<SocketAddr>>>,
     /// How hosts see something else than the views say, and what that makes of the views.
     drift: Arc<Drift>,
     drifted: OrdMap<ViewId, Health>,
@@ -192,6 +229,9 @@ pub struct Inventory {
     pool_settings: Index<Option<PoolId>, SettingId>,
     name_volumes: Index<String, VolumeId>,
     naa_volumes: Index<Naa, VolumeId>,
+    source_replicas: Index<VolumeId, VolumeId>,
+    volume_replication_groups: Index<VolumeId, ReplicationGroupId>,
+    source_groups: Index<ReplicationGroupId, ReplicationGroupId>,
     volume_groups: Index<VolumeId, GroupId>,
     initiator_groups: Index<InitiatorName, GroupId>,
     port_groups: Index<PortId, GroupId>,
@@ -202,6 +242,7 @@ pub struct Inventory {
     name_groups: Index<(GroupKind, String), GroupId>,
     name_views: Index<String, ViewId>,
     element_jobs: Index<Element, JobId>,
+    copied_jobs: Index<VolumeId, JobId>,
     ailing: OrdSet<Ailing>,
 }
 
@@ -232,8 +273,10 @@ maps! {
     targets, target: Iqn => Target;
     /// The targets that clients made, as they are to be.
     made_targets, made_target: Iqn => MadeTarget;
-    /// The ports of all targets.
+    /// The ports of all targets, and the Fibre Channel ports.
     ports, port: PortId => Port;
+    /// The Fibre Channel ports, with what only such have.
+    fc_ports, fc_port: Wwn => FcPort;
     /// The network interfaces.
     nics, nic: String => Nic;
     /// The sessions that the kernel tells of.
@@ -246,6 +289,8 @@ maps! {
     views, view: ViewId => View;
     /// The qualities of service that clients made.
     settings, setting: SettingId => Setting;
+    /// The groups of volumes that are replicated together.
+    replication_groups, replication_group: ReplicationGroupId => ReplicationGroup;
     /// The jobs that are visible.
     jobs, job: JobId => Job;
 }
@@ -310,6 +355,76 @@ impl Inventory {
         self.naa_volumes
             .of(&naa)
             .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// Whether a volume is there for everybody: no job makes or removes it. One that a job copies
+    /// from or onto is, and so is one that such a job has left torn.
+    pub fn is_settled(&self, volume: &Volume) -> bool {
+        let Some(job) = &volume.job else {
+            return true;
+        };
+        let job = self.jobs.get(job);
+        volume.torn || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
+    }
+
+    /// The job that is copying from or onto a volume.
+    pub fn copying(&self, volume: &VolumeId) -> Option<&Arc<Job>> {
+        let mut jobs = self.copied_jobs.of(volume);
+        jobs.find_map(|id| self.jobs.get(id))
+    }
+
+    /// The replicas of a volume, unfinished and foreign ones included.
+    pub fn replicas_of(&self, source: &VolumeId) -> impl Iterator<Item = &Arc<Volume>> {
+        self.source_replicas
+            .of(source)
+            .filter_map(|id| self.volumes.get(id))
+    }
+
+    /// What a volume is the replica of, and how; none where that is no longer there.
+    pub fn source_of<'a>(&'a self, replica: &'a Volume) -> Option<(&'a Arc<Volume>, &'a Replica)> {
+        let relation = replica.replica.as_ref()?;
+        Some((self.volumes.get(&relation.source)?, relation))
+    }
+
+    /// The members of a group of volumes that are replicated together, as far as they are there.
+    pub fn replication_members<'a>(
+        &'a self,
+        group: &'a ReplicationGroup,
+    ) -> impl Iterator<Item = &'a Arc<Volume>> {
+        group.members.iter().filter_map(|id| self.volumes.get(id))
+    }
+
+    /// The groups in which a volume is replicated together with others.
+    pub fn replication_groups_with(
+        &self,
+        volume: &VolumeId,
+    ) -> impl Iterator<Item = &Arc<ReplicationGroup>> {
+        self.volume_replication_groups
+            .of(volume)
+            .filter_map(|id| self.replication_groups.get(id))
+    }
+
+    /// The groups that were made from a group.
+    pub fn group_replicas_of(
+        &self,
+        group: &ReplicationGroupId,
+    ) -> impl Iterator<Item = &Arc<ReplicationGroup>> {
+        self.source_groups
+            .of(group)
+            .filter_map(|id| self.replication_groups.get(id))
+    }
+
+    /// The group that a group was made from, while it is there and all members of the replica still
+    /// are replicas of its members, each of the one at its place.
+    pub fn group_source_of(&self, replica: &ReplicationGroup) -> Option<&Arc<ReplicationGroup>> {
+        let source = self.replication_groups.get(replica.source.as_ref()?)?;
+        let is_related = |(member, of): (&VolumeId, &VolumeId)| {
+            let relation = self.volumes.get(member).and_then(|v| self.source_of(v));
+            relation.is_some_and(|(source, _)| source.id == *of)
+        };
+        let mut pairs = replica.members.iter().zip(&source.members);
+        let fits = !replica.members.is_empty() && replica.members.len() == source.members.len();
+        (fits && pairs.all(is_related)).then_some(source)
     }
 
     /// The device groups that a volume belongs to.
@@ -460,7 +575,8 @@ impl Inventory {
     }
 }
 
-/// The product of initiators, ports and numbered volumes.
+/// The product of initiators, ports and numbered volumes, without the pairs of initiator and port that
+/// are of different fabrics: those cannot reach each other.
 pub(super) fn maps<'a>(
     initiators: impl IntoIterator<Item = &'a InitiatorName>,
     ports: impl IntoIterator<Item = &'a PortId> + Clone,
@@ -468,7 +584,8 @@ pub(super) fn maps<'a>(
 ) -> Vec<Map> {
     let mut maps = Vec::new();
     for initiator in initiators {
-        for port in ports.clone() {
+        let reached = ports.clone().into_iter();
+        for port in reached.filter(|port| port.is_reached_by(initiator)) {
             maps.extend(view.luns.iter().map(|(volume, &lun)| Map {
                 port: port.clone(),
                 initiator: initiator.clone(),

@@ -1,16 +1,16 @@
 //! Locks on elements: two commands that touch the same thing follow one another, others do not
 //! wait for them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
 use super::engine::{Step, Subject};
-use super::ids::{DiskId, PoolId, SettingId, VolumeId};
+use super::ids::{DiskId, PoolId, ReplicationGroupId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
-use super::plan::Plan;
+use super::plan::{Plan, member_names};
 
 /// What a command holds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,10 @@ pub(super) enum Key {
     Pool(PoolId),
     /// A pool name that is being given.
     PoolName(String),
+    /// A group of volumes that are replicated together.
+    ReplicationGroup(ReplicationGroupId),
+    /// The name of such a group that is being given.
+    ReplicationGroupName(String),
     /// One quality of service.
     Setting(SettingId),
     /// A disk that joins a pool, or is left by something.
@@ -101,6 +105,49 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.extend(left(on, onto));
         }
         Command::MovePool { pool, onto } => keys.extend(moved(pool, onto, inventory)),
+        // What a copy is made from is free for everybody while it lasts: it is read through a snapshot,
+        // or bears the mark of the job. The engine looks again whether a source is as it was planned.
+        Command::CreateReplicas { names, .. } => {
+            keys.extend(names.iter().cloned().map(Key::VolumeName));
+        }
+        Command::CreateReplicationGroup { name, members, .. } => {
+            keys.extend(name.clone().map(Key::ReplicationGroupName));
+            keys.extend(members.iter().cloned().map(Key::Volume));
+        }
+        Command::AddReplicationMembers { group, members } => {
+            keys.insert(Key::ReplicationGroup(*group));
+            keys.extend(members.iter().cloned().map(Key::Volume));
+        }
+        Command::DeleteReplicationGroup { group }
+        | Command::RemoveReplicationMembers { group, .. } => {
+            keys.insert(Key::ReplicationGroup(*group));
+        }
+        Command::CreateGroupReplica {
+            group,
+            name: Some(name),
+            ..
+        } => {
+            keys.insert(Key::ReplicationGroupName(name.clone()));
+            let members = inventory.replication_group(group);
+            let count = members.map_or(0, |group| group.members.len());
+            keys.extend(member_names(name, count).map(Key::VolumeName));
+        }
+        // Its name is its own.
+        Command::CreateGroupReplica { name: None, .. } => {}
+        Command::Detach { replicas } => keys.extend(replicas.iter().cloned().map(Key::Volume)),
+        Command::Restore { replica } => {
+            keys.insert(Key::Volume(replica.clone()));
+            let source = inventory
+                .volume(replica)
+                .and_then(|v| inventory.source_of(v));
+            let source = source.map(|(source, _)| source.id.clone());
+            keys.extend(source.clone().map(Key::Volume));
+            keys.extend(source.map(Key::Body));
+        }
+        Command::Resync { replica } => {
+            keys.insert(Key::Volume(replica.clone()));
+            keys.insert(Key::Body(replica.clone()));
+        }
         Command::PutSetting { setting } => {
             keys.insert(Key::Setting(setting.id));
             keys.extend(setting.pool.clone().map(Key::Pool));
@@ -125,6 +172,12 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         | Command::MakeView { volumes, .. } => {
             keys.insert(Key::Masking);
             keys.extend(volumes.iter().cloned().map(Key::Volume));
+        }
+        Command::TakeOver { view } => {
+            keys.insert(Key::Masking);
+            let volumes = inventory.view(view).into_iter();
+            let volumes = volumes.flat_map(|view| view.luns.keys().cloned());
+            keys.extend(volumes.map(Key::Volume));
         }
         _ => {
             keys.insert(Key::Masking);
@@ -169,6 +222,10 @@ pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
         Step::AddCopies { volume, .. } | Step::DropCopies { volume, .. } => {
             vec![Key::Body(volume.clone())]
         }
+        Step::Copy {
+            to: Subject::Known(id),
+            ..
+        } => vec![Key::Volume(id.clone()), Key::Body(id.clone())],
         Step::Remove {
             volume: Subject::Known(id),
             ..
@@ -190,11 +247,33 @@ pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
     keys.collect()
 }
 
-/// The keys that are held now.
+/// The keys that are held now, and who waits for some.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    held: Mutex<HashSet<Key>>,
-    freed: Condvar,
+    queue: Mutex<Queue>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    held: HashSet<Key>,
+    /// Those who wait, by their numbers: who came first has the lowest.
+    waiting: BTreeMap<u64, HashSet<Key>>,
+    next: u64,
+}
+
+impl Queue {
+    /// Whether it is the turn of the one with that number: nothing of its keys is held, and nobody
+    /// who came earlier waits for the same. One who waits for something else, too, holds nobody up:
+    /// that may take long.
+    fn is_turn(&self, number: u64, keys: &HashSet<Key>) -> bool {
+        let mut earlier = self.waiting.range(..number);
+        self.held.is_disjoint(keys)
+            && !earlier.any(|(_, theirs)| {
+                let mut lacking = theirs.intersection(&self.held);
+                !theirs.is_disjoint(keys) && lacking.all(|key| keys.contains(key))
+            })
+    }
 }
 
 /// Keys that are given back when this is dropped.
@@ -205,33 +284,46 @@ pub(super) struct Held<'a> {
 }
 
 impl Locks {
-    fn held(&self) -> MutexGuard<'_, HashSet<Key>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all the keys at once, so that nobody waits while holding; `None` if they were not all
-    /// free within `patience`.
+    /// Takes all the keys at once, so that nobody waits while holding, in the order in which they
+    /// were asked for; `None` if they were not all free within `patience`.
     pub(super) fn take(&self, keys: HashSet<Key>, patience: Duration) -> Option<Held<'_>> {
         let end = Instant::now() + patience;
-        let mut held = self.held();
-        while !held.is_disjoint(&keys) {
-            let left = end.checked_duration_since(Instant::now())?;
-            held = self
-                .freed
-                .wait_timeout(held, left)
+        let mut queue = self.queue();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.insert(number, keys.clone());
+        while !queue.is_turn(number, &keys) {
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                queue.waiting.remove(&number);
+                self.moved.notify_all();
+                return None;
+            };
+            queue = self
+                .moved
+                .wait_timeout(queue, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        held.extend(keys.iter().cloned());
-        drop(held);
+        queue.waiting.remove(&number);
+        queue.held.extend(keys.iter().cloned());
+        drop(queue);
+        // Those who stood behind for something else may go on.
+        self.moved.notify_all();
         Some(Held { locks: self, keys })
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.locks.held().retain(|key| !self.keys.contains(key));
-        self.locks.freed.notify_all();
+        self.locks
+            .queue()
+            .held
+            .retain(|key| !self.keys.contains(key));
+        self.locks.moved.notify_all();
     }
 }
 
@@ -259,6 +351,49 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| locks.take(both, Duration::from_secs(30)).is_some());
             drop(first);
+            assert!(waiter.join().expect("the waiter does not panic"));
+        });
+    }
+
+    /// Waits until so many wait.
+    fn until_waiting(locks: &Locks, count: usize) {
+        while locks.queue().waiting.len() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn those_who_wait_for_the_same_take_turns() {
+        let (locks, order) = (Locks::default(), Mutex::new(Vec::new()));
+        let masking = || HashSet::from([Key::Masking]);
+        let first = locks.take(masking(), Duration::ZERO);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (locks, order) = (&locks, &order);
+                scope.spawn(move || {
+                    let held = locks.take(masking(), Duration::from_secs(60));
+                    order.lock().expect("whole").push(number);
+                    drop(held);
+                });
+                until_waiting(locks, number + 1);
+            }
+            drop(first);
+        });
+        assert_eq!(order.into_inner().expect("whole"), Vec::from_iter(0..8));
+    }
+
+    #[test]
+    fn one_who_waits_for_something_long_holds_nobody_up() {
+        let locks = Locks::default();
+        let volume = Key::VolumeName("long".into());
+        let long = locks.take(HashSet::from([volume.clone()]), Duration::ZERO);
+        std::thread::scope(|scope| {
+            let both = HashSet::from([Key::Masking, volume]);
+            let waiter = scope.spawn(|| locks.take(both, Duration::from_secs(60)).is_some());
+            until_waiting(&locks, 1);
+            let masking = HashSet::from([Key::Masking]);
+            assert!(locks.take(masking, Duration::ZERO).is_some());
+            drop(long);
             assert!(waiter.join().expect("the waiter does not panic"));
         });
     }

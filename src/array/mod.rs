@@ -10,6 +10,7 @@ mod change;
 mod chap;
 mod claims;
 mod command;
+mod course;
 mod drift;
 mod engine;
 mod error;
@@ -26,25 +27,29 @@ mod start;
 mod work;
 
 pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
-pub use command::{Command, Effect, Growth};
+pub use command::{Command, Copying, Effect, Growth};
 pub use drift::DriftPolicy;
 pub use engine::{
-    Engine, Erasing, Facts, ForeignMap, GroupFacts, Place, Progress, Step, Subject, Unwatched,
-    VolumeGroup,
+    Engine, Erasing, Facts, ForeignMap, GroupFacts, Place, Progress, Relation, SNAPSHOT_CHUNK,
+    Snap, Step, Subject, Taken, Takeover, Unwatched, VolumeGroup, cancelled,
 };
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
 pub use ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, SettingId, ViewId,
-    VolumeId,
+    DiskId, Fabric, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId,
+    SessionId, SettingId, ViewId, VolumeId, Wwn,
 };
 pub use inventory::{Ailing, Inventory, Policy, SystemName, excludes};
-pub use job::{Area, Element, JOB_RETENTION, Job, JobState};
+pub use job::{
+    Area, Call, Element, JOB_RETENTION, Job, JobState, MAX_CALL, MAX_FINISHED, MAX_RETENTION,
+    Retention,
+};
 pub use layout::Layout;
 pub use model::{
-    Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, Group, GroupKind, Health, Initiator,
-    Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner, Piece, Pool,
-    PoolKind, Port, Purpose, Retired, Session, Target, Terms, Thin, Trouble, View, Volume,
+    Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink, FcPort, Group, GroupKind,
+    Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner,
+    Piece, Pool, PoolKind, Port, Purpose, Replica, ReplicaKind, ReplicationGroup, Retired, Session,
+    Target, Terms, Thin, Trouble, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

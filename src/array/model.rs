@@ -1,12 +1,18 @@
 //! What an array consists of, in storage words. Plain data; sizes are in bytes.
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use disk::{Disk, DiskKind, DiskUsage, Drive, Interconnect, Media};
+
+use super::error::Error;
 use super::ids::{
-    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, SessionId, ViewId, VolumeId,
+    DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
+    ViewId, VolumeId, Wwn,
 };
 use super::layout::Layout;
 
@@ -147,6 +153,58 @@ pub struct Volume {
     pub trouble: Trouble,
     /// How many of its legs do not hold all that they should, by what the kernel tells.
     pub behind: u16,
+    /// What it is a replica of, if it is one. Where that is no longer there, nobody is told.
+    pub replica: Option<Replica>,
+    /// A copy onto it ended midway: it holds neither what it held before nor what it was to hold,
+    /// until a copy onto it ends well.
+    pub torn: bool,
+}
+
+/// What makes a volume the replica of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// What it was made from.
+    pub source: VolumeId,
+    /// How the two hang together.
+    pub kind: ReplicaKind,
+    /// The moment whose content it was given, in microseconds since 1970, where that is known.
+    pub taken: Option<u64>,
+}
+
+/// How a replica and its source hang together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaKind {
+    /// A snapshot of a thin volume, in its pool: each block is shared until one of the two changes
+    /// it. Neither needs the other.
+    Shared,
+    /// A snapshot of a volume on disks, in its group: it keeps what has changed on either side, and
+    /// is nothing without its source. The two have one size.
+    Delta {
+        /// Bytes for what changes, all told; taken from the group.
+        room: u64,
+        /// Bytes of that in use, where the kernel tells it.
+        used: Option<u64>,
+        /// More changed than there was room for: its content is lost.
+        broken: bool,
+    },
+    /// A complete copy. Neither needs the other.
+    Clone,
+}
+
+/// Volumes that are replicated together, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicationGroup {
+    /// Its identity.
+    pub id: ReplicationGroupId,
+    /// Its name; unique among these groups.
+    pub name: String,
+    /// Its members. Those that were removed past the array are not there any more.
+    pub members: Vec<VolumeId>,
+    /// It goes when its last member is taken from it.
+    pub delete_on_empty: bool,
+    /// The group whose members its own members were made from, each from the one at its place, all
+    /// at one moment.
+    pub source: Option<ReplicationGroupId>,
 }
 
 impl Volume {
@@ -163,6 +221,18 @@ impl Volume {
             (Layout::MirroredStripes { .. }, 1..) => 1,
             (layout, _) => layout.copies(),
         }
+    }
+
+    /// The source without which it is nothing, if it is such a snapshot.
+    pub fn depends_on(&self) -> Option<&VolumeId> {
+        let replica = self.replica.as_ref()?;
+        matches!(replica.kind, ReplicaKind::Delta { .. }).then_some(&replica.source)
+    }
+
+    /// Whether it is a snapshot that has lost its content.
+    pub fn is_broken(&self) -> bool {
+        let kind = self.replica.as_ref().map(|replica| &replica.kind);
+        matches!(kind, Some(ReplicaKind::Delta { broken: true, .. }))
     }
 }
 
@@ -196,140 +266,6 @@ pub struct Piece {
     pub length: u64,
 }
 
-/// A block device that pools lie on, or can be made from, or that such a one is made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Disk {
-    /// Its identity.
-    pub id: DiskId,
-    /// Its device, e.g. `/dev/sdb`.
-    pub device: String,
-    /// Bytes.
-    pub size: u64,
-    /// What it is.
-    pub kind: DiskKind,
-    /// What it is used for.
-    pub usage: DiskUsage,
-    /// How well it is.
-    pub health: Health,
-}
-
-impl Disk {
-    /// The pool that it belongs to.
-    pub fn pool(&self) -> Option<&PoolId> {
-        match &self.usage {
-            DiskUsage::Member { pool, .. } => Some(pool),
-            DiskUsage::Free | DiskUsage::Taken(_) => None,
-        }
-    }
-
-    /// Whether what lies on it can be used. One that is degraded still can.
-    pub fn works(&self) -> bool {
-        !matches!(self.health, Health::Failed(_))
-    }
-
-    /// Bytes in free extents of its pool.
-    pub fn free(&self) -> u64 {
-        match &self.usage {
-            DiskUsage::Member { free, .. } => *free,
-            DiskUsage::Free | DiskUsage::Taken(_) => 0,
-        }
-    }
-
-    /// The disks that it is a part of or made of; none for a drive.
-    pub fn below(&self) -> &[DiskId] {
-        match &self.kind {
-            DiskKind::Drive(_) => &[],
-            DiskKind::Partition { of, .. } => std::slice::from_ref(of),
-            DiskKind::Raid { of, .. } => of,
-        }
-    }
-}
-
-/// What a disk is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum DiskKind {
-    /// A drive, whole; a multipath device counts as the drive that its paths lead to.
-    Drive(Drive),
-    /// A partition.
-    Partition {
-        /// The disk that it is a part of.
-        of: DiskId,
-        /// Its first byte there.
-        start: u64,
-    },
-    /// A software RAID array (md), or another device that the kernel stacks upon others.
-    Raid {
-        /// Its level as the kernel calls it, e.g. `raid1`; of another device, what stacks it, e.g.
-        /// `crypt`.
-        level: String,
-        /// Its members.
-        of: Vec<DiskId>,
-    },
-}
-
-/// What the kernel knows of a drive; `None` where it does not.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Drive {
-    /// Who made it.
-    pub vendor: Option<String>,
-    /// Its model.
-    pub model: Option<String>,
-    /// Its serial number.
-    pub serial: Option<String>,
-    /// The revision of its firmware.
-    pub firmware: Option<String>,
-    /// Its world-wide name: hex digits without prefix.
-    pub wwn: Option<String>,
-    /// What stores the data.
-    pub media: Media,
-    /// What it is connected by.
-    pub interconnect: Interconnect,
-}
-
-/// What stores the data of a drive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Media {
-    #[default]
-    Unknown,
-    Rotating,
-    SolidState,
-}
-
-/// What a drive is connected by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Interconnect {
-    #[default]
-    Unknown,
-    Ata,
-    Sata,
-    Sas,
-    FibreChannel,
-    Iscsi,
-    Nvme,
-    Usb,
-    Virtio,
-}
-
-/// What a disk is used for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum DiskUsage {
-    /// It belongs to a pool.
-    Member {
-        /// Which one.
-        pool: PoolId,
-        /// Bytes in used extents.
-        used: u64,
-        /// Bytes in free extents.
-        free: u64,
-    },
-    /// Pools can be made from it.
-    Free,
-    /// Neither; why, in one sentence.
-    Taken(String),
-}
-
 /// An iSCSI target. One that a client made has no port until it is opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
@@ -339,7 +275,8 @@ pub struct Target {
     pub ports: Vec<Port>,
 }
 
-/// A port: a target portal group with the addresses at which it listens.
+/// A port: a target portal group with the addresses at which it listens, or a Fibre Channel port, which
+/// has none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Its identity.
@@ -350,6 +287,47 @@ pub struct Port {
     pub portals: Vec<SocketAddr>,
     /// How well it is.
     pub health: Health,
+}
+
+/// A Fibre Channel port of the machine through which this array shows volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FcPort {
+    /// Its world-wide name.
+    pub wwn: Wwn,
+    /// Whether initiators can log in.
+    pub enabled: bool,
+    /// What it is connected to.
+    pub link: FcLink,
+    /// Bits per second, while it has a link.
+    pub speed: Option<u64>,
+    /// The most bits per second that it can have, where known.
+    pub max_speed: Option<u64>,
+    /// How well it is.
+    pub health: Health,
+}
+
+impl FcPort {
+    /// The port as all ports are.
+    pub fn port(&self) -> Port {
+        Port {
+            id: PortId::FibreChannel(self.wwn),
+            enabled: self.enabled,
+            portals: Vec::new(),
+            health: self.health.clone(),
+        }
+    }
+}
+
+/// What a Fibre Channel port is connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FcLink {
+    /// Nothing, or nobody knows.
+    #[default]
+    Unknown,
+    /// A switch, or one other port: it is an N port.
+    Direct,
+    /// An arbitrated loop: it is an NL port.
+    Loop,
 }
 
 /// An initiator that is logged in to a port, as the kernel tells it.
@@ -427,7 +405,7 @@ pub struct Connection {
 /// The portal group of a target that clients made: it has no other.
 const MADE_GROUP: u16 = 1;
 
-/// A target that a client made, as it is to be.
+/// A target that a client made, or took over from another manager, as it is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MadeTarget {
     /// Its name.
@@ -437,12 +415,16 @@ pub struct MadeTarget {
     /// The addresses at which its port listens. Without any it has no port, and nothing of it is
     /// in the kernel.
     pub portals: BTreeSet<SocketAddr>,
+    /// Another manager made it. His files may make it again, without this array's mark: it is this
+    /// array's by its name.
+    #[serde(default)]
+    pub taken_over: bool,
 }
 
 impl MadeTarget {
     /// The port that it has or could have.
     pub fn port(&self) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: self.iqn.clone(),
             tag: MADE_GROUP,
         }
@@ -629,6 +611,23 @@ pub struct Map {
 }
 
 impl Map {
+    /// Refuses what no kernel can show: the initiator is of another fabric than the port.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument).
+    pub fn check_fabric(&self) -> Result<(), Error> {
+        match self.port.is_reached_by(&self.initiator) {
+            true => Ok(()),
+            false => Err(Error::invalid(format!(
+                "initiator {} is of {} and cannot reach port {}, which is of {}",
+                self.initiator,
+                self.initiator.fabric(),
+                self.port,
+                self.port.fabric()
+            ))),
+        }
+    }
+
     /// Where it is: nothing else can be there at the same time.
     pub fn nexus(&self) -> Nexus {
         (self.initiator.clone(), self.port.clone(), self.lun)

@@ -147,6 +147,10 @@ pub struct Setting {
     pub no_single_point_of_failure: bool,
     /// Whether a pool of this quality is to be a thin one.
     pub thin: bool,
+    /// Room for what changes, in percent of its source, that a snapshot of a volume on disks is to
+    /// get; none for what the policy says.
+    #[serde(default)]
+    pub room: Option<u8>,
 }
 
 impl Setting {
@@ -218,7 +222,12 @@ impl Setting {
                 )));
             }
         }
-        self.layout().map(drop)
+        match self.room {
+            Some(room) if !(1..=100).contains(&room) => Err(Error::invalid(format!(
+                "DeltaReservationGoal {room} does not lie between 1 and 100"
+            ))),
+            _ => self.layout().map(drop),
+        }
     }
 }
 
@@ -429,7 +438,13 @@ mod tests {
             stripe_length: all.stripe_length,
             no_single_point_of_failure: false,
             thin: false,
+            room: None,
         };
+        for (room, valid) in [(0, false), (1, true), (100, true), (101, false)] {
+            setting.room = Some(room);
+            assert_eq!(setting.check().is_ok(), valid, "{room} %");
+        }
+        setting.room = None;
         setting.check().expect("the defaults are possible");
         setting.survives.goal = 1;
         setting.check().expect("RAID 5");
@@ -461,6 +476,7 @@ mod tests {
                 stripe_length: any(length),
                 no_single_point_of_failure: safe,
                 thin: false,
+                room: None,
             }
         };
         let (six, two) = (Abilities::of_disks(6), Abilities::of_disks(2));

@@ -1,6 +1,7 @@
 //! Start-up: end what was begun, adopt what is exported, bring the targets into the stored state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Batch, Store, StoreError, Table};
 
 use super::change::Change;
+use super::course::Course;
 use super::drift::Drift;
 use super::engine::{Engine, VolumeGroup};
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
-use super::job::{Job, now_micros};
-use super::model::{Group, Initiator, MadeTarget, Map, Members, Owner, Retired, View};
-use super::plan::{Goal, Scope};
+use super::job::{Call, Job, JobState, now_micros};
+use super::model::{
+    Group, Initiator, MadeTarget, Map, Members, Owner, ReplicationGroup, Retired, View,
+};
+use super::plan::Goal;
 use super::quality::Setting;
-use super::work::{Begun, Recovered, closing, recover};
+use super::work::{self, Begun, Recovered, closing, noting, recover};
 
 /// The version of the records in the store.
 const FORMAT: u32 = 1;
@@ -29,17 +33,21 @@ struct SystemRecord {
     label: String,
 }
 
-/// What a start comes to.
+/// What a job says that was finished, or rolled back, after a restart.
+pub(super) const FINISHED: &str = "a restart interrupted it; it was finished afterwards";
+pub(super) const ROLLED_BACK: &str = "a restart interrupted it; it was rolled back";
+
+/// What a start came to.
 pub(super) struct Started {
     /// The first picture.
     pub(super) inventory: Inventory,
     /// The maps that could not be made yet.
     pub(super) owed: BTreeSet<Map>,
-    /// The work that is taken up again.
-    pub(super) goes_on: Vec<Begun>,
+    /// Work that goes on while the array is in use already: nobody is to wait for it.
+    pub(super) unended: Vec<(Begun, Job)>,
 }
 
-/// Makes the first picture.
+/// Ends what can be ended at once, and makes the first picture.
 pub(super) fn start(
     engine: &dyn Engine,
     store: &Store,
@@ -59,6 +67,9 @@ pub(super) fn start(
     for setting in lasting_settings(store)? {
         inventory.take_change(&Change::PutSetting(setting));
     }
+    for (_, group) in load::<ReplicationGroup>(store, Table::ReplicationGroups)? {
+        inventory.take_change(&Change::PutReplicationGroup(group));
+    }
     for (_, group) in load::<Group>(store, Table::Groups)? {
         inventory.take_change(&Change::PutGroup(group));
     }
@@ -71,29 +82,32 @@ pub(super) fn start(
     for (_, target) in load::<MadeTarget>(store, Table::Targets)? {
         inventory.take_change(&Change::PutTarget(target));
     }
-    let mut jobs: BTreeMap<_, _> = load::<Job>(store, Table::Jobs)?
-        .into_iter()
-        .map(|(_, job)| (job.id, job))
-        .collect();
+    let mut jobs = known_jobs(store)?;
     let mut warnings = Vec::new();
     let mut unfinished = BTreeSet::new();
     let journal = load::<Begun>(store, Table::Journal)?;
     let groups = made_groups(store, &journal)?;
     engine.manage(&groups, &made_targets(&inventory, &journal))?;
-    let mut goes_on = Vec::new();
-    for (_, begun) in journal {
-        let job = jobs.remove(&begun.job);
-        if begun.goes_on(engine) {
-            let mut job = job.unwrap_or_else(|| forgotten(&begun));
-            job.note = Some("a restart interrupted it; it was taken up again".into());
-            unfinished.insert(job.id);
-            jobs.insert(job.id, job);
-            goes_on.push(begun);
-            continue;
-        }
-        let ended = end_begun(engine, store, &mut inventory, &begun, job, &mut warnings)?;
-        unfinished.insert(ended.id);
-        jobs.insert(ended.id, ended);
+    let mut unended = Vec::new();
+    for (_, mut begun) in journal {
+        let job = jobs.remove(&begun.job).unwrap_or_else(|| unknown(&begun));
+        let job = match begun.takes_long() {
+            true => {
+                let job = job.resumed();
+                unended.push((begun, job.clone()));
+                job
+            }
+            false => end_begun(
+                engine,
+                store,
+                &mut inventory,
+                &mut begun,
+                job,
+                &mut warnings,
+            )?,
+        };
+        unfinished.insert(job.id);
+        jobs.insert(job.id, job);
     }
     age_numbers(store, &mut inventory)?;
     jobs.into_values()
@@ -138,7 +152,7 @@ pub(super) fn start(
     Ok(Started {
         inventory,
         owed,
-        goes_on,
+        unended,
     })
 }
 
@@ -166,6 +180,7 @@ fn made_targets(inventory: &Inventory, journal: &[(String, Begun)]) -> Vec<MadeT
         .iter()
         .filter_map(|(_, begun)| match &begun.plan.goal {
             Goal::Listening { target, .. } if !target.portals.is_empty() => Some(target.clone()),
+            Goal::TakenOver { takeover, .. } => takeover.target.clone(),
             _ => None,
         });
     let known = inventory.made_targets().map(|t| MadeTarget::clone(t));
@@ -257,47 +272,72 @@ fn system_record(store: &Store) -> Result<Option<String>, Error> {
     Ok(Some(record.name))
 }
 
+/// The jobs as they were stored, with the calls that they came from. Their time begins anew, by a
+/// clock that nobody sets: what the machine's clock was then, and is now, says nothing for sure.
+fn known_jobs(store: &Store) -> Result<BTreeMap<JobId, Job>, Error> {
+    let mut calls: BTreeMap<_, _> = load::<Call>(store, Table::Calls)?.into_iter().collect();
+    let mut stored = load::<Job>(store, Table::Jobs)?;
+    stored.sort_by_key(|(_, job)| job.changed);
+    let mut jobs = BTreeMap::new();
+    for (key, mut job) in stored {
+        job.call = calls.remove(&key).map(Arc::new);
+        job.live.over_since();
+        jobs.insert(job.id, job);
+    }
+    // What belongs to no job any more.
+    let mut batch = Batch::new();
+    calls
+        .into_keys()
+        .for_each(|key| batch.remove(Table::Calls, key));
+    store.write(&batch).map_err(unwritable)?;
+    Ok(jobs)
+}
+
 /// Ends one piece of work that a crash interrupted.
 fn end_begun(
     engine: &dyn Engine,
     store: &Store,
     inventory: &mut Inventory,
-    begun: &Begun,
-    job: Option<Job>,
+    begun: &mut Begun,
+    mut job: Job,
     warnings: &mut Vec<String>,
 ) -> Result<Job, Error> {
-    let mut job = job.unwrap_or_else(|| forgotten(begun));
-    let (ended, changes, left) = match recover(begun, engine) {
+    let interrupted = match job.state {
+        JobState::Suspended => "a restart interrupted it while it was suspended",
+        _ => "a restart interrupted it",
+    };
+    let note = |begun: &Begun| store.write(&noting(begun)).map_err(unwritable);
+    let (ended, changes, left) = match recover(begun, engine, &Course::unwatched(), &note) {
         // Who was told that it failed is told why; the note says what became of it since.
         Recovered::Finished(reached) if begun.failed => {
             job.note = Some("it turned out after a restart that it was done after all".into());
             (told(job), reached.changes, false)
         }
-        Recovered::RolledBack if begun.failed => {
+        Recovered::RolledBack(_) if begun.failed => {
             job.note = Some("what was left of it was taken back after a restart".into());
             (told(job), Vec::new(), false)
         }
         Recovered::Finished(reached) => {
-            job.note = Some("a restart interrupted it; it was finished afterwards".into());
+            job.note = Some(format!("{interrupted}; it was finished afterwards"));
             let affected = reached.affected();
-            (job.ended(&Ok(affected)), reached.changes, false)
+            (job.interrupted(&Ok(affected)), reached.changes, false)
         }
         // Maps follow the records when the targets converge.
-        Recovered::Stuck(_) | Recovered::RolledBack
-            if begun.plan.goal.scope() == Scope::Records =>
-        {
-            (rolled_back(job), Vec::new(), false)
-        }
-        Recovered::RolledBack => (rolled_back(job), Vec::new(), false),
+        Recovered::Stuck(_) | Recovered::RolledBack(_) if !begun.plan.goal.is_kept() => (
+            rolled_back(job, interrupted, work::interrupted()),
+            Vec::new(),
+            false,
+        ),
+        Recovered::RolledBack(error) => (rolled_back(job, interrupted, error), Vec::new(), false),
         Recovered::Stuck(error) => {
             warnings.push(format!(
                 "'{}' was interrupted and is unfinished: {error}",
                 job.title
             ));
-            job.note = Some("a restart interrupted it; the next start tries to end it".into());
+            job.note = Some(format!("{interrupted}; the next start tries to end it"));
             let ended = match begun.failed {
                 true => told(job),
-                false => job.ended(&Err(error)),
+                false => job.interrupted(&Err(error)),
             };
             (ended, Vec::new(), true)
         }
@@ -311,17 +351,15 @@ fn end_begun(
     Ok(ended)
 }
 
-/// The job of work that nothing else is stored of.
-fn forgotten(begun: &Begun) -> Job {
-    let title = begun.plan.title.clone();
-    Job::start(begun.job, title, super::job::Area::Storage, String::new())
+/// The job of work that was rolled back.
+fn rolled_back(mut job: Job, interrupted: &str, error: Error) -> Job {
+    job.note = Some(format!("{interrupted}; it was rolled back"));
+    job.interrupted(&Err(error))
 }
 
-/// The job of work that was rolled back.
-fn rolled_back(mut job: Job) -> Job {
-    job.note = Some("a restart interrupted it; it was rolled back".into());
-    let error = Error::unavailable("a restart interrupted the job; it was rolled back");
-    job.ended(&Err(error))
+/// The job of work of which no job is known any more.
+fn unknown(begun: &Begun) -> Job {
+    Job::lost(begun.job, begun.plan.title.clone()).of_plan(&begun.plan)
 }
 
 /// A job of whose end somebody was told: it stays as it was told.
@@ -330,7 +368,7 @@ fn told(job: Job) -> Job {
         return job;
     }
     // The record's time was up, or its last state could not be written.
-    job.ended(&Err(Error::unavailable("the job failed before a restart")))
+    job.interrupted(&Err(Error::unavailable("the job failed before a restart")))
 }
 
 /// Begins an empty store, in one transaction: were the name written alone, a start that failed

@@ -9,11 +9,12 @@ use crate::store::{Batch, Table};
 
 use super::change::Change;
 use super::command::Effect;
-use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Subject, Unwatched};
+use super::course::Course;
+use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Subject, Takeover, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
-use super::model::{Disk, MadeTarget, Map, Pool, Volume};
+use super::model::{Disk, MadeTarget, Map, Owner, Pool, ReplicationGroup, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 
 /// Work that began: what a restart needs to end it.
@@ -24,6 +25,10 @@ pub(super) struct Begun {
     /// Whether somebody was told already that it failed: from then on it is only taken back.
     #[serde(default)]
     pub(super) failed: bool,
+    /// Whether all copies have ended well. Nothing else tells what was overwritten and finished
+    /// from what was never begun.
+    #[serde(default)]
+    pub(super) copied: bool,
 }
 
 impl Begun {
@@ -32,21 +37,19 @@ impl Begun {
             job,
             plan,
             failed: false,
+            copied: false,
         }
     }
 
-    /// Whether it is taken up again while the array works. A removal goes on where the job's marks
-    /// are there still: one that is missing was not begun, or was spared.
-    pub(super) fn goes_on(&self, engine: &dyn Engine) -> bool {
-        let plan = &self.plan;
-        let is_spared = || match &plan.goal {
-            Goal::Removed { group, .. } => {
-                let facts = engine.scan_group(group);
-                facts.map_or(true, |facts| lacks_mark(plan, self.job, &facts))
-            }
-            _ => false,
-        };
-        plan.after_crash == AfterCrash::Resume && !self.failed && !is_spared()
+    /// Whether what is left of it takes long: then a start does not wait for it.
+    pub(super) fn takes_long(&self) -> bool {
+        let goes_forward = self.plan.after_crash == AfterCrash::Forward && !self.failed;
+        goes_forward && !self.copied && self.plan.takes_long()
+    }
+
+    /// Whether its goal says by itself that it is reached.
+    fn is_believed(&self) -> bool {
+        self.copied || !matches!(self.plan.goal, Goal::Overwritten { .. })
     }
 }
 
@@ -63,8 +66,8 @@ pub(super) struct Reached {
 /// What was seen to find out whether a goal is reached.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// One volume group.
-    Group(Box<GroupFacts>),
+    /// Volume groups.
+    Groups(Vec<GroupFacts>),
     /// Everything.
     Machine(Box<Facts>),
 }
@@ -83,6 +86,7 @@ impl Reached {
         match &self.effect {
             Effect::Pool(id) => vec![Element::Pool(id.clone())],
             Effect::Volumes(ids) => ids.iter().cloned().map(Element::Volume).collect(),
+            Effect::ReplicationGroup(id) => vec![Element::ReplicationGroup(*id)],
             Effect::Setting(id) => vec![Element::Setting(*id)],
             Effect::Target(iqn) => vec![Element::Target(iqn.clone())],
             Effect::Port(id) => vec![Element::Port(id.clone())],
@@ -94,53 +98,70 @@ impl Reached {
     }
 }
 
+/// Notes in the journal how far work has come.
+type Note<'a> = &'a dyn Fn(&Begun) -> Result<(), Error>;
+
 /// Takes the steps, verifies the goal, and takes the steps back if either fails.
 pub(super) fn carry_out(
-    plan: &Plan,
+    begun: &mut Begun,
     engine: &dyn Engine,
-    progress: &dyn Progress,
+    course: &Course<'_>,
+    note: Note<'_>,
 ) -> Result<Reached, Box<Setback>> {
-    carry_on(plan, engine, progress, |_| true)
+    carry_on(begun, engine, course, note, |_, _| true)
 }
 
-/// The same of work that a restart interrupted: nothing is marked anew.
-pub(super) fn carry_out_again(
-    plan: &Plan,
-    engine: &dyn Engine,
-    progress: &dyn Progress,
-) -> Result<Reached, Box<Setback>> {
-    carry_on(plan, engine, progress, |step| {
-        !matches!(step, Step::Mark { .. } | Step::MarkGroup { .. })
-    })
-}
-
-/// The same, but only those steps that are `due`; all of them are taken back if need be.
+/// The same, but only those steps that are `due`, by their number; all of them are taken back if
+/// need be.
 fn carry_on(
-    plan: &Plan,
+    begun: &mut Begun,
     engine: &dyn Engine,
-    progress: &dyn Progress,
-    due: fn(&Step) -> bool,
+    course: &Course<'_>,
+    note: Note<'_>,
+    due: impl Fn(usize, &Step) -> bool,
 ) -> Result<Reached, Box<Setback>> {
-    let steps = plan.steps.iter().enumerate();
-    for (taken, planned) in steps.filter(|(_, planned)| due(&planned.step)) {
-        if let Err(error) = engine.apply(&planned.step, progress) {
+    let copies = begun.plan.copies();
+    for taken in 0..begun.plan.steps.len() {
+        let step = &begun.plan.steps[taken].step;
+        if !due(taken, step) {
+            continue;
+        }
+        if let Err(error) = course.take(engine, taken, step) {
             // The failed step may have done half of its work, so its undo is taken, too.
-            return set_back(plan, taken + 1, engine, error);
+            return set_back(begun, taken + 1, engine, error);
+        }
+        if taken + 1 == copies && !begun.is_believed() {
+            begun.copied = true;
+            if let Err(error) = note(begun) {
+                begun.copied = false;
+                return set_back(begun, taken + 1, engine, error);
+            }
         }
     }
-    verify(plan, engine).or_else(|error| set_back(plan, plan.steps.len(), engine, error))
+    let all = begun.plan.steps.len();
+    verify(&begun.plan, engine).or_else(|error| set_back(begun, all, engine, error))
+}
+
+/// Takes one step. What kills the program on purpose finds its moment in the log.
+pub(super) fn take(step: &Step, engine: &dyn Engine, progress: &dyn Progress) -> Result<(), Error> {
+    tracing::debug!(?step, "a step begins");
+    let done = engine.apply(step, progress);
+    tracing::debug!(ok = done.is_ok(), "a step has ended");
+    done
 }
 
 /// What becomes of a plan after an error in one of its first `taken` steps.
 fn set_back(
-    plan: &Plan,
+    begun: &Begun,
     taken: usize,
     engine: &dyn Engine,
     error: Error,
 ) -> Result<Reached, Box<Setback>> {
+    let plan = &begun.plan;
     // A step can fail after it did all of its work, and the last one cannot be taken back then. One
     // that cannot answer for what it did is not believed.
     if error.kind != Kind::Bug
+        && begun.is_believed()
         && let Ok(reached) = verify(plan, engine)
     {
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
@@ -171,7 +192,7 @@ fn set_back(
 /// Whether one of the volumes that a plan makes is finished: then all of them are ready, and as
 /// somebody may use that one already there is no way back.
 fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
-    let Goal::Made { group, volumes } = &plan.goal else {
+    let Goal::Made { group, volumes, .. } = &plan.goal else {
         return false;
     };
     let is_made = |v: &Volume| volumes.iter().any(|(device, _)| v.device == *device);
@@ -194,7 +215,7 @@ fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
 fn finish(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     for planned in &plan.steps {
         if let Step::Unmark { .. } | Step::Remove { .. } = planned.step {
-            engine.apply(&planned.step, &Unwatched)?;
+            take(&planned.step, engine, &Unwatched)?;
         }
     }
     verify(plan, engine)
@@ -215,14 +236,19 @@ pub(super) fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Resul
 
 /// Takes back one step.
 fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error> {
-    let Some(undo) = &planned.undo else {
-        return Ok(());
-    };
     if !is_named(plan, &planned.step, engine)? {
         // It was never renamed, or somebody gave it another name since: that one stays.
         return Ok(());
     }
-    match engine.apply(undo, &Unwatched) {
+    let mut first = Ok(());
+    for undo in planned.undo.iter().rev() {
+        first = first.and(undo_by(plan, undo, engine));
+    }
+    first
+}
+
+fn undo_by(plan: &Plan, undo: &Step, engine: &dyn Engine) -> Result<(), Error> {
+    match take(undo, engine, &Unwatched) {
         // A pool that is there and lacks the volume has nothing that could be taken back.
         Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {
             Scope::Group(group) => engine.scan_group(group).map(drop),
@@ -251,23 +277,33 @@ fn is_named(plan: &Plan, step: &Step, engine: &dyn Engine) -> Result<bool, Error
     }
 }
 
+/// Why a job failed that a restart rolled back.
+pub(super) fn interrupted() -> Error {
+    Error::unavailable("a restart interrupted the job; it was rolled back")
+}
+
 /// How unfinished work ended at start-up.
 #[derive(Debug)]
 pub(super) enum Recovered {
     /// Its goal is reached; the records change.
     Finished(Reached),
-    /// Nothing of it is left.
-    RolledBack,
+    /// Nothing of it is left; what the job says of that.
+    RolledBack(Error),
     /// It could not be ended; it stays in the journal.
     Stuck(Error),
 }
 
 /// Ends work that a crash interrupted, or that could not be taken back when it failed.
-pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
+pub(super) fn recover(
+    begun: &mut Begun,
+    engine: &dyn Engine,
+    course: &Course<'_>,
+    note: Note<'_>,
+) -> Recovered {
     let plan = &begun.plan;
     // Records are written with the end of the journal entry: while it is there they are not.
     if plan.stands_on_records() && plan.steps.is_empty() {
-        return Recovered::RolledBack;
+        return Recovered::RolledBack(interrupted());
     }
     // While its group is missing nothing can be said about a volume, least of all that it is gone.
     let facts = match plan.goal.scope() {
@@ -279,42 +315,58 @@ pub(super) fn recover(begun: &Begun, engine: &dyn Engine) -> Recovered {
     };
     // What goes forward takes its steps again even if the goal is reached: there may be more to do.
     let goes_forward = plan.after_crash == AfterCrash::Forward && !begun.failed;
-    if !goes_forward && let Ok(reached) = verify(plan, engine) {
+    if !goes_forward
+        && begun.is_believed()
+        && let Ok(reached) = verify(plan, engine)
+    {
         return Recovered::Finished(reached);
     }
     if is_finished_in_part(plan, engine) {
         return finish(plan, engine).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
-        Ok(()) => Recovered::RolledBack,
+        Ok(()) => Recovered::RolledBack(interrupted()),
         Err(error) => Recovered::Stuck(error),
     };
     // The marks come first: one that is missing says that nothing was removed yet.
-    if !goes_forward || facts.is_some_and(|facts| lacks_mark(plan, begun.job, &facts)) {
+    let is_begun = || begun.copied || facts.is_none_or(|facts| is_marked(plan, begun.job, &facts));
+    if !goes_forward || !is_begun() {
         return back();
     }
     // Nothing is marked anew: what is without the mark was not begun, or was spared. And a start
-    // does not wait for legs, which come into step by themselves.
-    let due = |step: &Step| {
-        !matches!(
-            step,
-            Step::Mark { .. } | Step::MarkGroup { .. } | Step::Sync { .. }
-        )
+    // does not wait for legs, which come into step by themselves. What was copied is not copied
+    // again.
+    let reached = if begun.copied { plan.copies() } else { 0 };
+    let takes_long = begun.takes_long();
+    let due = |number: usize, step: &Step| {
+        let passed = match step {
+            Step::Mark { .. } | Step::MarkGroup { .. } => true,
+            Step::Sync { .. } => !takes_long,
+            _ => false,
+        };
+        number >= reached && !passed
     };
-    match carry_on(plan, engine, &Unwatched, due) {
+    match carry_on(begun, engine, course, note, due) {
         Ok(reached) => Recovered::Finished(reached),
-        Err(setback) => setback.left.map_or(Recovered::RolledBack, Recovered::Stuck),
+        Err(setback) => match setback.left {
+            Some(left) => Recovered::Stuck(left),
+            None => Recovered::RolledBack(setback.error),
+        },
     }
 }
 
-/// Whether one of the volumes that the plan removes is there without the job's mark, and none is
-/// gone.
-fn lacks_mark(plan: &Plan, job: JobId, facts: &GroupFacts) -> bool {
-    let Goal::Removed { volumes, .. } = &plan.goal else {
-        return false;
-    };
-    let found: Vec<_> = volumes.iter().filter_map(|id| find(facts, id)).collect();
-    found.len() == volumes.len() && found.iter().any(|volume| volume.job != Some(job))
+/// Whether what the plan removes or overwrites bears the job's mark, as far as it is there: of what
+/// is removed something may be gone already.
+fn is_marked(plan: &Plan, job: JobId, facts: &GroupFacts) -> bool {
+    let bears = |volume: &Volume| volume.job == Some(job);
+    match &plan.goal {
+        Goal::Removed { volumes, .. } => {
+            let found: Vec<_> = volumes.iter().filter_map(|id| find(facts, id)).collect();
+            found.len() < volumes.len() || found.into_iter().all(bears)
+        }
+        Goal::Overwritten { volume, .. } => find(facts, volume).is_some_and(bears),
+        _ => true,
+    }
 }
 
 /// Looks again at what the plan was about, and compares it with the goal.
@@ -325,7 +377,11 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
         Scope::Group(group) => {
             let facts = engine.scan_group(group)?;
             let effect = judge_group(&plan.goal, &facts)?;
-            (effect, Some((began, Look::Group(facts.into()))))
+            let beside = plan.goal.beside().iter();
+            // What changed there only passes by: the watcher sees it, too.
+            let beside = beside.filter_map(|group| engine.scan_group(group).ok());
+            let seen = std::iter::once(facts).chain(beside).collect();
+            (effect, Some((began, Look::Groups(seen))))
         }
         Scope::Machine => {
             let facts = engine.scan()?;
@@ -336,6 +392,21 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
     let mut changes = plan.changes.clone();
     if let (Goal::PoolMade { group: None, .. }, Effect::Pool(id)) = (&plan.goal, &effect) {
         changes.push(Change::PutPool(id.clone()));
+    }
+    let mut effect = effect;
+    if let (
+        Goal::Made {
+            gather: Some(group),
+            ..
+        },
+        Effect::Volumes(members),
+    ) = (&plan.goal, &effect)
+    {
+        changes.push(Change::PutReplicationGroup(ReplicationGroup {
+            members: members.clone(),
+            ..group.clone()
+        }));
+        effect = Effect::ReplicationGroup(group.id);
     }
     Ok(Reached {
         effect,
@@ -361,6 +432,21 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             };
             let ids: Result<_, _> = volumes.iter().map(made).collect();
             ids.map(Effect::Volumes)
+        }
+        Goal::Detached { volumes, .. } => {
+            let is_free = |id| find(facts, id).is_some_and(|v| v.replica.is_none());
+            match volumes.iter().all(is_free) {
+                true => Ok(Effect::Volumes(volumes.clone())),
+                false => Err(unlike("a replica is still related to its source")),
+            }
+        }
+        Goal::Overwritten { volume, .. } => {
+            match find(facts, volume).filter(|v| v.job.is_none() && !v.torn) {
+                Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
+                None => Err(unlike(
+                    "the volume does not have the content of the other one",
+                )),
+            }
         }
         Goal::Changed {
             volume, size, name, ..
@@ -421,7 +507,9 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             None => Ok(Effect::Gone),
             Some(pool) => Err(unlike(format!("pool {} is still there", pool.name))),
         },
-        Goal::Listening { .. } => Err(Error::bug("a goal was looked for in the wrong place")),
+        Goal::Listening { .. } | Goal::TakenOver { .. } => {
+            Err(Error::bug("a goal was looked for in the wrong place"))
+        }
         Goal::Shown { effect } => Ok(effect.clone()),
     }
 }
@@ -478,8 +566,26 @@ fn judge_machine(goal: &Goal, facts: &Facts) -> Result<Effect, Error> {
                 target.iqn
             ))),
         },
+        Goal::TakenOver { view, takeover } => match is_taken_over(takeover, facts) {
+            true => Ok(Effect::View(*view)),
+            false => Err(unlike(
+                "what is shown to the initiator has changed meanwhile",
+            )),
+        },
         _ => Err(Error::bug("a goal was looked for in the wrong place")),
     }
+}
+
+/// Whether what another manager showed is this array's.
+fn is_taken_over(wanted: &Takeover, facts: &Facts) -> bool {
+    let is_ours = |id: &VolumeId| {
+        let volume = facts.volumes.iter().find(|volume| volume.id == *id);
+        volume.is_some_and(|volume| volume.owner == Owner::Array)
+    };
+    let targets = wanted.target.iter();
+    targets.into_iter().all(|target| listens(target, facts))
+        && wanted.rows.values().all(is_ours)
+        && wanted.maps().all(|map| facts.maps.contains(&map))
 }
 
 /// Whether a target that a client made listens where it is to; whether it is gone, where it is to
@@ -537,11 +643,22 @@ pub(super) fn map_of(step: &Step) -> Option<(&Map, bool)> {
     }
 }
 
-/// What is written before the first step: the plan and the job, in one transaction.
+/// What is written before the first step: the plan, the job and the call that it came from, in one
+/// transaction.
 pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
     let mut batch = Batch::new();
     batch.put(Table::Journal, begun.job.to_string(), begun);
     batch.put(Table::Jobs, job.id.to_string(), job);
+    if let Some(call) = &job.call {
+        batch.put(Table::Calls, job.id.to_string(), call.as_ref());
+    }
+    batch
+}
+
+/// What is written in between: how far it has come.
+pub(super) fn noting(begun: &Begun) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Table::Journal, begun.job.to_string(), begun);
     batch
 }
 

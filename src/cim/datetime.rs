@@ -56,6 +56,23 @@ impl DateTime {
         ))
     }
 
+    /// How long an interval is; `None` for a timestamp, or where a part of it is not said.
+    pub fn length(&self) -> Option<std::time::Duration> {
+        let number = |start: usize, length: usize| {
+            let digits = self.as_str().get(start..start + length)?;
+            digits.parse::<u64>().ok()
+        };
+        if !self.is_interval() {
+            return None;
+        }
+        let hours = number(0, 8)? * 24 + number(8, 2)?;
+        let seconds = (hours * 60 + number(10, 2)?) * 60 + number(12, 2)?;
+        Some(std::time::Duration::new(
+            seconds,
+            u32::try_from(number(15, 6)?).ok()? * 1000,
+        ))
+    }
+
     /// The timestamp, in UTC, of a count of microseconds since 1970; years beyond 9999 become 9999.
     pub fn utc(unix_micros: u64) -> Self {
         let seconds = unix_micros / 1_000_000;

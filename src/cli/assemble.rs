@@ -36,6 +36,7 @@ pub(super) fn demo(array: DemoArray<'_>, urls: &[ListenUrl]) -> Result<Arc<Servi
     let mut machine = SimEngine::builder()
         .volumes(array.volumes.into())
         .target_count(array.targets)
+        .fc_ports(array.fc_ports)
         .spare_disks(array.spare_disks, SPARE_DISK);
     let store = match array.state {
         Some(directory) => {
@@ -66,6 +67,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         portals: target.portals.clone(),
     });
     let settings = Settings {
+        fc_ports: config.fc_ports.clone(),
         disks: storage.disks.clone(),
         chap: config.chap.clone(),
         lvm: storage.lvm.clone(),
@@ -78,6 +80,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
     let policy = Policy {
         overcommit: storage.thin_overcommit_percent,
         low_space: storage.low_space_percent,
+        snapshot_room: storage.snapshot_percent,
         shrink: storage.allow_shrink,
         erase: storage.erase,
         lun_quarantine: config.masking.lun_quarantine,
@@ -170,5 +173,7 @@ fn host_name() -> String {
         .into_owned()
 }
 
+#[cfg(test)]
+mod kernel_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! `standpipe check`: what the machine lacks for a configuration, without changing anything.
 
 mod chap;
+mod fc;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -117,6 +118,12 @@ impl Machine {
             sys: self.root.join("sys"),
             dev: self.root.join("dev"),
         };
+        findings.extend(fc::findings(
+            &self.root,
+            &places,
+            &config.fc_ports,
+            &config.storage.configfs,
+        ));
         findings.extend(storage::disks(&config.storage, places));
         findings.extend(chap::findings(
             &self.root,

@@ -34,6 +34,9 @@ pub struct Demo {
     /// iSCSI targets, each of which listens at every interface; clients can make more.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     targets: u32,
+    /// Fibre Channel ports, beside the targets.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=64))]
+    fc_ports: u32,
     /// Disks that belong to no pool, to make pools from.
     #[arg(long, value_name = "N", default_value_t = 4)]
     spare_disks: u32,
@@ -53,6 +56,8 @@ pub struct DemoArray<'a> {
     pub volumes: u32,
     /// How many targets it has.
     pub targets: u32,
+    /// How many Fibre Channel ports it has.
+    pub fc_ports: u32,
     /// How many disks belong to no pool.
     pub spare_disks: u32,
     /// Where events come from while it runs.
@@ -78,6 +83,7 @@ impl Demo {
         let array = DemoArray {
             volumes: self.volumes,
             targets: self.targets,
+            fc_ports: self.fc_ports,
             spare_disks: self.spare_disks,
             events: self.events.as_deref(),
             state: self.state.as_deref(),

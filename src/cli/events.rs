@@ -7,10 +7,13 @@
 //! | `pull DISK` | the disk is away |
 //! | `restore DISK` | the disk works again, with what was on it |
 //! | `fill POOL PERCENT` | hosts write to the volumes of a thin pool until so much of it is used |
+//! | `write VOLUME BYTE [PERCENT]` | a host fills so much of a volume with that byte, from its beginning |
+//! | `overflow SNAPSHOT` | hosts overwrite what a snapshot was taken of until it has no room left |
 //! | `login INITIATOR [PORT]` | a host logs in to a port, or to every port that shows it something |
 //! | `logout INITIATOR` | a host logs out of every port |
+//! | `export POOL NAME INITIATOR NUMBER` | another manager makes a volume of one extent and shows it to a host |
 //!
-//! A disk is named by its device or identity, a pool by its name, a port as clients see it
+//! A disk is named by its device or identity, a pool or volume by its name, a port as clients see it
 //! (`IQN,t,0x0001`). Empty lines and those that begin
 //! with `#` say nothing.
 
@@ -20,8 +23,8 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::array::{DiskId, Engine as _, Error, InitiatorName, PoolId, PortId};
-use crate::engine::sim::SimEngine;
+use crate::array::{DiskId, Engine as _, Error, InitiatorName, Map, PoolId, PortId, Volume};
+use crate::engine::sim::{EXTENT, SimEngine};
 
 use super::Failure;
 
@@ -32,8 +35,11 @@ enum Event {
     Pull(String),
     Restore(String),
     Fill(String, u64),
+    Write(String, u8, u64),
+    Overflow(String),
     Login(InitiatorName, Option<PortId>),
     Logout(InitiatorName),
+    Export(String, String, InitiatorName, u16),
 }
 
 impl FromStr for Event {
@@ -42,7 +48,23 @@ impl FromStr for Event {
     fn from_str(line: &str) -> Result<Self, Error> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let percent = |text: &str| text.parse().ok().filter(|percent| *percent <= 100);
+        let written = |volume: &str, byte: &str, part: &str| {
+            Some(Self::Write(
+                volume.to_owned(),
+                byte.parse().ok()?,
+                percent(part)?,
+            ))
+        };
+        let write = match words[..] {
+            ["write", volume, byte] => written(volume, byte, "100"),
+            ["write", volume, byte, part] => written(volume, byte, part),
+            _ => None,
+        };
+        if let Some(write) = write {
+            return Ok(write);
+        }
         match words[..] {
+            ["overflow", snapshot] => Ok(Self::Overflow(snapshot.to_owned())),
             ["fail", disk] => Ok(Self::Fail(disk.to_owned())),
             ["pull", disk] => Ok(Self::Pull(disk.to_owned())),
             ["restore", disk] => Ok(Self::Restore(disk.to_owned())),
@@ -59,9 +81,18 @@ impl FromStr for Event {
                 Ok(Self::Login(InitiatorName::parse(initiator)?, Some(port)))
             }
             ["logout", initiator] => Ok(Self::Logout(InitiatorName::parse(initiator)?)),
+            ["export", pool, name, initiator, number] if number.parse::<u16>().is_ok() => {
+                Ok(Self::Export(
+                    pool.to_owned(),
+                    name.to_owned(),
+                    InitiatorName::parse(initiator)?,
+                    number.parse().unwrap_or_default(),
+                ))
+            }
             _ => Err(Error::invalid(format!(
                 "'{line}' is no event; write fail DISK, pull DISK, restore DISK, fill POOL \
-                 PERCENT, login INITIATOR [PORT] or logout INITIATOR"
+                 PERCENT, write VOLUME BYTE [PERCENT], overflow SNAPSHOT, login INITIATOR [PORT], \
+                 logout INITIATOR or export POOL NAME INITIATOR NUMBER"
             ))),
         }
     }
@@ -76,9 +107,27 @@ impl Event {
             Self::Fill(name, percent) => {
                 return machine.fill_pool(&pool(machine, name)?, *percent);
             }
+            Self::Write(name, byte, percent) => {
+                let volume = volume(machine, name)?;
+                let extents = (volume.size / EXTENT * percent).div_ceil(100);
+                return machine.write(&volume.id, 0..extents * EXTENT, *byte);
+            }
+            Self::Overflow(name) => return machine.overflow(&volume(machine, name)?.id),
             Self::Login(initiator, Some(port)) => return machine.log_in(initiator, port),
             Self::Login(initiator, None) => return log_in_everywhere(machine, initiator),
             Self::Logout(initiator) => return log_out_everywhere(machine, initiator),
+            Self::Export(pool_name, name, initiator, number) => {
+                let ports = ports(machine)?;
+                let port = ports
+                    .first()
+                    .ok_or_else(|| Error::not_found("there is no port"))?;
+                return machine.foreign_map(&Map {
+                    port: port.clone(),
+                    initiator: initiator.clone(),
+                    lun: *number,
+                    volume: machine.lvcreate(&pool(machine, pool_name)?, name, EXTENT)?,
+                });
+            }
         };
         Ok(())
     }
@@ -96,6 +145,13 @@ fn pool(machine: &SimEngine, name: &str) -> Result<PoolId, Error> {
         .find(|pool| pool.name == name)
         .map(|pool| pool.id)
         .ok_or_else(|| Error::not_found(format!("there is no pool {name}; look at the pools")))
+}
+
+fn volume(machine: &SimEngine, name: &str) -> Result<Volume, Error> {
+    let mut volumes = machine.scan()?.volumes.into_iter();
+    volumes
+        .find(|volume| volume.name == name)
+        .ok_or_else(|| Error::not_found(format!("there is no volume {name}; look at the volumes")))
 }
 
 /// Logs a host in to every port that shows it something, of which there must be one.
@@ -179,7 +235,8 @@ fn happen(line: &str, machine: &SimEngine) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::Health;
+    use crate::array::{Health, JobId, Snap, Step, Unwatched};
+    use crate::engine::sim::Content;
 
     #[test]
     fn lines_are_events_or_refused() {
@@ -189,6 +246,10 @@ mod tests {
             Some(Event::Fail("/dev/sdb".into()))
         );
         assert_eq!(event("fill thin 90"), Some(Event::Fill("thin".into(), 90)));
+        for (line, percent) in [("write a 7", 100), ("write a 7 30", 30)] {
+            assert_eq!(event(line), Some(Event::Write("a".into(), 7, percent)));
+        }
+        assert_eq!(event("overflow a"), Some(Event::Overflow("a".into())));
         let host = InitiatorName::parse("iqn.2026-11.example:a").expect("a name");
         let port = PortId::parse("iqn.2026-11.example:t,t,0x0001");
         assert_eq!(
@@ -208,6 +269,11 @@ mod tests {
             "fail a b",
             "fill thin",
             "fill thin 101",
+            "write",
+            "write volume",
+            "write volume 256",
+            "write volume 1 101",
+            "overflow",
             "melt sdb",
             "login",
             "login nobody",
@@ -239,6 +305,39 @@ mod tests {
             happen(line, &machine);
             assert_eq!(sessions(), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn hosts_write_and_overflow_what_the_lines_say() {
+        let machine = SimEngine::builder().pool("vg0", 1, 1 << 30).volumes(1);
+        let machine = machine.volume_size(4 * EXTENT).build().expect("a machine");
+        let id = machine.scan().expect("a scan").volumes[0].id.clone();
+        let held = || machine.extents(&id).expect("it can be read");
+        happen("write volume-0001 17 50", &machine);
+        let half = [Content::Written(17); 2];
+        assert_eq!(held(), [half, [Content::Zeros; 2]].concat());
+        happen("write volume-0001 0", &machine);
+        assert_eq!(held(), [Content::Zeros; 4]);
+        // It is no snapshot.
+        happen("overflow volume-0001", &machine);
+        happen("write nothing 1", &machine);
+        assert_eq!(held(), [Content::Zeros; 4]);
+        let job = JobId::new();
+        let snap = Snap {
+            source: id.clone(),
+            device: "small".into(),
+            name: "small".into(),
+            room: Some(EXTENT),
+        };
+        let step = Step::Snapshot {
+            group: machine.scan().expect("a scan").pools[0].id.clone(),
+            of: vec![snap],
+            job,
+        };
+        machine.apply(&step, &Unwatched).expect("there is room");
+        happen("overflow small", &machine);
+        let volumes = machine.scan().expect("a scan").volumes;
+        assert!(volumes.iter().any(|volume| volume.is_broken()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the demo shows at its first start: some volumes, masked for some hosts.
 
+use std::collections::BTreeSet;
+
 use crate::array::{Array, Command, Effect, Error, InitiatorName, Members, Waited};
 use crate::identity::{Identity, Role};
 
@@ -13,15 +15,22 @@ pub(super) fn show_some(array: &Array) -> Result<(), Error> {
         return Ok(());
     }
     let volumes: Vec<_> = snapshot.volumes().map(|volume| volume.id.clone()).collect();
-    let ports: std::collections::BTreeSet<_> = snapshot.ports().map(|p| p.id.clone()).collect();
+    let ports: BTreeSet<_> = snapshot.ports().map(|p| p.id.clone()).collect();
+    let fc = snapshot.fc_ports().next().is_some();
     let shown = volumes.len().div_ceil(2);
     for (number, share) in volumes[..shown].chunks(PER_HOST).enumerate() {
-        let host = InitiatorName::parse(&format!("iqn.2026-11.example.host:{}", number + 1))?;
+        // Where the array has ports of both fabrics, every second host is of Fibre Channel.
+        let host = match fc && number % 2 == 1 {
+            true => InitiatorName::port_wwn(&format!("10000200{:08x}", number + 1))?,
+            false => InitiatorName::iscsi(&format!("iqn.2026-11.example.host:{}", number + 1))?,
+        };
+        let mut reached = ports.clone();
+        reached.retain(|port| port.is_reached_by(&host));
         run(array, Command::CreateInitiator { name: host.clone() })?;
         let name = format!("host-{}", number + 1);
         let groups = [
             Members::Initiators([host].into()),
-            Members::Ports(ports.clone()),
+            Members::Ports(reached),
             Members::Volumes(share.to_vec()),
         ];
         let mut made = Vec::new();

@@ -21,7 +21,7 @@ pub(super) fn table(raw: &[RawChap]) -> Checked<ChapTable> {
     let mut table = ChapTable::new();
     for entry in raw {
         let name = &entry.initiator;
-        let initiator = InitiatorName::parse(name.get_ref())
+        let initiator = InitiatorName::iscsi(name.get_ref())
             .map_err(|why| wrong(name, format!("chap.initiator: {why}")))?;
         let chap = entry.check()?;
         if table.insert(initiator, chap).is_some() {

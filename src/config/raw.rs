@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::chap::{self, RawChap};
 use super::{Config, Iqn, Masking, Server, Storage, Target, TlsFiles, Wrong};
-use crate::array::{DriftPolicy, Erasing, MAX_LUN, Policy, excludes};
+use crate::array::{DriftPolicy, Erasing, MAX_LUN, Policy, Wwn, excludes};
 use crate::http::{Limits, ListenUrl, Scheme};
 use crate::identity::{PasswordHash, Role, User, Users};
 
@@ -31,7 +31,10 @@ struct RawConfig {
     #[serde(default)]
     user: Vec<RawUser>,
     storage: Spanned<RawStorage>,
+    #[serde(default)]
     target: OneOrMore,
+    #[serde(default)]
+    fc_port: Vec<RawFcPort>,
     #[serde(default)]
     masking: RawMasking,
     #[serde(default)]
@@ -67,6 +70,7 @@ struct RawStorage {
     disks: Option<Spanned<Vec<Spanned<String>>>>,
     thin_overcommit_percent: Option<Spanned<u64>>,
     low_space_percent: Option<Spanned<u64>>,
+    snapshot_percent: Option<Spanned<u64>>,
     #[serde(default)]
     allow_shrink: bool,
     erase: Option<Spanned<String>>,
@@ -83,8 +87,15 @@ struct RawTarget {
     portals: Spanned<Vec<Spanned<String>>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFcPort {
+    wwpn: Spanned<String>,
+}
+
 /// A `[target]`, or several `[[target]]`. Not an untagged enum: that would lose the places in the
 /// file that messages point at.
+#[derive(Default)]
 struct OneOrMore(Vec<RawTarget>);
 
 impl<'de> Deserialize<'de> for OneOrMore {
@@ -145,11 +156,20 @@ pub(super) fn read(text: &str) -> Checked<Config> {
     })?;
     let server_at = raw.server.span();
     let storage_at = raw.storage.span();
+    if raw.target.0.is_empty() && raw.fc_port.is_empty() {
+        return Err(Wrong {
+            at: storage_at.end..storage_at.end,
+            reason: "nothing could be shown to hosts: add a [target] with iqn and portals, or an \
+                     [[fc_port]] with wwpn"
+                .into(),
+        });
+    }
     Ok(Config {
         server: raw.server.into_inner().check()?,
         users: users(raw.user, server_at.end)?,
         storage: storage(raw.storage)?,
-        targets: targets(raw.target.0, storage_at.end)?,
+        targets: targets(raw.target.0)?,
+        fc_ports: fc_ports(&raw.fc_port)?,
         masking: raw.masking.check()?,
         chap: chap::table(&raw.chap)?,
         limits: raw.limits.check()?,
@@ -314,11 +334,18 @@ fn storage(raw: Spanned<RawStorage>) -> Checked<Storage> {
         1..=100,
         80,
     )?;
+    let snapshot = or(
+        "storage.snapshot_percent",
+        raw.snapshot_percent,
+        1..=100,
+        100,
+    )?;
     Ok(Storage {
         volume_groups,
         disks,
         thin_overcommit_percent: overcommit,
         low_space_percent: u16::try_from(low_space).unwrap_or(u16::MAX),
+        snapshot_percent: u8::try_from(snapshot).unwrap_or(u8::MAX),
         allow_shrink: raw.allow_shrink,
         erase: erase(raw.erase)?,
         lvm: absolute("storage.lvm", raw.lvm, "/sbin/lvm")?,
@@ -408,13 +435,7 @@ fn is_lvm_name(name: &str) -> bool {
 }
 
 /// The targets, which share the addresses of one machine.
-fn targets(raw: Vec<RawTarget>, where_to_add: usize) -> Checked<Vec<Target>> {
-    if raw.is_empty() {
-        return Err(Wrong {
-            at: where_to_add..where_to_add,
-            reason: "add a [target] with iqn and portals".into(),
-        });
-    }
+fn targets(raw: Vec<RawTarget>) -> Checked<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::with_capacity(raw.len());
     let mut listening: Vec<SocketAddr> = Vec::new();
     for raw in raw {
@@ -445,6 +466,23 @@ fn targets(raw: Vec<RawTarget>, where_to_add: usize) -> Checked<Vec<Target>> {
         targets.push(target);
     }
     Ok(targets)
+}
+
+/// The Fibre Channel ports, each by its name.
+fn fc_ports(raw: &[RawFcPort]) -> Checked<Vec<Wwn>> {
+    let mut ports: Vec<Wwn> = Vec::with_capacity(raw.len());
+    for RawFcPort { wwpn } in raw {
+        let port = Wwn::parse(wwpn.get_ref()).ok_or_else(|| {
+            let reason = "fc_port.wwpn: write the 16 hex digits of the port's name, such as \
+                          21:00:00:24:ff:12:34:56 (/sys/class/fc_host/*/port_name)";
+            wrong(wwpn, reason)
+        })?;
+        if ports.contains(&port) {
+            return Err(wrong(wwpn, format!("fc_port.wwpn: {port} is there twice")));
+        }
+        ports.push(port);
+    }
+    Ok(ports)
 }
 
 impl RawTarget {

@@ -50,6 +50,7 @@ fn a_right_file_is_read_with_defaults() {
     assert!(config.storage.disks.is_empty());
     assert_eq!(config.storage.thin_overcommit_percent, 1000);
     assert_eq!(config.storage.low_space_percent, 80);
+    assert_eq!(config.storage.snapshot_percent, 100);
     assert!(!config.storage.allow_shrink);
     assert_eq!(config.storage.erase, None);
     let masking = Masking {
@@ -76,7 +77,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     let text = text().replace(
         "volume_groups = [\"vg0\"]",
         "disks = [\"/dev/sdb\", \"/dev/disk/by-id/scsi-*\", \"/dev/vd[b-h]\"]\n\
-         thin_overcommit_percent = 200\nlow_space_percent = 90\nallow_shrink = true\nerase = \"discard\"",
+         thin_overcommit_percent = 200\nlow_space_percent = 90\nsnapshot_percent = 20\nallow_shrink = true\nerase = \"discard\"",
     );
     let storage = Config::parse(Path::new("c.toml"), &text)
         .expect("right")
@@ -90,6 +91,7 @@ fn disks_can_take_the_place_of_volume_groups() {
     assert_eq!(storage.disks, disks);
     assert_eq!(storage.thin_overcommit_percent, 200);
     assert_eq!(storage.low_space_percent, 90);
+    assert_eq!(storage.snapshot_percent, 20);
     assert!(storage.allow_shrink);
     assert_eq!(storage.erase, Some(Erasing::Discard));
 }
@@ -200,6 +202,12 @@ fn a_wrong_file_is_refused_with_line_reason_and_remedy() {
             "\"vg0\"]\nlow_space_percent = 101",
             14,
             "storage.low_space_percent: write a number from 1 to 100",
+        ),
+        (
+            "\"vg0\"]",
+            "\"vg0\"]\nsnapshot_percent = 0",
+            14,
+            "storage.snapshot_percent: write a number from 1 to 100",
         ),
         ("\"vg0\"]", "\"vg0\"]\nallow_shrink = \"no\"", 14, "boolean"),
         (
@@ -362,6 +370,34 @@ fn wrong_targets_are_pointed_at() {
         "{}",
         message(&bad)
     );
+}
+
+#[test]
+fn fibre_channel_ports_are_named_by_their_wwpn() {
+    let ports = "[[fc_port]]\nwwpn = \"21:00:00:24:ff:12:34:56\"\n\
+                 [[fc_port]]\nwwpn = \"0x21000024FF123457\"\n";
+    let expected = ["21000024FF123456", "21000024FF123457"];
+    // Beside targets, and alone.
+    let alone = text().split("[target]").next().expect("a part").to_owned();
+    for (text, targets) in [(text(), 1), (alone, 0)] {
+        let config = Config::parse(Path::new("c.toml"), &format!("{text}\n{ports}"));
+        let config = config.expect("right");
+        assert_eq!(config.targets.len(), targets);
+        let names = config.fc_ports.iter().map(ToString::to_string);
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+    let with = |ports: String| message(&format!("{}\n{ports}", text()));
+    let twice = with(ports.replace("0x21000024FF123457", "21000024FF123456"));
+    assert!(
+        twice.contains("fc_port.wwpn: 21000024FF123456 is there twice"),
+        "{twice}"
+    );
+    let bad = with(ports.replace("0x21000024FF123457", "iqn.2026-01.a:b"));
+    assert!(
+        bad.contains("fc_port.wwpn: write the 16 hex digits"),
+        "{bad}"
+    );
+    assert!(with("[[fc_port]]\nname = \"x\"\n".into()).contains("wwpn"));
 }
 
 const CHAP: &str = r#"

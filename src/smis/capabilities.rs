@@ -6,8 +6,8 @@ use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::{Element, Scope};
-use super::pools;
 use super::view::View;
+use super::{pools, volumes};
 
 const STORAGE: &str = "Standpipe:StorageCapabilities:";
 const CONFIGURATION: &str = "Standpipe:StorageConfigurationCapabilities:";
@@ -60,6 +60,20 @@ pub(super) fn abilities_of(view: &View, scope: &Scope) -> Abilities {
     }
 }
 
+/// Room for what changes, in percent, that a snapshot gets where nothing is said; there is none in
+/// thin pools, whose snapshots take what the pool has.
+fn snapshot_room(view: &View, scope: &Scope) -> Option<u16> {
+    let has_room = match scope {
+        Scope::Array => true,
+        Scope::Primordial => false,
+        Scope::Pool(id) => view
+            .inventory
+            .pool(id)
+            .is_some_and(|pool| pool.thin().is_none()),
+    };
+    has_room.then(|| view.inventory.policy.snapshot_room.into())
+}
+
 pub(super) fn list_storage(view: &View) -> Vec<Element> {
     scopes(view).map(Element::StorageCapabilities).collect()
 }
@@ -92,6 +106,7 @@ pub(super) fn fill_storage(
         return out;
     };
     let able = abilities_of(view, scope);
+    let room = snapshot_room(view, scope);
     out.set_with(P::ElementName, || {
         format!("Qualities of service of {}", scope_name(view, scope))
     })
@@ -115,6 +130,9 @@ pub(super) fn fill_storage(
     .set(P::PackageRedundancyMax, able.survives.max)
     .set(P::PackageRedundancyDefault, able.survives.goal)
     .set(P::ExtentStripeLengthDefault, able.stripe_length.goal)
+    .set_some(P::DeltaReservationMin, room.map(|_| 1u16))
+    .set_some(P::DeltaReservationMax, room.map(|_| 100u16))
+    .set_some(P::DeltaReservationDefault, room)
 }
 
 pub(super) fn list_configuration(view: &View) -> Vec<Element> {
@@ -151,9 +169,13 @@ struct Working {
     /// StorageExtent Relocation, 17 StoragePool To StorageExtent Relocation.
     features: Vec<u16>,
     /// 2 Storage Pool Creation, 3 Deletion, 4 Modification; 5 Storage Element Creation, 6 Return,
-    /// 7 Modification; 19 StorageVolume To StorageExtent Relocation, 20 StoragePool To StorageExtent
-    /// Relocation; 22 Multiple Storage Element Creation, 23 Return.
+    /// 7 Modification; 8 Replica Creation, 9 Modification; 19 StorageVolume To StorageExtent
+    /// Relocation, 20 StoragePool To StorageExtent Relocation; 22 Multiple Storage Element Creation,
+    /// 23 Return.
     actions: Vec<u16>,
+    /// The kinds of copies in the older way of counting: 4 UnSyncAssoc. A clone is none of them: 5
+    /// is a copy that is not associated.
+    copies: Option<[u16; 1]>,
 }
 
 const VOLUME_FEATURES: [u16; 4] = [3, 5, 6, 12];
@@ -177,11 +199,12 @@ impl Working {
             types: vec![2, 5, 9],
             pool_features: vec![2, 3, 6],
             features: Self::volumes(shrink),
-            actions: [2, 3, 4]
+            actions: [2, 3, 4, 8, 9]
                 .into_iter()
                 .chain(VOLUME_ACTIONS)
                 .chain(MOVING)
                 .collect(),
+            copies: Some([4]),
         }
     }
 
@@ -207,18 +230,21 @@ impl Working {
                 } else {
                     &[2, 4, 19, 20]
                 }),
+                copies: None,
             },
             (true, true) => Self {
                 types: vec![5],
                 pool_features: vec![6],
                 features: VOLUME_FEATURES.into_iter().chain([17]).collect(),
                 actions: actions(&[3, 4, 20]),
+                copies: None,
             },
             (true, false) => Self {
                 types: vec![5],
                 pool_features: Vec::new(),
                 features: VOLUME_FEATURES.to_vec(),
                 actions: actions(&[]),
+                copies: None,
             },
         }
     }
@@ -255,7 +281,8 @@ pub(super) fn fill_configuration(
     // Each ends within the call when it is quick, and becomes a job when it is not.
     .set(P::SupportedSynchronousActions, working.actions.clone())
     .set(P::SupportedAsynchronousActions, working.actions)
-    .set(P::SupportedStorageElementUsage, [2u16])
+    .set(P::SupportedStorageElementUsage, volumes::USAGES)
+    .set_some(P::SupportedCopyTypes, working.copies)
     .set(P::SupportedStoragePoolUsage, [2u16])
     .set(P::AutomaticPoolSelectionAllowed, false)
     .set(P::MaximumElementCreateCount, MAX_AT_ONCE as u64)

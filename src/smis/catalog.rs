@@ -9,8 +9,9 @@ use super::element::{Element, Tag};
 use super::view::View;
 use super::{ARRAY, INTEROP, NAMESPACES};
 use super::{
-    access, capabilities, controllers, disks, extents, jobs, masking, physical, pools, ports,
-    registration, relations, server, services, sessions, settings, software, system, volumes,
+    access, capabilities, controllers, disks, extents, fc, jobs, masking, physical, pools, ports,
+    registration, relations, replication, replication_groups, server, services, sessions, settings,
+    software, system, volumes,
 };
 
 static CATALOG: LazyLock<Catalog<View>> =
@@ -92,6 +93,9 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_StorageConfigurationService, StorageService, ARRAY: always!(StorageService), only!(StorageService), services::storage_keys, services::fill_storage;
         Standpipe_SpareConfigurationService, SparingService, ARRAY: always!(SparingService), only!(SparingService), services::sparing_keys, services::fill_sparing;
         Standpipe_StorageRelocationService, RelocationService, ARRAY: always!(RelocationService), only!(RelocationService), services::relocation_keys, services::fill_relocation;
+        Standpipe_ReplicationService, ReplicationService, ARRAY: always!(ReplicationService), only!(ReplicationService), services::replication_keys, services::fill_replication;
+        Standpipe_ReplicationServiceCapabilities, ReplicationCapabilities, ARRAY: always!(ReplicationCapabilities), only!(ReplicationCapabilities), replication::capabilities_keys, replication::fill_capabilities;
+        Standpipe_ReplicationGroup, ReplicationGroup, ARRAY: replication_groups::list, replication_groups::find, replication_groups::path_keys, replication_groups::fill;
         Standpipe_StorageHardwareIDManagementService, HardwareIdService, ARRAY: always!(HardwareIdService), only!(HardwareIdService), services::initiators_keys, services::fill_initiators;
         Standpipe_GroupMaskingMappingService, MaskingService, ARRAY: always!(MaskingService), only!(MaskingService), services::masking_keys, services::fill_masking;
         Standpipe_GroupMaskingMappingCapabilities, MaskingCapabilities, ARRAY: always!(MaskingCapabilities), only!(MaskingCapabilities), services::masking_capabilities_keys, services::fill_masking_capabilities;
@@ -106,11 +110,14 @@ fn kinds(catalog: Catalog<View>) -> Catalog<View> {
         Standpipe_StorageHardwareID, Initiator, ARRAY: masking::list_initiators, masking::find_initiator, masking::initiator_keys, masking::fill_initiator;
         Standpipe_iSCSINode, Node, ARRAY: ports::list_nodes, ports::find_node, ports::node_keys, ports::fill_node;
         Standpipe_iSCSIProtocolEndpoint, Endpoint, ARRAY: ports::list_endpoints, ports::find_endpoint, ports::endpoint_keys, ports::fill_endpoint;
+        Standpipe_SCSIProtocolEndpoint, FcEndpoint, ARRAY: fc::list_endpoints, ports::find_endpoint, fc::endpoint_keys, fc::fill_endpoint;
+        Standpipe_FCPort, FcPort, ARRAY: fc::list_ports, fc::find_port, fc::port_keys, fc::fill_port;
         Standpipe_TCPProtocolEndpoint, Tcp, ARRAY: ports::list_tcp, ports::find_tcp, ports::tcp_keys, ports::fill_tcp;
         Standpipe_IPProtocolEndpoint, Ip, ARRAY: ports::list_ip, ports::find_ip, ports::ip_keys, ports::fill_ip;
         Standpipe_EthernetPort, Ethernet, ARRAY: ports::list_ethernet, ports::find_ethernet, ports::ethernet_keys, ports::fill_ethernet;
         Standpipe_iSCSISession, Session, ARRAY: sessions::list, sessions::find, sessions::path_keys, sessions::fill;
         Standpipe_iSCSIConnection, Connection, ARRAY: sessions::list_connections, sessions::find_connection, sessions::connection_keys, sessions::fill_connection;
         Standpipe_ConcreteJob, Job, ARRAY: jobs::list, jobs::find, jobs::path_keys, jobs::fill;
+        Standpipe_MethodResult, MethodResult, ARRAY: jobs::list_results, jobs::find_result, jobs::result_keys, jobs::fill_result;
     }
 }

@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::array::{
-    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, SessionId, SettingId,
-    ViewId, VolumeId,
+    DiskId, GroupId, GroupKind, InitiatorName, Iqn, JobId, PoolId, PortId, ReplicationGroupId,
+    SessionId, SettingId, ViewId, VolumeId, Wwn,
 };
 
 /// What capabilities belong to.
@@ -89,6 +89,12 @@ pub enum Element {
     SparingService,
     /// The service that moves volumes and pools to other disks.
     RelocationService,
+    /// The service that makes replicas of volumes.
+    ReplicationService,
+    /// The kinds of replicas that are made, and what works with each.
+    ReplicationCapabilities,
+    /// Volumes that are replicated together.
+    ReplicationGroup(ReplicationGroupId),
     /// The service that introduces initiators.
     HardwareIdService,
     /// The service that shows volumes to initiators.
@@ -111,8 +117,10 @@ pub enum Element {
     Initiator(InitiatorName),
     /// A target.
     Node(Iqn),
-    /// A port of a target.
+    /// A port of a target, or a Fibre Channel port as an end of the protocol.
     Endpoint(PortId),
+    /// A Fibre Channel port as a device.
+    FcPort(Wwn),
     /// An address and TCP port that targets listen at.
     Tcp(SocketAddr),
     /// An address of the machine.
@@ -125,6 +133,8 @@ pub enum Element {
     Connection(SessionId, u16),
     /// A job.
     Job(JobId),
+    /// The call that a job came from, by the job.
+    MethodResult(JobId),
 }
 
 /// The kind of an element: one class in one namespace.
@@ -161,6 +171,9 @@ pub enum Tag {
     StorageService,
     SparingService,
     RelocationService,
+    ReplicationCapabilities,
+    ReplicationGroup,
+    ReplicationService,
     HardwareIdService,
     MaskingService,
     MaskingCapabilities,
@@ -175,12 +188,15 @@ pub enum Tag {
     Initiator,
     Node,
     Endpoint,
+    FcEndpoint,
+    FcPort,
     Tcp,
     Ip,
     Ethernet,
     Session,
     Connection,
     Job,
+    MethodResult,
 }
 
 impl Element {
@@ -215,6 +231,9 @@ impl Element {
             Self::StorageService => Tag::StorageService,
             Self::SparingService => Tag::SparingService,
             Self::RelocationService => Tag::RelocationService,
+            Self::ReplicationService => Tag::ReplicationService,
+            Self::ReplicationCapabilities => Tag::ReplicationCapabilities,
+            Self::ReplicationGroup(_) => Tag::ReplicationGroup,
             Self::HardwareIdService => Tag::HardwareIdService,
             Self::MaskingService => Tag::MaskingService,
             Self::MaskingCapabilities => Tag::MaskingCapabilities,
@@ -228,13 +247,16 @@ impl Element {
             Self::Privilege(_) => Tag::Privilege,
             Self::Initiator(_) => Tag::Initiator,
             Self::Node(_) => Tag::Node,
-            Self::Endpoint(_) => Tag::Endpoint,
+            Self::Endpoint(PortId::Iscsi { .. }) => Tag::Endpoint,
+            Self::Endpoint(PortId::FibreChannel(_)) => Tag::FcEndpoint,
+            Self::FcPort(_) => Tag::FcPort,
             Self::Tcp(_) => Tag::Tcp,
             Self::Ip(_) => Tag::Ip,
             Self::Ethernet(_) => Tag::Ethernet,
             Self::Session(_) => Tag::Session,
             Self::Connection(..) => Tag::Connection,
             Self::Job(_) => Tag::Job,
+            Self::MethodResult(_) => Tag::MethodResult,
         }
     }
 }

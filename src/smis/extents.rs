@@ -291,10 +291,10 @@ pub(super) fn above(view: &View, extent: &Element) -> Vec<Element> {
     let thin = inventory.thin_pools_on(id);
     let in_thin = thin.flat_map(|pool| inventory.volumes_in(&pool.id));
     let volumes = inventory.volumes_on(id).chain(in_thin);
-    let finished = volumes.filter(|volume| volume.job.is_none());
+    let shown = volumes.filter(|volume| volumes::is_shown(view, volume));
     disks
         .map(|disk| Element::Extent(disk.id.clone()))
-        .chain(finished.map(|volume| Element::Volume(volume.id.clone())))
+        .chain(shown.map(|volume| Element::Volume(volume.id.clone())))
         .collect()
 }
 

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::array::{self, Area, JOB_RETENTION, Job, JobId, JobState};
+use crate::array::{self, Area, Job, JobId, JobState};
 use crate::cim::{DateTime, Instance, Keys};
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::view::View;
+use super::{calls, outcome};
 
 const JOB: &str = "Standpipe:Job:";
+const RESULT: &str = "Standpipe:MethodResult:";
 
 pub(super) fn list(view: &View) -> Vec<Element> {
     view.inventory
@@ -44,27 +46,17 @@ pub(super) fn job<'a>(view: &'a View, element: &Element) -> Option<&'a Arc<Job>>
     }
 }
 
-/// `JobState` (4 Running, 7 Completed, 10 Exception, 8 Terminated) and `OperationalStatus`:
-/// clients believe success only when both say it.
-fn states(job: &Job) -> (u16, Vec<u16>) {
+/// `JobState`, `OperationalStatus`, and the state for people. 2 OK, 6 Error, 10 Stopped,
+/// 15 Dormant, 17 Completed: clients believe success only when state and status say it.
+fn states(job: &Job) -> (u16, &'static [u16], &'static str) {
     match job.state {
-        JobState::Running => (4, vec![2]),
-        JobState::Completed => (7, vec![17, 2]),
-        JobState::Failed => (10, vec![17, 6]),
-        JobState::Cancelled => (8, vec![10]),
-    }
-}
-
-fn status_text(job: &Job) -> String {
-    let state = match job.state {
-        JobState::Running => "Running",
-        JobState::Completed => "Completed",
-        JobState::Failed => "Failed",
-        JobState::Cancelled => "Stopped on request",
-    };
-    match &job.note {
-        Some(note) => format!("{state}; {note}"),
-        None => state.to_owned(),
+        JobState::Running if job.is_stopping() => (4, &[2], "Running; it is to stop"),
+        JobState::Running => (4, &[2], "Running"),
+        JobState::Suspended => (5, &[15], "Suspended"),
+        JobState::Completed => (7, &[17, 2], "Completed"),
+        JobState::Cancelled => (8, &[10], "Stopped on request"),
+        JobState::Killed => (9, &[10], "Stopped on request"),
+        JobState::Failed => (10, &[17, 6], "Failed"),
     }
 }
 
@@ -77,26 +69,35 @@ pub(super) fn fill(
     let Some(job) = job(view, element) else {
         return out;
     };
-    let (state, status) = states(job);
+    let (state, status, words) = states(job);
     let error = job.error.as_ref();
     let out = out
         .set(P::Name, job.title.as_str())
         .set(P::ElementName, job.title.as_str())
         .set(P::JobState, state)
-        .set(P::OperationalStatus, status)
+        .set(P::OperationalStatus, status.to_vec())
         .set(P::HealthState, if error.is_some() { 10u16 } else { 5 })
         .set(P::PercentComplete, u16::from(job.percent()))
-        .set_with(P::JobStatus, || status_text(job))
+        .set_with(P::JobStatus, || match &job.note {
+            Some(note) => format!("{words}; {note}"),
+            None => words.to_owned(),
+        })
         .set_with(P::ElapsedTime, || DateTime::interval(job.elapsed()))
-        .set(P::DeleteOnCompletion, true)
-        .set(P::TimeBeforeRemoval, DateTime::interval(JOB_RETENTION))
+        .set_some(P::RemainingTime, job.remaining().map(DateTime::interval))
+        .set(P::DeleteOnCompletion, job.retention.by_itself)
+        .set(P::TimeBeforeRemoval, DateTime::interval(job.retention.time))
         .set(P::TimeSubmitted, DateTime::utc(job.submitted))
-        .set(P::StartTime, DateTime::utc(job.submitted))
+        .set(P::StartTime, DateTime::utc(job.started()))
         .set(P::TimeOfLastStateChange, DateTime::utc(job.changed))
         .set(P::LocalOrUtcTime, 2u16)
         .set(P::Owner, job.owner.as_str())
         .set(P::JobRunTimes, 1u32)
-        .set(P::ErrorCode, if error.is_some() { 4u16 } else { 0 });
+        // 2 Do Not Continue: what a failed job did is taken back.
+        .set(P::RecoveryAction, 2u16)
+        .set(
+            P::ErrorCode,
+            error.map_or(0, |(kind, _)| outcome::error_code(*kind)),
+        );
     match error {
         Some((_, message)) => out.set(P::ErrorDescription, message.as_str()),
         None => out.null(P::ErrorDescription),
@@ -104,20 +105,24 @@ pub(super) fn fill(
 }
 
 /// Why a job failed, as clients get it from `GetError`.
-pub(super) fn error(job: &Job) -> Option<Instance> {
+pub(super) fn error(view: &View, job: &Job) -> Option<Instance> {
     use class::CIM_Error as P;
     let (kind, message) = job.error.as_ref()?;
-    let status = super::outcome::status(*kind);
+    let status = outcome::status(*kind);
+    let cause = outcome::cause(*kind);
+    let source = crate::broker::Snapshot::path(view, &Element::Job(job.id));
     let built = Builder::new(class::CIM_Error)
-        // 4 Software Error, 2 CIM_ERR of this program's own words.
-        .set(P::ErrorType, 4u16)
         .set(P::OwningEntity, "Standpipe")
-        .set(P::MessageID, format!("SP{}", status.code()))
+        .set(P::MessageID, outcome::message_id(*kind))
         .set(P::Message, message.as_str())
-        .set(P::PerceivedSeverity, 6u16)
-        .set(P::ProbableCause, 0u16)
+        .set(P::ErrorType, cause.error_type)
+        .set(P::ProbableCause, cause.probable)
+        .set(P::PerceivedSeverity, cause.severity)
+        .set(P::ErrorSource, source.to_string())
+        // 2 CIMObjectPath.
+        .set(P::ErrorSourceFormat, 2u16)
         .set(P::CIMStatusCode, status.code())
-        .set(P::CIMStatusCodeDescription, message.as_str());
+        .set(P::CIMStatusCodeDescription, outcome::status_name(status));
     Some(built.build())
 }
 
@@ -125,6 +130,9 @@ pub(super) fn error(job: &Job) -> Option<Instance> {
 pub(super) fn owner(view: &View, element: &Element) -> Vec<Element> {
     match job(view, element).map(|job| job.area) {
         Some(Area::Storage) => vec![Element::StorageService],
+        Some(Area::Repair) => vec![Element::SparingService],
+        Some(Area::Relocation) => vec![Element::RelocationService],
+        Some(Area::Initiators) => vec![Element::HardwareIdService],
         Some(Area::Masking) => vec![Element::MaskingService],
         Some(Area::Targets) => vec![Element::IscsiService],
         None => Vec::new(),
@@ -135,6 +143,9 @@ pub(super) fn owner(view: &View, element: &Element) -> Vec<Element> {
 pub(super) fn owned(view: &View, element: &Element) -> Vec<Element> {
     let area = match element {
         Element::StorageService => Area::Storage,
+        Element::SparingService => Area::Repair,
+        Element::RelocationService => Area::Relocation,
+        Element::HardwareIdService => Area::Initiators,
         Element::MaskingService => Area::Masking,
         Element::IscsiService => Area::Targets,
         _ => return Vec::new(),
@@ -143,7 +154,7 @@ pub(super) fn owned(view: &View, element: &Element) -> Vec<Element> {
     jobs.map(|job| Element::Job(job.id)).collect()
 }
 
-/// What a job made or changed, as long as it is there.
+/// What a job changes, or made or changed, as long as it is there.
 pub(super) fn affected(view: &View, element: &Element) -> Vec<Element> {
     let Some(job) = job(view, element) else {
         return Vec::new();
@@ -165,6 +176,10 @@ fn shown(view: &View, affected: &array::Element) -> Option<Element> {
         array::Element::Setting(id) => {
             let setting = view.inventory.setting(id);
             setting.map(|_| Element::ClientSetting(*id))
+        }
+        array::Element::ReplicationGroup(id) => {
+            let group = view.inventory.replication_group(id);
+            group.map(|_| Element::ReplicationGroup(*id))
         }
         array::Element::Target(iqn) => {
             let target = view.inventory.target(iqn);
@@ -192,6 +207,7 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
         Element::Pool(id) => array::Element::Pool(id.clone()),
         Element::Volume(id) => array::Element::Volume(id.clone()),
         Element::ClientSetting(id) => array::Element::Setting(*id),
+        Element::ReplicationGroup(id) => array::Element::ReplicationGroup(*id),
         Element::Node(iqn) => array::Element::Target(iqn.clone()),
         Element::Endpoint(id) => array::Element::Port(id.clone()),
         Element::Initiator(name) => array::Element::Initiator(name.clone()),
@@ -203,4 +219,83 @@ pub(super) fn affecting(view: &View, element: &Element) -> Vec<Element> {
         .jobs_of(&affected)
         .map(|job| Element::Job(job.id))
         .collect()
+}
+
+/// What a job does to an element: 2 Exclusive Use, 5 Create.
+pub(super) fn effects(view: &View, element: &Element) -> Vec<u16> {
+    match job(view, element) {
+        Some(job) if job.creates => vec![5],
+        _ => vec![2],
+    }
+}
+
+/// The calls that jobs came from.
+pub(super) fn list_results(view: &View) -> Vec<Element> {
+    let jobs = view.inventory.jobs().filter(|job| job.call.is_some());
+    jobs.map(|job| Element::MethodResult(job.id)).collect()
+}
+
+pub(super) fn find_result(view: &View, keys: &Keys) -> Option<Element> {
+    let id = JobId::parse(keys.text("InstanceID")?.strip_prefix(RESULT)?)?;
+    result_of(view, &Element::Job(id)).pop()
+}
+
+pub(super) fn result_keys(
+    _view: &View,
+    element: &Element,
+    path: PathBuilder<class::Standpipe_MethodResult>,
+) -> PathBuilder<class::Standpipe_MethodResult> {
+    let Element::MethodResult(id) = element else {
+        return path;
+    };
+    path.key(
+        class::Standpipe_MethodResult::InstanceID,
+        format!("{RESULT}{id}"),
+    )
+}
+
+pub(super) fn fill_result(
+    view: &View,
+    element: &Element,
+    out: Builder<class::Standpipe_MethodResult>,
+) -> Builder<class::Standpipe_MethodResult> {
+    use class::Standpipe_MethodResult as P;
+    let Element::MethodResult(id) = element else {
+        return out;
+    };
+    let Some((job, call)) = view
+        .inventory
+        .job(id)
+        .and_then(|job| Some((job, job.call.as_ref()?)))
+    else {
+        return out;
+    };
+    let out = out.set_with(P::ElementName, || format!("Call of: {}", job.title));
+    let out = match out.wants(P::PreCallIndication) {
+        true => out.set_some(P::PreCallIndication, calls::before(call)),
+        false => out,
+    };
+    if !out.wants(P::PostCallIndication) {
+        return out;
+    }
+    match calls::after(call) {
+        Some(after) => out.set(P::PostCallIndication, after),
+        None => out.null(P::PostCallIndication),
+    }
+}
+
+/// The call that a job came from.
+pub(super) fn result_of(view: &View, element: &Element) -> Vec<Element> {
+    let job = job(view, element).filter(|job| job.call.is_some());
+    job.map(|job| Element::MethodResult(job.id))
+        .into_iter()
+        .collect()
+}
+
+/// The job that came from a call.
+pub(super) fn job_of(_view: &View, element: &Element) -> Vec<Element> {
+    match element {
+        Element::MethodResult(id) => vec![Element::Job(*id)],
+        _ => Vec::new(),
+    }
 }

@@ -9,6 +9,7 @@ use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
 use super::keys::array_keys;
+use super::services;
 use super::status::set_health;
 use super::view::View;
 
@@ -231,6 +232,6 @@ pub(super) fn fill_initiator(
         return out;
     };
     out.set(P::StorageID, initiator.name.as_str())
-        .set(P::IDType, 5u16)
+        .set(P::IDType, services::id_type(name.fabric()))
         .set(P::ElementName, initiator.name.as_str())
 }

@@ -5,12 +5,14 @@
 //! command or reads a device.
 
 mod access;
+mod calls;
 mod capabilities;
 mod catalog;
 mod controllers;
 mod disks;
 mod element;
 mod extents;
+mod fc;
 mod health;
 mod jobs;
 mod keys;
@@ -22,6 +24,9 @@ mod pools;
 mod ports;
 mod registration;
 mod relations;
+mod replicas;
+mod replication;
+mod replication_groups;
 mod server;
 mod services;
 mod sessions;

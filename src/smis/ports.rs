@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::array::{Iqn, Nic, PortId};
+use crate::array::{Fabric, Iqn, Nic, PortId};
 use crate::cim::Keys;
 use crate::schema::{Builder, PathBuilder, class};
 
@@ -60,12 +60,12 @@ pub(super) fn fill_node(
 }
 
 pub(super) fn list_endpoints(view: &View) -> Vec<Element> {
-    view.inventory
-        .ports()
-        .map(|port| Element::Endpoint(port.id.clone()))
-        .collect()
+    let ports = view.inventory.ports().map(|port| &port.id);
+    let iscsi = ports.filter(|id| id.fabric() == Fabric::Iscsi);
+    iscsi.cloned().map(Element::Endpoint).collect()
 }
 
+/// A port of any fabric; the fabric decides the class.
 pub(super) fn find_endpoint(view: &View, keys: &Keys) -> Option<Element> {
     let id = PortId::parse(keys.text("Name")?)?;
     view.inventory
@@ -98,11 +98,11 @@ pub(super) fn fill_endpoint(
     let Element::Endpoint(id) = element else {
         return out;
     };
-    let Some(port) = view.inventory.port(id) else {
+    let (Some(port), PortId::Iscsi { tag, .. }) = (view.inventory.port(id), id) else {
         return out;
     };
     let out = set_health!(out, P, &port.health);
-    out.set_with(P::Identifier, || format!("{:012X}", id.tag))
+    out.set_with(P::Identifier, || format!("{tag:012X}"))
         .set(P::ElementName, id.to_string())
         .set(P::Role, 3u16)
         .set(P::ConnectionType, 7u16)
@@ -114,7 +114,7 @@ pub(super) fn fill_endpoint(
 
 pub(super) fn list_tcp(view: &View) -> Vec<Element> {
     let portals = view.inventory.portals();
-    portals.into_keys().map(Element::Tcp).collect()
+    portals.keys().copied().map(Element::Tcp).collect()
 }
 
 pub(super) fn find_tcp(view: &View, keys: &Keys) -> Option<Element> {
@@ -170,11 +170,8 @@ pub(super) fn list_ip(view: &View) -> Vec<Element> {
 
 pub(super) fn find_ip(view: &View, keys: &Keys) -> Option<Element> {
     let address: IpAddr = keys.text("Name")?.parse().ok()?;
-    let portals = view.inventory.portals();
-    portals
-        .keys()
-        .any(|portal| portal.ip() == address)
-        .then_some(Element::Ip(address))
+    let mut portals = view.inventory.portals_of(address);
+    portals.next().map(|_| Element::Ip(address))
 }
 
 pub(super) fn ip_keys(

@@ -35,6 +35,8 @@ enum Place {
 enum Central {
     /// All elements of these kinds.
     All(&'static [Tag]),
+    /// All elements of these kinds, of which there are some: without any, the profile is not offered.
+    Present(&'static [Tag]),
     /// The elements of these kinds that something is wrong with.
     Ailing(&'static [Tag]),
 }
@@ -70,11 +72,17 @@ static PROFILES: &[Profile] = &[
     // The thin pools, and the volume groups that they are made in.
     of_array("Thin Provisioning", &[Tag::Pool]),
     of_array("Extent Composition", &[Tag::Extent]),
+    of_array("Replication Services", &[Tag::ReplicationService]),
     of_array("Disk Drive Lite", &[Tag::Drive]),
     of_array("Masking and Mapping", &[Tag::MaskingService]),
     of_array("Group Masking and Mapping", &[Tag::MaskingService]),
     of_array("iSCSI Target Ports", &[Tag::IscsiCapabilities]),
     of_array("Storage Relocation", &[Tag::RelocationService]),
+    Profile {
+        name: "FC Target Ports",
+        place: ARRAY_PART,
+        central: Central::Present(&[Tag::FcPort]),
+    },
     of_array("Job Control", &[Tag::Job]),
     of_array("Physical Package", &[Tag::Chassis]),
     of_array("Location", &[Tag::Location]),
@@ -102,13 +110,13 @@ const fn of_array(name: &'static str, central: &'static [Tag]) -> Profile {
 impl Central {
     fn kinds(&self) -> &'static [Tag] {
         match self {
-            Self::All(kinds) | Self::Ailing(kinds) => kinds,
+            Self::All(kinds) | Self::Present(kinds) | Self::Ailing(kinds) => kinds,
         }
     }
 
     fn list(&self, view: &View) -> Vec<Element> {
         match self {
-            Self::All(kinds) => {
+            Self::All(kinds) | Self::Present(kinds) => {
                 let all = kinds.iter();
                 all.flat_map(|&tag| View::catalog().list(view, tag))
                     .collect()
@@ -124,9 +132,19 @@ impl Central {
     fn has(&self, view: &View, element: &Element) -> bool {
         self.kinds().contains(&element.tag())
             && match self {
-                Self::All(_) => true,
+                Self::All(_) | Self::Present(_) => true,
                 Self::Ailing(_) => health::is_ailing(view, element),
             }
+    }
+}
+
+impl Profile {
+    /// Whether it is offered now.
+    fn is_offered(&self, view: &View) -> bool {
+        match self.central {
+            Central::All(_) | Central::Ailing(_) => true,
+            Central::Present(_) => !self.central.list(view).is_empty(),
+        }
     }
 }
 
@@ -144,10 +162,10 @@ pub(super) fn central_kinds() -> &'static [Tag] {
     &KINDS
 }
 
-/// The profiles that a condition holds for.
-fn profiles_where(wanted: impl Fn(&Profile) -> bool) -> Vec<Element> {
+/// The profiles on offer that a condition holds for.
+fn profiles_where(view: &View, wanted: impl Fn(&Profile) -> bool) -> Vec<Element> {
     let all = PROFILES.iter().enumerate();
-    all.filter(|(_, profile)| wanted(profile))
+    all.filter(|(_, profile)| wanted(profile) && profile.is_offered(view))
         .map(|(index, _)| Element::Profile(index))
         .collect()
 }
@@ -161,16 +179,18 @@ pub(super) fn tag(index: usize) -> Tag {
     }
 }
 
-pub(super) fn list_specifications(_view: &View) -> Vec<Element> {
-    profiles_where(|profile| profile.place == Place::Specification)
+pub(super) fn list_specifications(view: &View) -> Vec<Element> {
+    profiles_where(view, |profile| profile.place == Place::Specification)
 }
 
-pub(super) fn list_autonomous(_view: &View) -> Vec<Element> {
-    profiles_where(|profile| profile.place == Place::Autonomous)
+pub(super) fn list_autonomous(view: &View) -> Vec<Element> {
+    profiles_where(view, |profile| profile.place == Place::Autonomous)
 }
 
-pub(super) fn list_components(_view: &View) -> Vec<Element> {
-    profiles_where(|profile| matches!(profile.place, Place::ComponentOf(_)))
+pub(super) fn list_components(view: &View) -> Vec<Element> {
+    profiles_where(view, |profile| {
+        matches!(profile.place, Place::ComponentOf(_))
+    })
 }
 
 fn profile(element: &Element) -> Option<&'static Profile> {
@@ -185,11 +205,11 @@ fn id(profile: &Profile) -> String {
 }
 
 /// A profile of either kind; the kind decides the class.
-pub(super) fn find(_view: &View, keys: &Keys) -> Option<Element> {
+pub(super) fn find(view: &View, keys: &Keys) -> Option<Element> {
     let wanted = keys.text("InstanceID")?;
     PROFILES
         .iter()
-        .position(|profile| id(profile) == wanted)
+        .position(|profile| id(profile) == wanted && profile.is_offered(view))
         .map(Element::Profile)
 }
 
@@ -250,21 +270,23 @@ pub(super) fn central(view: &View, element: &Element) -> Vec<Element> {
 
 /// The profiles whose central instance an element is.
 pub(super) fn conforms_to(view: &View, element: &Element) -> Vec<Element> {
-    profiles_where(|profile| profile.central.has(view, element))
+    profiles_where(view, |profile| profile.central.has(view, element))
 }
 
 /// The component profiles of an autonomous one (SNIA direction: the autonomous one refers).
-pub(super) fn components(_view: &View, element: &Element) -> Vec<Element> {
+pub(super) fn components(view: &View, element: &Element) -> Vec<Element> {
     let Some(referring) = profile(element) else {
         return Vec::new();
     };
-    profiles_where(|profile| profile.place == Place::ComponentOf(referring.name))
+    profiles_where(view, |profile| {
+        profile.place == Place::ComponentOf(referring.name)
+    })
 }
 
 /// The autonomous profile that a component belongs to.
-pub(super) fn referencing(_view: &View, element: &Element) -> Vec<Element> {
+pub(super) fn referencing(view: &View, element: &Element) -> Vec<Element> {
     match profile(element).map(|profile| profile.place) {
-        Some(Place::ComponentOf(name)) => profiles_where(|profile| profile.name == name),
+        Some(Place::ComponentOf(name)) => profiles_where(view, |profile| profile.name == name),
         _ => Vec::new(),
     }
 }

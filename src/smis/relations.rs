@@ -38,8 +38,10 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
         extents::add,
         disks::add,
         settings::add,
+        replicas::add,
         masking::add,
         ports::add,
+        fc::add,
         sessions::add,
         jobs::add,
         physical::add,
@@ -65,12 +67,14 @@ mod block;
 mod controllers;
 mod disks;
 mod extents;
+mod fc;
 mod health;
 mod jobs;
 mod masking;
 mod physical;
 mod ports;
 mod registration;
+mod replicas;
 mod server;
 mod sessions;
 mod settings;

@@ -1,5 +1,6 @@
 //! The services of the array and what they say they can do.
 
+use crate::array::Fabric;
 use crate::schema::{Builder, PathBuilder, class};
 
 use super::element::Element;
@@ -59,6 +60,13 @@ service!(
     "Relocation of storage"
 );
 service!(
+    replication_keys,
+    fill_replication,
+    Standpipe_ReplicationService,
+    "replication",
+    "Replication"
+);
+service!(
     initiators_keys,
     fill_initiators,
     Standpipe_StorageHardwareIDManagementService,
@@ -109,8 +117,31 @@ pub(super) fn iscsi_capabilities_keys(
 /// 22 RemoveMembers, 23 CreateMaskingView, 24 DeleteMaskingView, 25 ModifyMaskingView.
 const MASKING_ACTIONS: [u16; 14] = [2, 3, 4, 11, 12, 17, 18, 19, 20, 21, 22, 23, 24, 25];
 
+/// The fabrics over which initiators reach the array.
+pub(super) fn fabrics(view: &View) -> impl Iterator<Item = Fabric> {
+    let all = [Fabric::FibreChannel, Fabric::Iscsi];
+    all.into_iter().filter(|fabric| reaches(view, *fabric))
+}
+
+/// Whether initiators reach the array over a fabric.
+pub(super) fn reaches(view: &View, fabric: Fabric) -> bool {
+    match fabric {
+        // Clients can make targets where there are none.
+        Fabric::Iscsi => true,
+        Fabric::FibreChannel => view.inventory.fc_ports().next().is_some(),
+    }
+}
+
+/// The `IDType` of a fabric's initiators: 2 PortWWN, 5 iSCSI Name.
+pub(super) const fn id_type(fabric: Fabric) -> u16 {
+    match fabric {
+        Fabric::FibreChannel => 2,
+        Fabric::Iscsi => 5,
+    }
+}
+
 pub(super) fn fill_masking_capabilities(
-    _view: &View,
+    view: &View,
     _element: &Element,
     out: Builder<class::Standpipe_GroupMaskingMappingCapabilities>,
 ) -> Builder<class::Standpipe_GroupMaskingMappingCapabilities> {
@@ -127,7 +158,10 @@ pub(super) fn fill_masking_capabilities(
         .set(P::SupportedDeviceGroupFeatures, WITH_NUMBERS)
         .set(P::SupportedSynchronousActions, MASKING_ACTIONS)
         .set(P::SupportedAsynchronousActions, Vec::<u16>::new())
-        .set(P::ValidHardwareIdTypes, [5u16])
+        .set(
+            P::ValidHardwareIdTypes,
+            fabrics(view).map(id_type).collect::<Vec<_>>(),
+        )
         // 3 Multiple Ports per View.
         .set(P::PortsPerView, 3u16)
         .set(P::ClientSelectableDeviceNumbers, true)

@@ -16,7 +16,7 @@ const OF_POOL: &str = "pool:";
 const OF_CLIENT: &str = "goal:";
 
 pub(super) fn list_of_volumes(view: &View) -> Vec<Element> {
-    volumes::finished(view)
+    volumes::shown(view)
         .map(|volume| Element::Setting(volume.id.clone()))
         .collect()
 }
@@ -76,6 +76,8 @@ struct Said {
     parity: bool,
     /// Whether it asks for a thin pool.
     thin: bool,
+    /// Room for what changes, in percent: the least, what is asked for, the most.
+    room: Option<[u8; 3]>,
     /// 0 Fixed, 1 Changeable - Transient, 2 Changeable - Persistent.
     changeable: u16,
 }
@@ -91,6 +93,7 @@ impl Said {
             no_single_point_of_failure: layout.survives() > 0,
             parity: has_parity(layout),
             thin: false,
+            room: None,
             changeable: 0,
         }
     }
@@ -104,6 +107,7 @@ impl Said {
             no_single_point_of_failure: setting.no_single_point_of_failure,
             parity: setting.layout().is_ok_and(has_parity),
             thin: setting.thin,
+            room: setting.room.map(|room| [1, room, 100]),
             changeable: if setting.lasting { 2 } else { 1 },
         }
     }
@@ -118,7 +122,11 @@ fn said(view: &View, element: &Element) -> Option<Said> {
         Element::Setting(id) => {
             let volume = volumes::volume(view, id)?;
             let name = format!("Quality of service of {}", volume.name);
-            Some(Said::fixed(name, volume.layout))
+            let room = volumes::delta_reservation(volume);
+            Some(Said {
+                room: room.map(|room| [room; 3]),
+                ..Said::fixed(name, volume.layout)
+            })
         }
         Element::PoolSetting(id) => {
             let name = format!("Default of pool {}", pools::shown(view, id)?.name);
@@ -173,6 +181,9 @@ fn tell(
         .set_some(P::ParityLayout, said.parity.then_some(2u16))
         // 9 ThinlyProvisionedLimitlessStoragePool.
         .set_some(P::ThinProvisionedPoolType, said.thin.then_some(9u16))
+        .set_some(P::DeltaReservationMin, said.room.map(|[least, ..]| least))
+        .set_some(P::DeltaReservationGoal, said.room.map(|[_, goal, _]| goal))
+        .set_some(P::DeltaReservationMax, said.room.map(|[.., most]| most))
         .set(P::ChangeableType, said.changeable)
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub enum Table {
     Targets,
     /// Qualities of service that clients made.
     Settings,
+    /// Groups of volumes that are replicated together.
+    ReplicationGroups,
     /// Masking groups.
     Groups,
     /// Masking views.
@@ -32,21 +34,25 @@ pub enum Table {
     Retired,
     /// Jobs that are visible.
     Jobs,
+    /// The calls that those came from.
+    Calls,
     /// Work that began and has not ended.
     Journal,
 }
 
 impl Table {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::System,
         Self::Initiators,
         Self::Pools,
         Self::Targets,
         Self::Settings,
+        Self::ReplicationGroups,
         Self::Groups,
         Self::Views,
         Self::Retired,
         Self::Jobs,
+        Self::Calls,
         Self::Journal,
     ];
 
@@ -57,10 +63,12 @@ impl Table {
             Self::Pools => "pools",
             Self::Targets => "targets",
             Self::Settings => "settings",
+            Self::ReplicationGroups => "replication_groups",
             Self::Groups => "groups",
             Self::Views => "views",
             Self::Retired => "retired",
             Self::Jobs => "jobs",
+            Self::Calls => "calls",
             Self::Journal => "journal",
         })
     }
@@ -201,11 +209,25 @@ impl Store {
     /// # Errors
     /// When they could not be written; then none of them is.
     pub fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit(batch, Durability::Immediate)
+    }
+
+    /// Makes the changes in one transaction that becomes durable with the next durable one, or
+    /// when the store is closed. For what may be lost if the power fails.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_soon(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit(batch, Durability::None)
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
         let write = || -> Result<(), redb::Error> {
-            let transaction = self.0.begin_write()?;
+            let mut transaction = self.0.begin_write()?;
+            transaction.set_durability(durability)?;
             for (table, key, record) in &batch.0 {
                 let mut table = transaction.open_table(table.definition())?;
                 match record {
@@ -252,6 +274,21 @@ mod tests {
         batch.remove(Table::Groups, "a");
         store.write(&batch).unwrap();
         assert_eq!(store.load::<u8>(Table::Groups).unwrap(), [("b".into(), 2)]);
+    }
+
+    #[test]
+    fn what_is_written_soon_is_read_at_once_and_kept_when_the_store_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("store");
+        let store = Store::open(&file).unwrap();
+        let mut batch = Batch::new();
+        batch.put(Table::Calls, "a", &1);
+        store.write_soon(&batch).unwrap();
+        let expected = [("a".into(), 1)];
+        assert_eq!(store.load::<u8>(Table::Calls).unwrap(), expected);
+        drop(store);
+        let store = Store::open(&file).unwrap();
+        assert_eq!(store.load::<u8>(Table::Calls).unwrap(), expected);
     }
 
     #[test]

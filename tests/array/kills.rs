@@ -5,7 +5,8 @@ use standpipe::array::{Command, GroupKind, JobState, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment};
 
 use super::equipped;
-use super::rig::{Picture, Rig, creation, host, machine};
+use super::replicated;
+use super::rig::{Medium, Picture, Rig, creation, host, machine, theirs};
 
 /// A command, made for a prepared array.
 pub type Wish = fn(&Rig) -> Command;
@@ -14,7 +15,11 @@ pub type Wish = fn(&Rig) -> Command;
 pub type Entry = (&'static str, fn() -> Rig, Wish);
 
 fn prepared() -> Rig {
-    let rig = Rig::on(machine().foreign_volumes(2).volume_size(EXTENT));
+    let machine = machine().foreign_volumes(2).volume_size(EXTENT);
+    let machine = machine.foreign_map(host("theirs"), 5).build();
+    let machine = machine.expect("a machine");
+    theirs(&machine, "iqn.2026-01.other:theirs");
+    let rig = Rig::start(machine, Medium::default()).expect("it starts");
     rig.show_one();
     let loose = rig.create("loose", 1);
     rig.create("free", 3);
@@ -177,6 +182,17 @@ const WISHES: &[(&str, Wish)] = &[
     ("delete a closed target", |rig| Command::DeleteTarget {
         target: target(rig, "closed").iqn,
     }),
+    ("take over a view", |rig| Command::TakeOver {
+        view: rig.view_of_another(&rig.port()),
+    }),
+    ("take over a view with its target", |rig| {
+        Command::TakeOver {
+            view: rig.view_of_another(&standpipe::array::PortId::Iscsi {
+                iqn: "iqn.2026-01.other:theirs".into(),
+                tag: 1,
+            }),
+        }
+    }),
     ("remove a group", |rig| Command::RemoveGroup {
         view: view(rig),
         group: devices(rig),
@@ -218,8 +234,7 @@ fn killed((what, prepared, wish): &Entry, whole: &Picture, kill: Kill) -> bool {
     }
     rig.sim.calm();
     let rig = rig.restart(reboot);
-    // What may take hours is taken up again while the array works.
-    rig.settle();
+    rig.rest();
     rig.assert_whole(&when);
     let now = rig.now();
     let job = now.jobs().find(|job| !known.contains(&job.id));
@@ -335,4 +350,22 @@ fn storage_work_of_a_killed_machine_is_never_half_done() {
 fn storage_work_that_is_taken_back_when_killed_is_never_half_done() {
     kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, false);
     kill_everywhere(equipped::ENTRIES, A_STEP_FAILS, true);
+}
+
+#[test]
+fn replicas_of_a_killed_gateway_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, NOTHING_FAILS, false);
+    kill_everywhere(replicated::OVERWRITING, NOTHING_FAILS, false);
+}
+
+#[test]
+fn replicas_of_a_killed_machine_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, NOTHING_FAILS, true);
+    kill_everywhere(replicated::OVERWRITING, NOTHING_FAILS, true);
+}
+
+#[test]
+fn replicas_that_are_taken_back_when_killed_are_never_half_made() {
+    kill_everywhere(replicated::ENTRIES, A_STEP_FAILS, false);
+    kill_everywhere(replicated::ENTRIES, A_STEP_FAILS, true);
 }

@@ -245,6 +245,7 @@ fn a_setting_outlives_a_restart_only_where_that_was_asked_for() {
             stripe_length: able.stripe_length,
             no_single_point_of_failure: false,
             thin: false,
+            room: None,
         };
         let id = setting.id;
         assert_eq!(

@@ -4,11 +4,15 @@
 mod crowd;
 mod drift;
 mod equipped;
+mod fc;
+mod jobs;
 mod kills;
 mod life;
 mod mortal;
 mod numbers;
 mod outside;
+mod replicas;
+mod replicated;
 mod rig;
 mod setbacks;
 mod targets;

@@ -180,3 +180,92 @@ fn a_map_that_could_not_be_hidden_is_hidden_later() {
     assert!(rig.wait_until(|now| now.version > version));
     assert_eq!(rig.luns("a"), NOTHING);
 }
+
+#[test]
+fn a_view_of_another_manager_is_taken_over_and_changed_like_any_other() {
+    let rig = Rig::new();
+    let map = rig.theirs("iqn.2026-01.other:theirs");
+    let seen = |rig: &Rig| rig.sim.report_luns(&map.initiator, &map.port);
+    let before = seen(&rig).expect("it can log in");
+    let naa = rig.now().volume(&map.volume).expect("it is listed").naa;
+    assert_eq!(before, [(7, naa)].into());
+    let view = rig.view_of_another(&map.port);
+    let effect = rig.done(Command::TakeOver { view });
+    assert_eq!(effect, Effect::View(view), "under the same identity");
+    assert_eq!(seen(&rig), Some(before.clone()));
+    rig.assert_whole("taken over");
+    let now = rig.now();
+    assert_eq!(now.view(&view).expect("it is there").owner, Owner::Array);
+    let volume = now.volume(&map.volume).expect("it is listed");
+    assert_eq!((volume.owner, volume.naa), (Owner::Array, naa));
+    assert_eq!(volume.held_by, None);
+    let iqn = map.port.iqn().expect("a port of iSCSI").clone();
+    assert!(now.made_target(&iqn).is_some());
+    assert!(now.port(&map.port).is_some());
+    assert_eq!(now.foreign_maps(), []);
+    // His files make it again without a mark when the machine starts, and it stays this array's.
+    let mut rig = rig;
+    for reboot in [false, true, true] {
+        rig = rig.restart(reboot);
+        assert_eq!(seen(&rig), Some(before.clone()), "reboot {reboot}");
+        rig.assert_whole("after a restart");
+        assert_eq!(rig.now().foreign_maps(), []);
+    }
+    let more = rig.create("more", 1);
+    rig.done(Command::ExpandView {
+        view,
+        members: Members::Volumes(vec![more]),
+        luns: Vec::new(),
+    });
+    assert_eq!(seen(&rig).expect("it can log in").len(), 2);
+    rig.done(Command::DeleteView {
+        view,
+        delete_unassociated: true,
+    });
+    assert_eq!(seen(&rig), None);
+    rig.done(Command::DeleteVolumes {
+        volumes: vec![map.volume.clone()],
+    });
+    rig.done(Command::DeleteTarget {
+        target: iqn.clone(),
+    });
+    rig.assert_whole("removed");
+    assert!(!rig.sim.kernel_targets().contains(&iqn));
+}
+
+#[test]
+fn a_volume_that_others_see_too_is_taken_over_view_by_view() {
+    let rig = Rig::new();
+    let theirs = rig.sim.lvcreate(&rig.pool(), "theirs", EXTENT);
+    let theirs = theirs.expect("there is room");
+    let maps = ["a", "b"].map(|name| Map {
+        port: rig.port(),
+        initiator: host(name),
+        lun: 3,
+        volume: theirs.clone(),
+    });
+    for map in &maps {
+        rig.sim.foreign_map(map).expect("the number is free");
+    }
+    assert!(rig.wait_until(|now| now.views().count() == 2));
+    let views: Vec<_> = rig.now().views().map(|view| view.id).collect();
+    rig.done(Command::TakeOver { view: views[0] });
+    rig.assert_whole("one of two");
+    assert_eq!(rig.now().foreign_maps().len(), 1);
+    // The volume is not removed while the other one sees it.
+    rig.done(Command::DeleteView {
+        view: views[0],
+        delete_unassociated: true,
+    });
+    let removal = Command::DeleteVolumes {
+        volumes: vec![theirs.clone()],
+    };
+    assert_eq!(rig.fails(removal.clone()).0.kind, Kind::InUse);
+    rig.done(Command::TakeOver { view: views[1] });
+    rig.done(Command::DeleteView {
+        view: views[1],
+        delete_unassociated: true,
+    });
+    rig.done(removal);
+    rig.assert_whole("removed");
+}

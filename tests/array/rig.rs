@@ -11,8 +11,8 @@ use std::time::Duration;
 use redb::StorageBackend;
 use standpipe::array::{
     Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
-    Inventory, Iqn, JobId, Layout, Map, Members, Owner, Policy, PoolId, PoolKind, PortId, Quality,
-    SystemName, Trouble, ViewId, VolumeId, Waited,
+    Inventory, Iqn, JobId, Layout, Map, Members, Naa, Owner, Policy, PoolId, PoolKind, PortId,
+    Quality, ReplicaKind, SystemName, Trouble, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -113,14 +113,21 @@ pub struct Picture {
     pools: BTreeMap<String, (u64, BTreeSet<DiskId>)>,
     /// Name → bytes, pool, layout, the disks of its legs, and which of these do not work.
     volumes: BTreeMap<String, (u64, String, Layout, BTreeSet<DiskId>, Trouble)>,
+    /// Name → what hosts would read, and what it is a replica of and how.
+    contents: BTreeMap<String, Held>,
     initiators: BTreeSet<String>,
     groups: BTreeMap<(GroupKind, String), (BTreeSet<String>, bool, bool)>,
     views: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, u16>)>,
+    /// Name → members in their order, and what it was made from.
+    replication_groups: BTreeMap<String, (Vec<String>, Option<String>)>,
     /// Initiator, number, and the volume that it was.
     retired: BTreeSet<(String, u16, String)>,
     /// Name → addresses of its ports.
     targets: BTreeMap<String, Vec<SocketAddr>>,
 }
+
+/// What a volume holds, extent by extent where it can be read, and its relation.
+type Held = (Option<Vec<Content>>, Option<(String, ReplicaKind)>);
 
 /// A machine with one pool of two disks of 64 extents each.
 pub fn machine() -> Builder {
@@ -324,6 +331,21 @@ impl Rig {
         now.volumes_named(name).next().map(|v| v.id.clone())
     }
 
+    /// Somebody shows a volume of his own through a target of his own to host `theirs`.
+    pub fn theirs(&self, iqn: &str) -> Map {
+        let map = theirs(&self.sim, iqn);
+        assert!(self.wait_until(|now| now.views().any(|view| view.luns.contains_key(&map.volume))));
+        map
+    }
+
+    /// The view of another manager on a port; a port of a target of his is no element.
+    pub fn view_of_another(&self, port: &PortId) -> ViewId {
+        let now = self.now();
+        let mut views = now.views().filter(|view| view.owner == Owner::Foreign);
+        let view = views.find(|view| view.name.contains(&format!(" at {port} ")));
+        view.expect("a view of his").id
+    }
+
     /// The numbers that a host finds.
     pub fn luns(&self, name: &str) -> Vec<u16> {
         let found = self.sim.report_luns(&host(name), &self.port());
@@ -361,6 +383,15 @@ impl Rig {
                     (v.name.clone(), (v.size, pool, v.layout, legs, trouble))
                 })
                 .collect(),
+            contents: now
+                .volumes()
+                .filter(|v| v.owner == Owner::Array)
+                .map(|v| {
+                    let of = v.replica.as_ref();
+                    let of = of.map(|replica| (called(&replica.source), replica.kind.clone()));
+                    (v.name.clone(), (self.sim.extents(&v.id), of))
+                })
+                .collect(),
             initiators: now.initiators().map(|i| i.name.to_string()).collect(),
             targets: now
                 .targets()
@@ -391,6 +422,15 @@ impl Rig {
                     (v.name.clone(), (groups, luns))
                 })
                 .collect(),
+            replication_groups: now
+                .replication_groups()
+                .map(|group| {
+                    let members = group.members.iter().map(&called).collect();
+                    let source = now.group_source_of(group);
+                    let source = source.map(|source| source.name.clone());
+                    (group.name.clone(), (members, source))
+                })
+                .collect(),
             retired: now
                 .all_retired()
                 .map(|r| (r.map.initiator.folded(), r.map.lun, called(&r.map.volume)))
@@ -410,7 +450,10 @@ impl Rig {
         for pool in &facts.pools {
             assert_eq!(pool.job, None, "{when}: {} is unfinished", pool.name);
             let volumes = facts.volumes.iter().filter(|v| v.pool == pool.id);
-            let volumes: u64 = volumes.map(|v| v.consumed.expect("it is told")).sum();
+            let volumes: u64 = match pool.thin() {
+                Some(_) => self.sim.thin_pool_used(&pool.id),
+                None => volumes.map(|v| v.consumed.expect("it is told")).sum(),
+            };
             let thin = facts.pools.iter().filter_map(|p| p.thin());
             let thin = thin.filter(|thin| thin.group == pool.id);
             let thin: u64 = thin.map(|thin| thin.consumed).sum();
@@ -427,6 +470,12 @@ impl Rig {
         for map in &shown {
             let retired = now.retired(&map.nexus());
             assert_eq!(retired, None, "{when}: a number is in use");
+            // What was taken over holds what its hosts wrote.
+            let volume = now.volume(&map.volume).expect("it is there");
+            let derived = Naa::from_serial(Naa::LIO_COMPANY, &volume.id.unit_serial());
+            if volume.naa != derived {
+                continue;
+            }
             let read = self.sim.read_as(&map.initiator, &map.port, map.lun);
             let read = read.expect("a shown volume can be read");
             assert_ne!(read, Content::Old, "{when}: a host reads old data");
@@ -444,10 +493,9 @@ impl Rig {
         assert!(now.jobs().all(|job| job.is_finished()), "{when}");
     }
 
-    /// Waits until no job is at work.
-    pub fn settle(&self) {
-        let ended = |now: &Inventory| now.jobs().all(|job| job.is_finished());
-        assert!(self.wait_until(ended), "a job does not end");
+    /// Waits until no job runs.
+    pub fn rest(&self) {
+        assert!(self.wait_until(|now| now.jobs().all(|job| job.is_finished())));
     }
 
     /// Waits until a published picture is like that.
@@ -475,4 +523,21 @@ pub fn creation(pool: PoolId, name: &str, extents: u64) -> Command {
         size: extents * EXTENT,
         quality: Quality::default(),
     }
+}
+
+/// Somebody shows a volume of his own through a target of his own to host `theirs`.
+pub fn theirs(sim: &SimEngine, iqn: &str) -> Map {
+    let iqn = Iqn::from(iqn);
+    let portal = "192.0.2.10:3261".parse().expect("an address");
+    sim.foreign_target(&iqn, portal);
+    let pool = sim.scan().expect("a scan").pools[0].id.clone();
+    let volume = sim.lvcreate(&pool, "theirs", EXTENT);
+    let map = Map {
+        port: PortId::Iscsi { iqn, tag: 1 },
+        initiator: host("theirs"),
+        lun: 7,
+        volume: volume.expect("there is room"),
+    };
+    sim.foreign_map(&map).expect("the number is free");
+    map
 }

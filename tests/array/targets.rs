@@ -15,7 +15,7 @@ const SHARED: &str = "192.0.2.10:3260";
 const FREE: &str = "[2001:db8::10]:3260";
 
 fn port(iqn: &Iqn) -> PortId {
-    PortId {
+    PortId::Iscsi {
         iqn: iqn.clone(),
         tag: 1,
     }
@@ -43,9 +43,11 @@ fn a_group_of_ports_restricts_a_view_to_them() {
     let rig = Rig::on(machine());
     rig.show_one();
     let second = port(&rig.target("Second Target", &[portal(SHARED)]));
+    let configured = rig.port();
+    let configured = configured.iqn().expect("a port of iSCSI");
     assert_eq!(
-        second.iqn,
-        Iqn::from(format!("{}:second-target", rig.port().iqn))
+        second.iqn(),
+        Some(&Iqn::from(format!("{configured}:second-target")))
     );
     show_through(&rig, &second);
     // The host of each view sees its own through its own port, and nothing through the other.
@@ -114,8 +116,9 @@ fn a_target_in_use_stays() {
 fn what_the_configuration_names_is_not_a_clients_to_change() {
     let rig = Rig::on(machine());
     let first = rig.port();
+    let target = first.iqn().expect("a port of iSCSI");
     let open = Command::OpenPort {
-        target: first.iqn.clone(),
+        target: target.clone(),
         portals: [portal(FREE)].into(),
     };
     let add = Command::AddPortal {
@@ -126,7 +129,7 @@ fn what_the_configuration_names_is_not_a_clients_to_change() {
         port: first.clone(),
     };
     let delete = Command::DeleteTarget {
-        target: first.iqn.clone(),
+        target: target.clone(),
     };
     for refused in [open, add, close, delete] {
         let (error, _) = rig.fails(refused);
@@ -138,15 +141,13 @@ fn what_the_configuration_names_is_not_a_clients_to_change() {
 #[test]
 fn a_lost_store_adopts_made_targets_with_what_they_show() {
     let rig = Rig::on(machine());
-    let second = port(&rig.target("second", &[portal(FREE)]));
+    let target = rig.target("second", &[portal(FREE)]);
+    let second = port(&target);
     show_through(&rig, &second);
     rig.mortal.die();
     let rig = Rig::start(rig.sim.clone(), Medium::default()).expect("it starts");
     let now = rig.now();
-    assert_eq!(
-        now.made_target(&second.iqn).expect("adopted").alias,
-        "second"
-    );
+    assert_eq!(now.made_target(&target).expect("adopted").alias, "second");
     assert_eq!(luns(&rig, "b", &second), [1]);
     assert!(
         now.warnings

@@ -324,3 +324,65 @@ impl Progress for Noted {
         self.cancel_after.is_some_and(|after| made >= after)
     }
 }
+
+/// Progress that rests at the first moment in which it can, until it is woken.
+#[derive(Default)]
+pub struct Resting {
+    /// What is reported meanwhile.
+    pub noted: Noted,
+    rest: std::sync::Mutex<Rest>,
+    changed: std::sync::Condvar,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Rest {
+    #[default]
+    Wanted,
+    Now,
+    Over,
+}
+
+impl Resting {
+    fn wait(&self, while_it: impl Fn(&Rest) -> bool) -> std::sync::MutexGuard<'_, Rest> {
+        let rest = self.rest.lock().expect("no panic");
+        let patience = std::time::Duration::from_secs(60);
+        let waited = self
+            .changed
+            .wait_timeout_while(rest, patience, |rest| while_it(rest));
+        let (rest, waited) = waited.expect("no panic");
+        assert!(!waited.timed_out(), "still {rest:?} after a minute");
+        rest
+    }
+
+    /// Waits until the step rests.
+    pub fn until_it_rests(&self) {
+        drop(self.wait(|rest| *rest == Rest::Wanted));
+    }
+
+    /// Wakes it.
+    pub fn go_on(&self) {
+        *self.rest.lock().expect("no panic") = Rest::Over;
+        self.changed.notify_all();
+    }
+}
+
+impl Progress for Resting {
+    fn report(&self, done: u64, total: u64) {
+        self.noted.report(done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn pause_point(&self) -> Result<(), standpipe::array::Error> {
+        let mut rest = self.rest.lock().expect("no panic");
+        if *rest == Rest::Wanted {
+            *rest = Rest::Now;
+            self.changed.notify_all();
+            drop(rest);
+            drop(self.wait(|rest| *rest == Rest::Now));
+        }
+        Ok(())
+    }
+}

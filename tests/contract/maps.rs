@@ -128,7 +128,7 @@ pub fn unmapping_takes_that_map_only(rig: &mut dyn Rig) {
 pub fn an_impossible_map_is_refused(rig: &mut dyn Rig) {
     let volume = finished(rig, "good", 1);
     let elsewhere = Map {
-        port: PortId {
+        port: PortId::Iscsi {
             iqn: "iqn.2026-01.example.nobody:none".into(),
             tag: 1,
         },

@@ -14,12 +14,16 @@
 //! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
 //! | a foreign volume or pool, an ACL of another manager without the initiator's secret | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
-//! | zeroing or removing a finished volume, showing an unfinished one | `InUse` |
+//! | zeroing, copying or removing a finished volume, showing an unfinished one | `InUse` |
+//! | a volume that snapshots need, to be resized or removed | `HasDependents` |
+//! | a snapshot of one that keeps what changes, another size or no relation for it | `InvalidArgument` |
+//! | room for a snapshot of a thin volume, or none for one of another | `InvalidArgument` |
+//! | copying onto the same volume or a smaller one | `InvalidArgument` |
 //! | a disk that is not free, a pool that is not empty | `InUse` |
 //! | a target that the configuration names | `AccessDenied` |
 //! | a target of somebody else's, by its name | `AlreadyExists` |
 //! | an address that cannot be listened at, a target that something is shown through | `InUse` |
-//! | a LUN number that is taken | `InUse` |
+//! | a LUN number that is taken, what another manager does not show as it is said | `InUse` |
 //! | a pool that lacks a disk; a cancelled step | `Unavailable` |
 //! | a machine that does not answer | `Timeout` |
 
@@ -34,9 +38,11 @@ mod maps;
 mod moves;
 mod pools;
 mod raid;
+mod replicas;
 mod rig;
 mod sessions;
 mod sim;
+mod takeover;
 mod targets;
 mod thin;
 mod volumes;
@@ -75,6 +81,7 @@ cases! {
         a_volume_may_take_all_that_is_available
         zeroing_reports_progress_up_to_the_size
         zeroing_stops_when_cancelled
+        zeroing_rests_and_nobody_waits_for_it
         only_the_job_that_marked_a_volume_touches_it
         a_finished_volume_is_not_removed
         removing_frees_the_room_and_twice_is_once
@@ -111,6 +118,14 @@ cases! {
         converging_tries_everything
         the_identifier_survives_another_export
         a_stalled_machine_ends_in_a_timeout;
+    takeover:
+        what_another_manager_shows_is_taken_over_while_it_is_used
+        what_was_taken_over_is_hidden_and_removed_like_any_other
+        what_was_taken_over_is_left_to_him_again
+        the_identifier_is_kept_when_all_is_made_again
+        what_he_makes_again_from_older_files_stays_taken_over
+        a_target_is_taken_over_with_what_it_shows
+        what_is_not_as_it_was_is_not_taken_over;
     sessions:
         a_login_appears_and_a_logout_disappears
         nobody_logs_in_without_a_map
@@ -187,6 +202,22 @@ cases! {
         a_full_thin_pool_heals_when_it_grows
         a_thin_pool_grows_within_its_group
         a_thin_pool_is_renamed;
+    replicas:
+        a_snapshot_keeps_what_its_source_held
+        a_thin_snapshot_shares_what_has_not_changed
+        a_thin_source_can_go_before_its_snapshot
+        snapshots_of_several_are_taken_at_once
+        an_impossible_snapshot_is_refused
+        a_snapshot_without_room_is_lost
+        a_source_stays_as_it_is_while_snapshots_need_it
+        a_copy_overwrites_the_whole_new_volume
+        a_copy_takes_of_a_thin_pool_what_is_not_zero
+        a_copy_brings_back_what_a_snapshot_kept
+        a_copy_brings_back_what_a_thin_snapshot_shares
+        a_copy_that_is_stopped_leaves_a_torn_volume
+        only_marked_and_hidden_volumes_are_copied
+        relations_end_and_come_back
+        replicas_are_the_same_after_a_reboot;
     disks:
         every_disk_is_listed_with_its_use
         a_missing_disk_touches_what_lies_on_it

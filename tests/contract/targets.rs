@@ -4,17 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use standpipe::array::{Health, InitiatorName, Kind, MadeTarget, Map, Naa, Step, Volume};
+use standpipe::array::{Health, InitiatorName, Iqn, Kind, MadeTarget, Map, Naa, Step, Volume};
 
 use super::Rig;
 use super::bench::*;
 
+/// The target that is configured.
+fn configured(rig: &dyn Rig) -> Iqn {
+    let port = rig.port();
+    port.iqn().expect("a port of iSCSI").clone()
+}
+
 /// A target of the suite that listens there.
 fn target(rig: &dyn Rig, name: &str, portals: &[SocketAddr]) -> MadeTarget {
     MadeTarget {
-        iqn: format!("{}:{name}", rig.port().iqn).into(),
+        iqn: format!("{}:{name}", configured(rig)).into(),
         alias: name.to_owned(),
         portals: portals.iter().copied().collect(),
+        taken_over: false,
     }
 }
 
@@ -61,7 +68,7 @@ pub fn a_made_target_shows_its_own_maps_only(rig: &mut dyn Rig) {
     apply(rig, &Step::Map(by_second.clone()));
     let found = rig.finds_at(&host("a"), rig.portal());
     let expected = [
-        (rig.port().iqn, [(1, one.naa)].into()),
+        (configured(rig), [(1, one.naa)].into()),
         (second.iqn.clone(), [(1, two.naa)].into()),
     ];
     assert_eq!(found, expected.into());
@@ -168,21 +175,21 @@ pub fn a_target_of_somebody_else_is_left_alone(rig: &mut dyn Rig) {
     // The same address under another name is nobody's alone.
     apply(rig, &Step::Listen(target(rig, "ours", &[v4])));
     apply(rig, &Step::Listen(target(rig, "ours", &[])));
-    assert_eq!(rig.targets(), [rig.port().iqn, theirs.iqn].into());
+    assert_eq!(rig.targets(), [configured(rig), theirs.iqn].into());
 }
 
 pub fn an_impossible_target_is_refused(rig: &mut dyn Rig) {
-    let configured = MadeTarget {
-        iqn: rig.port().iqn,
+    let named = MadeTarget {
+        iqn: configured(rig),
         ..target(rig, "", &rig.free_portals())
     };
-    refused(rig, &Step::Listen(configured.clone()), Kind::AccessDenied);
-    refused(rig, &Step::Listen(configured.closed()), Kind::AccessDenied);
+    refused(rig, &Step::Listen(named.clone()), Kind::AccessDenied);
+    refused(rig, &Step::Listen(named.closed()), Kind::AccessDenied);
     // The first target listens at one address of that port.
     let everywhere = SocketAddr::new([0, 0, 0, 0].into(), rig.portal().port());
     let wild = target(rig, "wild", &[everywhere]);
     refused(rig, &Step::Listen(wild.clone()), Kind::InUse);
-    assert_eq!(rig.targets(), [rig.port().iqn].into());
+    assert_eq!(rig.targets(), [configured(rig)].into());
     idle(rig, &Step::Listen(wild.closed()));
 }
 

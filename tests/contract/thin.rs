@@ -23,12 +23,12 @@ fn made_in(group: &Pool, job: JobId) -> Subject {
     Subject::Made(group.id.clone(), device(job))
 }
 
-fn thin_of(pool: &Pool) -> &Thin {
+pub fn thin_of(pool: &Pool) -> &Thin {
     pool.thin().expect("it is thin")
 }
 
 /// A finished thin pool in the rig's pool; its group before it.
-fn thin_pool(rig: &dyn Rig, extents: u64) -> (Pool, Pool) {
+pub fn thin_pool(rig: &dyn Rig, extents: u64) -> (Pool, Pool) {
     let group = pool(rig);
     let job = JobId::new();
     apply(rig, &create(&group, job, "thin", extents));

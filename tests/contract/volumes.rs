@@ -153,6 +153,41 @@ pub fn zeroing_stops_when_cancelled(rig: &mut dyn Rig) {
     assert_eq!(pool(rig), before);
 }
 
+pub fn zeroing_rests_and_nobody_waits_for_it(rig: &mut dyn Rig) {
+    let job = JobId::new();
+    let extents = rig.two_slices() / extent(rig);
+    apply(rig, &create(rig, job, "zeros", extents));
+    let volume = made(rig, job);
+    let step = Step::Zero {
+        volume: volume.clone(),
+        job,
+    };
+    assert!(step.can_pause());
+    let engine = rig.engine();
+    let resting = Resting::default();
+    std::thread::scope(|scope| {
+        let zeroing = scope.spawn(|| engine.apply(&step, &resting));
+        resting.until_it_rests();
+        // Another volume of the same group is made and removed meanwhile.
+        let other = JobId::new();
+        apply(rig, &create(rig, other, "other", 1));
+        let made = made(rig, other);
+        let remove = Step::Remove {
+            volume: made,
+            job: other,
+        };
+        apply(rig, &remove);
+        resting.go_on();
+        zeroing.join().expect("no panic").expect("zeroed");
+    });
+    let size = rig.two_slices();
+    assert_eq!(
+        resting.noted.reports.into_inner().expect("no panic").last(),
+        Some(&(size, size))
+    );
+    apply(rig, &Step::Remove { volume, job });
+}
+
 pub fn only_the_job_that_marked_a_volume_touches_it(rig: &mut dyn Rig) {
     let (job, other) = (JobId::new(), JobId::new());
     apply(rig, &create(rig, job, "mine", 1));

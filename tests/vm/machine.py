@@ -274,7 +274,9 @@ class Machine:
         return "\n".join(text.splitlines()[-30:])
 
     def power_off(self):
-        """An orderly end: file systems synced, then off."""
+        """An orderly end: file systems synced, then off. Nothing if the power is cut already."""
+        if self.process is None:
+            return
         try:
             self.line.sendall(b"off\n")
             self.process.wait(60)

@@ -292,7 +292,7 @@ impl Rig for LinuxRig {
     }
 
     fn port(&self) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: Iqn::from(IQN),
             tag: 1,
         }
@@ -461,7 +461,7 @@ impl Rig for LinuxRig {
     fn foreign_target(&self, iqn: &Iqn, portal: SocketAddr) {
         sh(&format!(
             "set -e; group=/sys/kernel/config/target/iscsi/{iqn}/tpgt_1; mkdir -p $group
-             mkdir $group/np/{portal}; echo 1 > $group/enable"
+             mkdir $group/np/{portal}; echo 0 > $group/attrib/authentication; echo 1 > $group/enable"
         ));
     }
 
@@ -592,9 +592,13 @@ impl Rig for LinuxRig {
 
     fn foreign_map(&self, map: &Map) {
         let (group, device) = self.place(&map.volume);
-        let (initiator, lun) = (map.initiator.folded(), map.lun);
+        let (iqn, initiator, lun) = (
+            map.port.iqn().expect("a port of iSCSI"),
+            map.initiator.folded(),
+            map.lun,
+        );
         sh(&format!(
-            "set -e; cd /sys/kernel/config/target; group=iscsi/{IQN}/tpgt_1
+            "set -e; cd /sys/kernel/config/target; group=iscsi/{iqn}/tpgt_1
              mkdir core/iblock_7; mkdir core/iblock_7/{device}
              echo 0badcafe > core/iblock_7/{device}/wwn/vpd_unit_serial
              echo udev_path=/dev/{group}/{device} > core/iblock_7/{device}/control

@@ -104,6 +104,10 @@ class Story:
                 kill -0 $(cat pid) || {{ cat log >&2; exit 1; }}
                 sleep 0.2
             done""", timeout=120)
+        self.connect()
+
+    def connect(self):
+        """Finds the array through the gateway that runs."""
         chosen = types.SimpleNamespace(user="admin", password=self.password, ca=None,
                                        url=f"http://127.0.0.1:{self.vm.port[PORT]}")
         self.connection = connect(chosen)

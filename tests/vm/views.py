@@ -15,6 +15,7 @@ import pywbem
 
 import machine
 import scenario
+import takeover
 from harness import (
     ACCESS_DENIED, ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, MIB, NOT_FOUND, Checks, contains, invoke,
     same,
@@ -139,7 +140,7 @@ class Reader:
                        f"while kill -0 $(cat pid) 2>/dev/null; do sleep 0.1; done; rm -r {self.folder}")
 
 
-class Views(scenario.Story):
+class Views(takeover.TakingOver, scenario.Story):
     """Views that change under living initiators."""
 
     def __init__(self, program):
@@ -197,6 +198,10 @@ class Views(scenario.Story):
         self.checks.equal(code, DONE, f"volume {name} is made")
         found = next(v for v in self.array.enumerate("CIM_StorageVolume") if v["ElementName"] == name)
         self.volumes[name], self.names[name] = found.path, found["Name"]
+
+    def reader(self, *words):
+        """An initiator that begins to read."""
+        return Reader(self, *words)
 
     def call(self, method, **words):
         """A method of the masking service that must succeed; its outputs."""
@@ -634,7 +639,7 @@ class Views(scenario.Story):
         self.prepare()
         self.serve()
         for part in (self.live, self.rescan, self.ports, self.denial, self.refusals, self.beside_us,
-                     self.hang, self.finish):
+                     self.take_over, self.hang, self.finish):
             self.checks.section(part.__doc__.splitlines()[0])
             self.checks.step(part)
         log = self.stop()

@@ -9,13 +9,13 @@ use super::xml::{
     property, referring, referring_to_all, returned, value,
 };
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 const INITIATOR: &str = "iqn.2026-11.example.host:wire";
 
 /// An administrator at work.
-struct Work {
-    client: Client,
-    golden: Golden,
+pub(super) struct Work {
+    pub(super) client: Client,
+    pub(super) golden: Golden,
 }
 
 impl Work {
@@ -25,13 +25,13 @@ impl Work {
         self.client.call(&names).body
     }
 
-    fn only(&mut self, class: &str) -> String {
+    pub(super) fn only(&mut self, class: &str) -> String {
         let names = self.names(class);
         instance_of(class, &names)
     }
 
     /// A call that is recorded and returns that code.
-    fn returns(&mut self, code: &str, name: &str, call: &Call) -> Answer {
+    pub(super) fn returns(&mut self, code: &str, name: &str, call: &Call) -> Answer {
         let answer = self.golden.call(name, &mut self.client, call);
         assert_eq!(
             returned(&answer.body),
@@ -43,7 +43,7 @@ impl Work {
     }
 
     /// A call that is refused with that CIM error, and changes nothing.
-    fn refuses(&mut self, error: u16, call: &Call) {
+    pub(super) fn refuses(&mut self, error: u16, call: &Call) {
         let before = self.everything();
         let answer = self.client.call(call);
         assert_eq!(
@@ -77,7 +77,7 @@ impl Work {
     }
 }
 
-fn create(service: &str, pool: &str, size: u64, name: &str) -> Call {
+pub(super) fn create(service: &str, pool: &str, size: u64, name: &str) -> Call {
     let parameters = [
         argument("ElementName", "string", name),
         argument("ElementType", "uint16", "2"),

@@ -9,6 +9,7 @@
 mod client;
 mod demo;
 mod golden;
+mod jobs;
 mod xml;
 
 mod changing;
@@ -17,4 +18,5 @@ mod lasting;
 mod paths;
 mod protocol;
 mod reading;
+mod replicas;
 mod streaming;

@@ -9,12 +9,12 @@ use crate::array::change::Change;
 use crate::array::drift::Drift;
 use crate::array::engine::{Facts, GroupFacts};
 use crate::array::ids::{
-    DiskId, GroupId, Iqn, JobId, PoolId, SessionId, SettingId, ViewId, VolumeId,
+    DiskId, GroupId, Iqn, JobId, PoolId, ReplicationGroupId, SessionId, SettingId, ViewId, VolumeId,
 };
 use crate::array::job::Job;
 use crate::array::model::{
-    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, Port, Session, Target, View,
-    Volume,
+    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, PoolKind, Port,
+    ReplicationGroup, Session, Target, View, Volume,
 };
 
 impl Inventory {
@@ -47,6 +47,8 @@ impl Inventory {
             .into_iter()
             .map(|t| (t.iqn.clone(), Arc::new(t)))
             .collect();
+        let fc_ports = facts.fc_ports.into_iter();
+        self.fc_ports = fc_ports.map(|port| (port.wwn, Arc::new(port))).collect();
         self.replace_ports();
         self.replace_sessions(facts.sessions);
         for made in self.made_targets.clone().values() {
@@ -56,6 +58,7 @@ impl Inventory {
         self.replace_pools(gone, facts.pools);
         let gone = self.volumes.keys().cloned().collect();
         self.replace_volumes(gone, facts.volumes);
+        self.foreign_targets = facts.foreign_targets.into();
         if *self.foreign_maps != *facts.foreign_maps {
             self.replace_foreign(facts.foreign_maps);
         }
@@ -66,16 +69,16 @@ impl Inventory {
         for port in std::mem::take(&mut self.ports).values() {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
         }
-        let targets = self.targets.clone();
-        for port in targets.values().flat_map(|target| &target.ports) {
-            let health = self.drift.of_port(port);
+        let of_targets = self.targets.values().flat_map(|target| &target.ports);
+        let fc_ports = self.fc_ports.values().map(|port| port.port());
+        let ports: Vec<Port> = of_targets.cloned().chain(fc_ports).collect();
+        for port in ports {
+            let health = self.drift.of_port(&port);
             self.note_health(Ailing::Port(port.id.clone()), &health, true);
-            let port = Port {
-                health,
-                ..port.clone()
-            };
+            let port = Port { health, ..port };
             self.ports.insert(port.id.clone(), port.into());
         }
+        self.index_portals();
     }
 
     /// How hosts see something else than the views say.
@@ -150,14 +153,19 @@ impl Inventory {
             self.note_health(Ailing::Port(port.id.clone()), &port.health, false);
             self.ports.remove(&port.id);
         }
+        self.index_portals();
     }
 
     /// Counts so many bytes of a volume group as taken: as many on each of these disks, or anywhere.
-    pub(in crate::array) fn promise(&mut self, group: &PoolId, bytes: u64, disks: &[DiskId]) {
-        if let Some(pool) = self.pools.get_mut(group) {
-            let pool = Arc::make_mut(pool);
-            pool.available = pool.available.saturating_sub(bytes);
-            pool.free = pool.free.saturating_sub(bytes);
+    /// Those of a thin pool are promised.
+    pub(in crate::array) fn promise(&mut self, id: &PoolId, bytes: u64, disks: &[DiskId]) {
+        match self.pools.get_mut(id).map(Arc::make_mut) {
+            Some(Pool {
+                kind: PoolKind::Thin(thin),
+                ..
+            }) => thin.promised = thin.promised.saturating_add(bytes),
+            Some(_) => self.fill(id, bytes),
+            None => {}
         }
         let share = bytes / (disks.len() as u64).max(1);
         for id in disks {
@@ -167,6 +175,15 @@ impl Inventory {
                 let share = share.min(*free);
                 (*used, *free) = (*used + share, *free - share);
             }
+        }
+    }
+
+    /// Counts so many bytes of a pool as used.
+    pub(in crate::array) fn fill(&mut self, id: &PoolId, bytes: u64) {
+        if let Some(pool) = self.pools.get_mut(id).filter(|_| bytes > 0) {
+            let pool = Arc::make_mut(pool);
+            pool.available = pool.available.saturating_sub(bytes);
+            pool.free = pool.free.saturating_sub(bytes);
         }
     }
 
@@ -239,7 +256,10 @@ impl Inventory {
         for id in old.iter().filter(|id| !kept.contains(*id)) {
             self.remove_volume(id);
         }
-        for volume in volumes {
+        for mut volume in volumes {
+            if volume.health == Health::Ok {
+                volume.health = self.policy.judge_volume(&volume);
+            }
             if self
                 .volumes
                 .get(&volume.id)
@@ -266,6 +286,10 @@ impl Inventory {
         self.name_volumes
             .set(volume.name.clone(), id.clone(), related);
         self.naa_volumes.set(volume.naa, id.clone(), related);
+        if let Some(replica) = &volume.replica {
+            self.source_replicas
+                .set(replica.source.clone(), id.clone(), related);
+        }
         for disk in disks_of(&volume.pieces) {
             self.disk_volumes.set(disk.clone(), id.clone(), related);
         }
@@ -327,6 +351,13 @@ impl Inventory {
                 self.settings.insert(setting.id, Arc::new(setting.clone()));
             }
             Change::RemoveSetting(id) => self.remove_setting(*id),
+            Change::PutReplicationGroup(group) => {
+                self.remove_replication_group(group.id);
+                self.relate_replication_group(group, true);
+                let group = Arc::new(group.clone());
+                self.replication_groups.insert(group.id, group);
+            }
+            Change::RemoveReplicationGroup(id) => self.remove_replication_group(*id),
             Change::PutTarget(target) => {
                 self.show_target(target);
                 self.made_targets
@@ -405,11 +436,31 @@ impl Inventory {
         }
     }
 
+    fn remove_replication_group(&mut self, id: ReplicationGroupId) {
+        if let Some(group) = self.replication_groups.remove(&id) {
+            self.relate_replication_group(&group, false);
+        }
+    }
+
+    fn relate_replication_group(&mut self, group: &ReplicationGroup, related: bool) {
+        for member in &group.members {
+            self.volume_replication_groups
+                .set(member.clone(), group.id, related);
+        }
+        if let Some(source) = group.source {
+            self.source_groups.set(source, group.id, related);
+        }
+    }
+
     /// Adds a job, or puts it in the place of what was known of it.
     pub(in crate::array) fn put_job(&mut self, job: Arc<Job>) {
         self.remove_job(job.id);
         for element in &job.affected {
             self.element_jobs.link(element.clone(), job.id);
+        }
+        if !job.is_finished() {
+            job.copied()
+                .for_each(|volume| self.copied_jobs.link(volume.clone(), job.id));
         }
         self.jobs.insert(job.id, job);
     }
@@ -420,6 +471,8 @@ impl Inventory {
             for element in &job.affected {
                 self.element_jobs.unlink(element, &id);
             }
+            job.copied()
+                .for_each(|volume| self.copied_jobs.unlink(volume, &id));
         }
     }
 }
@@ -436,7 +489,7 @@ fn bare(made: &MadeTarget) -> Target {
 mod tests {
     use super::*;
     use crate::array::ids::{InitiatorName, PortId};
-    use crate::array::model::{Connection, Purpose, Terms};
+    use crate::array::model::{Connection, Nic, Purpose, Terms};
     use std::net::SocketAddr;
 
     fn session(host: &str, tag: u16, to: &str) -> Session {
@@ -461,7 +514,7 @@ mod tests {
     }
 
     fn port(tag: u16) -> PortId {
-        PortId {
+        PortId::Iscsi {
             iqn: "iqn.2026-01.a:b".into(),
             tag,
         }
@@ -473,6 +526,62 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().expect("an address")
+    }
+
+    #[test]
+    fn what_listens_where_is_found_from_the_address() {
+        let [one, two, wild] = ["192.0.2.1:3260", "192.0.2.2:3261", "0.0.0.0:3260"].map(address);
+        let target = |tags: &[(u16, SocketAddr)]| Target {
+            iqn: "iqn.2026-01.a:b".into(),
+            ports: tags
+                .iter()
+                .map(|(tag, portal)| Port {
+                    id: port(*tag),
+                    enabled: true,
+                    portals: vec![*portal],
+                    health: Health::Ok,
+                })
+                .collect(),
+        };
+        let nic = Nic {
+            name: "eth0".into(),
+            mac: String::new(),
+            speed: None,
+            up: true,
+            addresses: [one, two].map(|at| (at.ip(), 24)).into(),
+        };
+        let mut inventory = Inventory::default();
+        let mut look = |ports: &[(u16, SocketAddr)]| {
+            inventory.take_facts(Facts {
+                targets: vec![target(ports)],
+                nics: vec![nic.clone()],
+                ..Facts::default()
+            });
+            let all = inventory.portals().iter();
+            let all: Vec<_> = all
+                .map(|(at, listens)| (at.to_string(), *listens))
+                .collect();
+            let at = [one, two].map(|at| inventory.ports_at(&at).cloned().collect::<Vec<_>>());
+            (all, at, inventory.portals_of(one.ip()).count())
+        };
+        let free = |at: &str| (at.to_owned(), false);
+        let used = |at: &str| (at.to_owned(), true);
+        let (all, at, of_one) = look(&[(1, wild), (2, two)]);
+        let both = [
+            used("192.0.2.1:3260"),
+            free("192.0.2.1:3261"),
+            used("192.0.2.2:3260"),
+            used("192.0.2.2:3261"),
+        ];
+        assert_eq!(all, both);
+        assert_eq!((at, of_one), ([vec![port(1)], vec![port(2)]], 2));
+        let (all, at, of_one) = look(&[(2, one)]);
+        assert_eq!(all, [used("192.0.2.1:3260"), free("192.0.2.2:3260")]);
+        assert_eq!((at, of_one), ([vec![port(2)], vec![]], 1));
+        // Nothing listens any more: what could is still told.
+        let (all, at, _) = look(&[]);
+        assert_eq!(all, [free("192.0.2.1:3260"), free("192.0.2.2:3260")]);
+        assert_eq!(at, [vec![], vec![]]);
     }
 
     #[test]

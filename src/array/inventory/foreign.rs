@@ -5,13 +5,28 @@
 //! initiator or port. A port of a target that this array does not know is no element of it, so such
 //! a view has no port group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Inventory;
 use crate::array::engine::ForeignMap;
-use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
+use crate::array::ids::{GroupId, InitiatorName, Iqn, PortId, ViewId, VolumeId};
 use crate::array::model::{Group, Initiator, Members, Owner, View};
+
+/// What the view of an initiator on a port is called.
+fn place_of(initiator: &InitiatorName, port: &PortId) -> String {
+    format!("{} at {port} (another manager)", initiator.folded())
+}
+
+/// The identity of a view of that name; and of one beside a view that was taken over, which keeps
+/// the first.
+fn identities(place: &str) -> [ViewId; 2] {
+    [
+        ViewId::found(place),
+        ViewId::found(&format!("{place} once more")),
+    ]
+}
 
 impl Inventory {
     /// Puts views of these maps in the place of the last ones. What shows nothing that lies in a
@@ -57,7 +72,7 @@ impl Inventory {
             self.put_foreign_initiator(initiator);
         }
         let host = format!("{} (another manager)", initiator.folded());
-        let place = format!("{} at {port} (another manager)", initiator.folded());
+        let place = place_of(initiator, port);
         let hosts = Members::Initiators([initiator.clone()].into());
         let hosts = self.put_foreign_group(&host, hosts);
         let is_known = self.ports.contains_key(port);
@@ -67,8 +82,13 @@ impl Inventory {
         });
         let volumes = Members::Volumes(luns.keys().cloned().collect());
         let volumes = self.put_foreign_group(&place, volumes);
+        let [usual, beside] = identities(&place);
+        let is_taken = |view: &Arc<View>| view.owner == Owner::Array;
         self.put_view(View {
-            id: ViewId::found(&place),
+            id: match self.views.get(&usual).is_some_and(is_taken) {
+                true => beside,
+                false => usual,
+            },
             name: place,
             initiators: Some(hosts),
             ports,
@@ -97,6 +117,19 @@ impl Inventory {
             owner: Owner::Foreign,
         };
         self.initiators.insert(name.clone(), Arc::new(initiator));
+    }
+
+    /// Whose view it is that another manager shows, and where.
+    pub(in crate::array) fn place_of_foreign(&self, id: ViewId) -> Option<(InitiatorName, PortId)> {
+        let is_it =
+            |map: &&ForeignMap| identities(&place_of(&map.initiator, &map.port)).contains(&id);
+        let map = self.foreign_maps.iter().find(is_it)?;
+        Some((map.initiator.clone(), map.port.clone()))
+    }
+
+    /// The addresses at which a target of another manager listens.
+    pub(in crate::array) fn portals_of_foreign(&self, iqn: &Iqn) -> Option<&BTreeSet<SocketAddr>> {
+        self.foreign_targets.get(iqn)
     }
 
     /// Forgets an initiator; one to whom another manager shows something is only his from now on.

@@ -1,9 +1,12 @@
 //! The addresses of the machine at which targets listen, and those at which they could.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::Inventory;
+use imbl::OrdMap;
+
+use super::{Index, Inventory};
+use crate::array::ids::PortId;
 use crate::array::model::Port;
 
 /// The TCP port of iSCSI (RFC 7143), where no target says another one.
@@ -31,20 +34,43 @@ impl Inventory {
 
     /// The addresses at which a port listens or could be made to, with whether any does: those of
     /// the machine that others can reach, at the TCP ports that targets use.
-    pub fn portals(&self) -> BTreeMap<SocketAddr, bool> {
-        let listening = self.ports().flat_map(|port| self.addresses_of(port));
-        let listening: BTreeSet<_> = listening.collect();
-        let mut numbers: BTreeSet<u16> = listening.iter().map(SocketAddr::port).collect();
+    pub fn portals(&self) -> &OrdMap<SocketAddr, bool> {
+        &self.portals
+    }
+
+    /// Those of them with that IP address.
+    pub fn portals_of(&self, address: IpAddr) -> impl Iterator<Item = SocketAddr> {
+        let (first, last) = (
+            SocketAddr::new(address, 0),
+            SocketAddr::new(address, u16::MAX),
+        );
+        self.portals.range(first..=last).map(|(portal, _)| *portal)
+    }
+
+    /// The ports that listen at an address.
+    pub fn ports_at(&self, portal: &SocketAddr) -> impl Iterator<Item = &PortId> {
+        self.portal_ports.of(portal)
+    }
+
+    /// Finds out anew what listens where, after ports or interfaces have changed.
+    pub(super) fn index_portals(&mut self) {
+        let mut listening = Index::default();
+        for port in self.ports.values() {
+            for portal in self.addresses_of(port) {
+                listening.link(portal, port.id.clone());
+            }
+        }
+        let mut numbers: BTreeSet<u16> = listening.keys().map(SocketAddr::port).collect();
         if numbers.is_empty() {
             numbers.insert(ISCSI_PORT);
         }
         let usable = self.own_addresses().filter(|ip| can_be_reached(*ip));
-        let mut all: BTreeMap<_, _> = usable
+        let mut all: OrdMap<_, _> = usable
             .flat_map(|ip| numbers.iter().map(move |at| SocketAddr::new(ip, *at)))
             .map(|address| (address, false))
             .collect();
-        all.extend(listening.into_iter().map(|address| (address, true)));
-        all
+        all.extend(listening.keys().map(|address| (*address, true)));
+        (self.portals, self.portal_ports) = (all, listening);
     }
 
     fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {

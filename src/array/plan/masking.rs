@@ -6,9 +6,11 @@
 mod difference;
 mod numbers;
 mod paths;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::replicas::check_whole;
 use super::volumes::own_volume;
 use super::{AfterCrash, Goal, Plan, check_name};
 use crate::array::command::{Command, Effect};
@@ -17,6 +19,8 @@ use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Group, GroupKind, Initiator, Members, Nexus, Owner, Retired, View};
+
+pub(super) use takeover::plan as take_over;
 
 /// Plans a masking command at a time.
 pub(super) fn plan(command: &Command, inventory: &Inventory, at: u64) -> Result<Plan, Error> {
@@ -310,6 +314,7 @@ impl<'a> Draft<'a> {
             (Members::Volumes(have), Members::Volumes(more)) => {
                 for id in more {
                     let volume = own_volume(self.now, id)?;
+                    check_whole(volume)?;
                     if let Some(holder) = &volume.held_by {
                         return Err(Error::in_use(format!(
                             "volume '{}' is {holder} and is not shown to hosts",

@@ -7,6 +7,7 @@ mod masking;
 mod moves;
 mod pools;
 mod redundancy;
+mod replicas;
 mod resize;
 mod room;
 mod settings;
@@ -21,14 +22,15 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::{Step, Subject};
+use super::engine::{Step, Subject, Takeover};
 use super::error::Error;
-use super::ids::{DiskId, JobId, PoolId, VolumeId};
+use super::ids::{DiskId, JobId, PoolId, ViewId, VolumeId};
 use super::inventory::Inventory;
 use super::layout::Layout;
-use super::model::MadeTarget;
+use super::model::{MadeTarget, ReplicationGroup};
 
 pub use pools::pool_size_range;
+pub(super) use replicas::member_names;
 pub use settings::abilities;
 pub use volumes::{MAX_AT_ONCE, SizeRange, size_range};
 
@@ -56,14 +58,57 @@ impl Plan {
     pub(super) fn stands_on_records(&self) -> bool {
         self.after_crash == AfterCrash::Back && self.goal.scope() == Scope::Records
     }
+
+    /// Whether it may be stopped midway: not where something is overwritten that somebody may want,
+    /// which is no state to leave it in.
+    pub(super) fn is_cancellable(&self) -> bool {
+        let erases = |planned: &Planned| matches!(planned.step, Step::Erase { .. });
+        !matches!(self.goal, Goal::Overwritten { .. }) && !self.steps.iter().any(erases)
+    }
+
+    /// The volumes that were there before and that it copies from, and those that it copies onto.
+    pub(super) fn copied(&self) -> (Vec<VolumeId>, Vec<VolumeId>) {
+        let known = |subject: &Subject| match subject {
+            Subject::Known(id) => Some(id.clone()),
+            Subject::Pool(_) | Subject::Made(..) => None,
+        };
+        let (mut read, mut overwritten) = (Vec::new(), Vec::new());
+        for planned in &self.steps {
+            if let Step::Copy { from, to, .. } = &planned.step {
+                read.extend(known(from));
+                overwritten.extend(known(to));
+            }
+        }
+        (read, overwritten)
+    }
+
+    /// Whether it has steps that may take hours: after a restart nobody waits for these, and they go
+    /// on while the array works.
+    pub(super) fn takes_long(&self) -> bool {
+        self.steps.iter().any(|planned| {
+            matches!(
+                planned.step,
+                Step::Copy { .. } | Step::Erase { .. } | Step::Move { .. } | Step::AddCopies { .. }
+            )
+        })
+    }
+
+    /// How many of its steps there are up to and with the last copy.
+    pub(super) fn copies(&self) -> usize {
+        let last = self
+            .steps
+            .iter()
+            .rposition(|p| matches!(p.step, Step::Copy { .. }));
+        last.map_or(0, |last| last + 1)
+    }
 }
 
 /// A step and what takes it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Planned {
     pub(super) step: Step,
-    /// `None` where nothing is to be taken back.
-    pub(super) undo: Option<Step>,
+    /// Nothing where nothing is to be taken back.
+    pub(super) undo: Vec<Step>,
 }
 
 /// What a restart does with a plan that was begun.
@@ -73,9 +118,6 @@ pub(super) enum AfterCrash {
     Back,
     /// Takes all steps again.
     Forward,
-    /// Takes all steps again while the array works, as the same job: they may take hours, and can be
-    /// cancelled.
-    Resume,
 }
 
 /// What must be true at the end.
@@ -85,6 +127,24 @@ pub(super) enum Goal {
     Made {
         group: PoolId,
         volumes: Vec<(String, u64)>,
+        /// Other groups in which something changes meanwhile.
+        #[serde(default)]
+        beside: Vec<PoolId>,
+        /// The group of which they become the members.
+        #[serde(default)]
+        gather: Option<ReplicationGroup>,
+    },
+    /// The volumes are replicas of nothing.
+    Detached {
+        group: PoolId,
+        volumes: Vec<VolumeId>,
+    },
+    /// The volume has the content of another one: nothing says so but that the copy ended well.
+    Overwritten {
+        group: PoolId,
+        volume: VolumeId,
+        /// Other groups in which something changes meanwhile.
+        beside: Vec<PoolId>,
     },
     /// The volume has that size and name.
     Changed {
@@ -135,6 +195,8 @@ pub(super) enum Goal {
     Listening { target: MadeTarget, effect: Effect },
     /// Every map that the steps make is there, every other one gone.
     Shown { effect: Effect },
+    /// What another manager showed is this array's, and shown as it was.
+    TakenOver { view: ViewId, takeover: Takeover },
 }
 
 /// Where one has to look to know what became of a plan.
@@ -152,6 +214,8 @@ impl Goal {
     pub(super) fn scope(&self) -> Scope<'_> {
         match self {
             Self::Made { group, .. }
+            | Self::Detached { group, .. }
+            | Self::Overwritten { group, .. }
             | Self::Changed { group, .. }
             | Self::Repaired { group, .. }
             | Self::Laid { group, .. }
@@ -168,8 +232,23 @@ impl Goal {
             Self::PoolMade { group: None, .. }
             | Self::PoolRemoved { .. }
             | Self::Moved { .. }
-            | Self::Listening { .. } => Scope::Machine,
+            | Self::Listening { .. }
+            | Self::TakenOver { .. } => Scope::Machine,
             Self::Shown { .. } => Scope::Records,
+        }
+    }
+
+    /// Whether the journal keeps what could not be taken back after a failure. Not where it could
+    /// bring an old view back.
+    pub(super) fn is_kept(&self) -> bool {
+        !matches!(self, Self::Shown { .. } | Self::TakenOver { .. })
+    }
+
+    /// The groups that change beside the one that is looked at.
+    pub(super) fn beside(&self) -> &[PoolId] {
+        match self {
+            Self::Made { beside, .. } | Self::Overwritten { beside, .. } => beside,
+            _ => &[],
         }
     }
 }
@@ -178,12 +257,15 @@ impl Planned {
     fn with_undo(step: Step, undo: Step) -> Self {
         Self {
             step,
-            undo: Some(undo),
+            undo: vec![undo],
         }
     }
 
     fn lasting(step: Step) -> Self {
-        Self { step, undo: None }
+        Self {
+            step,
+            undo: Vec::new(),
+        }
     }
 }
 
@@ -232,6 +314,59 @@ pub(super) fn plan(
         }
         Command::MoveVolume { volume, onto } => moves::move_volume(inventory, volume, onto),
         Command::MovePool { pool, onto } => moves::move_pool(inventory, pool, onto),
+        Command::CreateReplicas {
+            kind,
+            sources,
+            names,
+            pool,
+            quality,
+            room,
+        } => {
+            let wish = replicas::Wish {
+                kind: *kind,
+                sources,
+                names,
+                pool: pool.as_ref(),
+                quality: quality.as_ref(),
+                room: *room,
+            };
+            replicas::create(inventory, &wish, job, at)
+        }
+        Command::CreateReplicationGroup {
+            name,
+            members,
+            delete_on_empty,
+        } => replicas::create_group(inventory, name.as_deref(), members, *delete_on_empty),
+        Command::DeleteReplicationGroup { group } => replicas::delete_group(inventory, *group),
+        Command::AddReplicationMembers { group, members } => {
+            replicas::add_members(inventory, *group, members)
+        }
+        Command::RemoveReplicationMembers {
+            group,
+            members,
+            delete_on_empty,
+        } => replicas::remove_members(inventory, *group, members, *delete_on_empty),
+        Command::CreateGroupReplica {
+            kind,
+            group,
+            name,
+            pool,
+            quality,
+            room,
+        } => {
+            let wish = replicas::Wish {
+                kind: *kind,
+                sources: &[],
+                names: &[],
+                pool: pool.as_ref(),
+                quality: quality.as_ref(),
+                room: *room,
+            };
+            replicas::replicate_group(inventory, *group, name.as_deref(), wish, job, at)
+        }
+        Command::Detach { replicas } => replicas::detach(inventory, replicas),
+        Command::Restore { replica } => replicas::restore(inventory, replica, job),
+        Command::Resync { replica } => replicas::resync(inventory, replica, job, at),
         Command::PutSetting { setting } => settings::put(inventory, setting),
         Command::DeleteSetting { setting } => settings::delete(inventory, *setting),
         Command::CreateTarget { alias } => targets::create(inventory, alias.as_deref()),
@@ -239,6 +374,7 @@ pub(super) fn plan(
         Command::OpenPort { target, portals } => targets::open(inventory, target, portals),
         Command::ClosePort { port } => targets::close(inventory, port),
         Command::AddPortal { port, portal } => targets::add_portal(inventory, port, *portal),
+        Command::TakeOver { view } => masking::take_over(*view, inventory, at),
         other => masking::plan(other, inventory, at),
     }
 }

@@ -217,7 +217,7 @@ pub(super) fn move_volume(
             what: Subject::Known(id.clone()),
             off: off.cloned().collect(),
         },
-        after_crash: AfterCrash::Resume,
+        after_crash: AfterCrash::Forward,
     })
 }
 
@@ -271,7 +271,7 @@ fn move_thin(
             what: Subject::Pool(moved.id.clone()),
             off,
         },
-        after_crash: AfterCrash::Resume,
+        after_crash: AfterCrash::Forward,
     })
 }
 
@@ -384,7 +384,7 @@ fn empty_disks(inventory: &Inventory, group: &Pool, onto: &[DiskId]) -> Result<P
             what: Subject::Pool(group.id.clone()),
             off,
         },
-        after_crash: AfterCrash::Resume,
+        after_crash: AfterCrash::Forward,
     })
 }
 

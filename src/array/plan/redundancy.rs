@@ -1,7 +1,7 @@
 //! Plans that change how many complete copies a volume has, while it is used.
 
 use super::room;
-use super::volumes::{human, own_volume, pool, thin_quality};
+use super::volumes::{check_dependents, human, own_volume, pool, thin_quality};
 use super::{AfterCrash, Goal, Plan, Planned};
 use crate::array::engine::{Step, Subject};
 use crate::array::error::Error;
@@ -47,7 +47,7 @@ pub(super) fn change(
             volume: id.clone(),
             layout,
         },
-        after_crash: AfterCrash::Resume,
+        after_crash: AfterCrash::Forward,
     })
 }
 
@@ -70,8 +70,16 @@ fn copies(volume: &Volume, layout: Layout) -> Result<u16, Error> {
     }
 }
 
-/// Refuses a volume that is not whole: what it is changed to is made from all of its legs.
+/// Refuses a volume that is not whole: what it is changed to is made from all of its legs. And one
+/// that others depend on, or that depends on another: LVM leaves these where they are.
 pub(super) fn whole(inventory: &Inventory, pool: &Pool, volume: &Volume) -> Result<(), Error> {
+    check_dependents(inventory, volume, "moved or given copies", |_| false)?;
+    if volume.depends_on().is_some() {
+        return Err(Error::not_supported(format!(
+            "volume '{}' is a snapshot and stays where and as it is; delete it, or make a clone",
+            volume.name
+        )));
+    }
     if room::lacks_disk(inventory, pool) || !volume.trouble.is_empty() {
         return Err(Error::unavailable(format!(
             "a disk of pool {} is missing or fails; repair volume '{}' first",

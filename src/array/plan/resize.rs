@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::room::{self, Growing};
 use super::volumes::{
-    Limits, check_name_is_free, check_not_held, check_unused, device, fit, human, making,
-    overcommitted, own_volume, pool, renaming,
+    Limits, check_dependents, check_name_is_free, check_not_held, check_unused, device, fit, human,
+    making, overcommitted, own_volume, pool, renaming,
 };
 use super::{AfterCrash, Goal, Plan, Planned, thin};
 use crate::array::engine::{Step, Subject};
@@ -33,6 +33,9 @@ pub(super) fn resize(
     if let Some(name) = rename {
         check_name_is_free(inventory, name)?;
     }
+    if size != volume.size {
+        check_relations(inventory, volume)?;
+    }
     let (size, mut steps) = match size.cmp(&volume.size) {
         Ordering::Equal => (size, Vec::new()),
         Ordering::Greater => growth(inventory, pool, volume, size, job)?,
@@ -58,6 +61,20 @@ pub(super) fn resize(
             false => AfterCrash::Back,
         },
     })
+}
+
+/// Refuses another size of a volume that has to have that of a snapshot of it, or of what it is a
+/// snapshot of.
+fn check_relations(inventory: &Inventory, volume: &Volume) -> Result<(), Error> {
+    check_dependents(inventory, volume, "resized", |_| false)?;
+    match volume.depends_on() {
+        None => Ok(()),
+        Some(_) => Err(Error::not_supported(format!(
+            "'{}' is a snapshot and has the size of what it was taken of; clone it to get a larger \
+             volume",
+            volume.name
+        ))),
+    }
 }
 
 /// The rounded size, and the steps to it.

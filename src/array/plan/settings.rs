@@ -68,7 +68,8 @@ pub(super) fn delete(inventory: &Inventory, id: SettingId) -> Result<Plan, Error
     ))
 }
 
-fn record(title: String, change: Change, effect: Effect) -> Plan {
+/// A plan that changes one record and takes no step.
+pub(super) fn record(title: String, change: Change, effect: Effect) -> Plan {
     Plan {
         title,
         steps: Vec::new(),

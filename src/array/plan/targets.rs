@@ -43,6 +43,7 @@ pub(super) fn create(inventory: &Inventory, alias: Option<&str>) -> Result<Plan,
         iqn: derived(inventory, &alias)?,
         alias,
         portals: BTreeSet::new(),
+        taken_over: false,
     };
     Ok(Plan {
         title: format!("Create target '{}'", target.alias),
@@ -207,7 +208,8 @@ fn made<'a>(inventory: &'a Inventory, iqn: &Iqn) -> Result<&'a MadeTarget, Error
 /// A target that a client made, by the port that it has.
 fn with_port<'a>(inventory: &'a Inventory, port: &PortId) -> Result<&'a MadeTarget, Error> {
     let absent = || Error::not_found(format!("there is no target port {port}"));
-    let target = made(inventory, &port.iqn).map_err(|error| match inventory.port(port) {
+    let iqn = port.iqn().ok_or_else(absent)?;
+    let target = made(inventory, iqn).map_err(|error| match inventory.port(port) {
         Some(_) => error,
         None => absent(),
     })?;
@@ -264,7 +266,7 @@ fn bindings(
         ));
     }
     let known = inventory.portals();
-    if let Some(portal) = wanted.iter().find(|portal| !known.contains_key(portal)) {
+    if let Some(portal) = wanted.iter().find(|portal| !known.contains_key(*portal)) {
         return Err(Error::invalid(format!(
             "this array cannot listen at {portal}; name one of its TCP endpoints"
         )));

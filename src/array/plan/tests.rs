@@ -1,12 +1,15 @@
 //! Plans for wishes, as tables: what is done for them, and why they are refused.
 
+mod fabrics;
 mod masking;
 mod moves;
 mod numbers;
 mod paths;
 mod redundancy;
 mod repair;
+mod replicas;
 mod storage;
+mod takeover;
 mod targets;
 mod world;
 
@@ -186,5 +189,5 @@ fn what_is_erased_is_marked_before_and_removed_afterwards() {
         "remove",
     ];
     assert_eq!(steps(&plan), expected);
-    assert_eq!(plan.after_crash, AfterCrash::Resume);
+    assert_eq!(plan.after_crash, AfterCrash::Forward);
 }

@@ -150,39 +150,40 @@ pub(super) struct Wish<'a> {
     pub(super) quality: &'a Quality,
 }
 
-impl Wish<'_> {
-    /// A name for each; distinct, and free.
-    fn names(&self, inventory: &Inventory, job: JobId) -> Result<Vec<String>, Error> {
-        if self.count == 0 || self.count > MAX_AT_ONCE {
+/// A name for each of so many new volumes; distinct, and free.
+pub(super) fn names(
+    inventory: &Inventory,
+    given: &[String],
+    count: usize,
+    job: JobId,
+) -> Result<Vec<String>, Error> {
+    if count == 0 || count > MAX_AT_ONCE {
+        return Err(Error::invalid(format!(
+            "{count} volumes were asked for; ask for 1 to {MAX_AT_ONCE} at once"
+        )));
+    }
+    let names: Vec<String> = match given {
+        [] => (0..count)
+            .map(|place| numbered(&format!("volume-{}", &job.hex()[..12]), place))
+            .collect(),
+        names if names.len() == count => names.to_vec(),
+        names => {
             return Err(Error::invalid(format!(
-                "{} volumes were asked for; ask for 1 to {MAX_AT_ONCE} at once",
-                self.count
+                "{} names were given for {count} volumes; give one for each, or none",
+                names.len()
             )));
         }
-        let names: Vec<String> = match self.names {
-            [] => (0..self.count)
-                .map(|place| numbered(&format!("volume-{}", &job.hex()[..12]), place))
-                .collect(),
-            names if names.len() == self.count => names.to_vec(),
-            names => {
-                return Err(Error::invalid(format!(
-                    "{} names were given for {} volumes; give one for each, or none",
-                    names.len(),
-                    self.count
-                )));
-            }
-        };
-        let mut seen = BTreeSet::new();
-        for name in &names {
-            check_name_is_free(inventory, name)?;
-            if !seen.insert(name) {
-                return Err(Error::already_exists(format!(
-                    "the name '{name}' was given twice; give each volume its own"
-                )));
-            }
+    };
+    let mut seen = BTreeSet::new();
+    for name in &names {
+        check_name_is_free(inventory, name)?;
+        if !seen.insert(name) {
+            return Err(Error::already_exists(format!(
+                "the name '{name}' was given twice; give each volume its own"
+            )));
         }
-        Ok(names)
     }
+    Ok(names)
 }
 
 /// The name of the one at that place among several.
@@ -210,7 +211,7 @@ pub(super) fn create(
             "a volume of size 0 cannot be made; give a size in bytes",
         ));
     }
-    let names = wish.names(inventory, job)?;
+    let names = names(inventory, wish.names, wish.count, job)?;
     let (size, places) = places(inventory, pool, wish)?;
     let title = match &names[..] {
         [name] => format!("Create volume '{name}'"),
@@ -238,6 +239,8 @@ pub(super) fn create(
         goal: Goal::Made {
             group: group.clone(),
             volumes,
+            beside: Vec::new(),
+            gather: None,
         },
         after_crash: AfterCrash::Back,
     })
@@ -453,6 +456,13 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
         let volume = own_volume(inventory, id)?;
         check_not_held(volume, "deleted")?;
         check_unused(inventory, volume)?;
+        check_dependents(inventory, volume, "deleted", |id| distinct.contains(id))?;
+        if let Some(group) = inventory.replication_groups_with(id).next() {
+            return Err(Error::in_use(format!(
+                "volume '{}' is a member of replication group '{}'; remove it from the group first",
+                volume.name, group.name
+            )));
+        }
         let (mark, removal) = removing(Subject::Known(id.clone()), job);
         let erasure = inventory.policy.erase.map(|how| Step::Erase {
             volume: Subject::Known(id.clone()),
@@ -473,13 +483,12 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             ));
         }
     }
-    let after_crash = match erasures.is_empty() {
-        true => AfterCrash::Forward,
-        false => AfterCrash::Resume,
-    };
     // All are erased before the first one goes: nothing comes back from then on.
     marks.extend(erasures);
-    marks.extend(removals);
+    // What is nothing without another one goes before it.
+    let mut removals: Vec<_> = volumes.iter().zip(removals).collect();
+    removals.sort_by_key(|(volume, _)| volume.depends_on().is_none());
+    marks.extend(removals.into_iter().map(|(_, removal)| removal));
     Ok(Plan {
         title: match &volumes[..] {
             [volume] => format!("Delete volume '{}'", volume.name),
@@ -491,7 +500,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             group: group.clone(),
             volumes: ids.to_vec(),
         },
-        after_crash,
+        after_crash: AfterCrash::Forward,
     })
 }
 
@@ -507,7 +516,35 @@ pub(super) fn removing(volume: Subject, job: JobId) -> (Planned, Planned) {
             job,
         },
     );
-    (mark, Planned::lasting(Step::Remove { volume, job }))
+    (mark, removal(volume, job))
+}
+
+/// The step that removes what bears the job's mark.
+pub(super) fn removal(volume: Subject, job: JobId) -> Planned {
+    Planned::lasting(Step::Remove { volume, job })
+}
+
+/// Refuses a volume that has snapshots which are nothing without it, unless they are among `spared`.
+pub(super) fn check_dependents(
+    inventory: &Inventory,
+    volume: &Volume,
+    done: &str,
+    spared: impl Fn(&VolumeId) -> bool,
+) -> Result<(), Error> {
+    let mut replicas = inventory.replicas_of(&volume.id);
+    let dependent = replicas.find(|v| v.depends_on().is_some() && !spared(&v.id));
+    match dependent {
+        None => Ok(()),
+        Some(snapshot) if snapshot.job.is_some() => Err(Error::has_dependents(format!(
+            "volume '{}' is being copied and cannot be {done}; wait for that job to end",
+            volume.name
+        ))),
+        Some(snapshot) => Err(Error::has_dependents(format!(
+            "volume '{}' has snapshot '{}', which is nothing without it, and cannot be {done}; \
+             delete its snapshots first",
+            volume.name, snapshot.name
+        ))),
+    }
 }
 
 pub(super) fn check_not_held(volume: &Volume, done: &str) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The model that is wired together: sound in its tables and in what it says about an array.
 
 mod disks;
+mod replicas;
 mod sessions;
 
 use super::*;

@@ -200,6 +200,7 @@ mod tests {
             disks: disks.iter().map(PathBuf::from).collect(),
             thin_overcommit_percent: 1000,
             low_space_percent: 80,
+            snapshot_percent: 100,
             allow_shrink: false,
             erase: None,
             lvm: lvm.into(),

@@ -34,10 +34,10 @@ impl Default for Places {
     }
 }
 
-/// How zeroing ended.
+/// How overwriting a device ended.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub enum Zeroed {
-    /// Every byte is zero, on stable storage.
+pub enum Ended {
+    /// Every byte is as it is to be, on stable storage.
     Whole,
     /// It was told to stop.
     Stopped,
@@ -51,8 +51,8 @@ pub fn zero(
     device: &Path,
     is_it: impl FnOnce(&File) -> bool,
     size: u64,
-    go_on: impl FnMut(u64) -> bool,
-) -> io::Result<Zeroed> {
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> io::Result<Ended> {
     // On a block device: the device's own zeroing where it has one, else zero pages, and never an
     // unmapping that would leave the content to the device's discretion.
     let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
@@ -65,8 +65,8 @@ pub fn discard(
     device: &Path,
     is_it: impl FnOnce(&File) -> bool,
     size: u64,
-    go_on: impl FnMut(u64) -> bool,
-) -> io::Result<Zeroed> {
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> io::Result<Ended> {
     let flags =
         FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE | FallocateFlags::NO_HIDE_STALE;
     in_slices(device, is_it, size, flags, go_on)
@@ -77,8 +77,8 @@ fn in_slices(
     is_it: impl FnOnce(&File) -> bool,
     size: u64,
     flags: FallocateFlags,
-    mut go_on: impl FnMut(u64) -> bool,
-) -> io::Result<Zeroed> {
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> io::Result<Ended> {
     let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .read(true)
@@ -91,7 +91,7 @@ fn in_slices(
     let mut done = 0;
     while done < size {
         if !go_on(done) {
-            return Ok(Zeroed::Stopped);
+            return Ok(Ended::Stopped);
         }
         let slice = SLICE.min(size - done);
         loop {
@@ -104,7 +104,7 @@ fn in_slices(
     }
     file.sync_data()?;
     go_on(done);
-    Ok(Zeroed::Whole)
+    Ok(Ended::Whole)
 }
 
 /// An active device-mapper device.
@@ -141,6 +141,16 @@ impl Places {
     pub fn dm_uuid(&self, (major, minor): (u32, u32)) -> Option<String> {
         let file = self.sys.join(format!("dev/block/{major}:{minor}/dm/uuid"));
         Some(fs::read_to_string(file).ok()?.trim().to_owned())
+    }
+
+    /// Whether a device-mapper device takes no reads and writes now.
+    pub fn is_suspended(&self, device: &DmDevice) -> bool {
+        let file = self
+            .sys
+            .join("block")
+            .join(&device.name)
+            .join("dm/suspended");
+        fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
     }
 
     /// Whether an open file is the device-mapper device of that UUID.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::program::{self, RunError};
 use super::watch::Deadline;
+use crate::array::Error;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
@@ -28,6 +29,20 @@ pub enum Status {
         /// Bytes.
         total: u64,
     },
+    /// A snapshot that keeps what changes.
+    Snapshot(Snapshot),
+}
+
+/// The state of a snapshot that keeps what changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Snapshot {
+    /// It has what it had.
+    Whole {
+        /// Bytes in use, and in all, tables included.
+        used: (u64, u64),
+    },
+    /// More changed than there was room for: its content is lost.
+    Lost,
 }
 
 /// The state of a thin pool.
@@ -146,10 +161,41 @@ pub fn statuses(program: &Path, deadline: Deadline) -> Result<BTreeMap<String, S
     Ok(all)
 }
 
+/// Sends a message to a device of that name.
+pub fn tell(program: &Path, name: &str, message: String, deadline: Deadline) -> Result<(), Error> {
+    let refused = || Error::unavailable(format!("{name} does not do what it is told; try again"));
+    let arguments = [
+        "message".to_owned(),
+        name.to_owned(),
+        "0".to_owned(),
+        message,
+    ];
+    let ended = program::run(program, &arguments, &[], deadline)?;
+    match ended.status.success() {
+        true => Ok(()),
+        false => Err(refused().caused_by(std::io::Error::other(ended.errors))),
+    }
+}
+
 /// The device-mapper name of a volume: dashes doubled, then joined by one.
 pub fn name(group: &str, volume: &str) -> String {
     let plain = |text: &str| text.replace('-', "--");
     format!("{}-{}", plain(group), plain(volume))
+}
+
+/// The state of RAID among these: below snapshots of it, it is a device of its own.
+pub fn raid<'a>(
+    statuses: &'a BTreeMap<String, Status>,
+    group: &str,
+    volume: &str,
+) -> Option<&'a Raid> {
+    let name = name(group, volume);
+    let names = [format!("{name}-real"), name];
+    let mut found = names.iter().filter_map(|name| statuses.get(name));
+    found.find_map(|status| match status {
+        Status::Raid(raid) => Some(raid),
+        _ => None,
+    })
 }
 
 /// The state of a thin pool among these: it has a device of its own below the one of its name, but
@@ -180,6 +226,7 @@ fn read(line: &str) -> Option<(String, Status)> {
         "thin-pool" => Status::Pool(read_pool(&words)?),
         "raid" => Status::Raid(read_raid(&words)?),
         "mirror" => read_mirror(&words, sectors.saturating_mul(SECTOR))?,
+        "snapshot" => Status::Snapshot(read_snapshot(&words)?),
         _ => return None,
     };
     Some((name.to_owned(), status))
@@ -220,6 +267,18 @@ fn read_mirror(words: &[&str], total: u64) -> Option<Status> {
     Some(Status::Moving {
         done: u64::try_from(done).ok()?,
         total,
+    })
+}
+
+/// Sectors in use and in all, or a word that says what became of it (the kernel's
+/// device-mapper/snapshot.rst).
+fn read_snapshot(words: &[&str]) -> Option<Snapshot> {
+    if matches!(words.first(), Some(&("Invalid" | "Overflow"))) {
+        return Some(Snapshot::Lost);
+    }
+    let (used, total) = ratio(words, 0)?;
+    Some(Snapshot::Whole {
+        used: (used * SECTOR, total * SECTOR),
     })
 }
 
@@ -327,6 +386,32 @@ mod tests {
         }
         assert_eq!(read("2 253:6"), None);
         assert_eq!(read("2 253:6 253:7 0/0 1 AA 1 core"), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_read_until_it_is_lost() {
+        let read = |text: &str| read(&format!("g-s: 0 65536 snapshot {text}")).map(|(_, s)| s);
+        let whole = Snapshot::Whole {
+            used: (20736 * 512, 73728 * 512),
+        };
+        assert_eq!(read("20736/73728 256"), Some(Status::Snapshot(whole)));
+        for lost in ["Invalid", "Overflow"] {
+            assert_eq!(read(lost), Some(Status::Snapshot(Snapshot::Lost)), "{lost}");
+        }
+        for odd in ["", "Unknown", "Merge failed"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn raid_is_found_below_its_snapshots() {
+        let lines = [
+            "g-r: 0 8 snapshot-origin ",
+            "g-r-real: 0 8 raid raid1 2 AA 8/8 idle 0 0 -",
+        ];
+        let statuses: BTreeMap<_, _> = lines.iter().filter_map(|line| read(line)).collect();
+        assert!(raid(&statuses, "g", "r").is_some_and(Raid::is_in_step));
+        assert_eq!(raid(&statuses, "g", "x"), None);
     }
 
     #[test]

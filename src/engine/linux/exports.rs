@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::lio::chap::{self, Demands};
 use super::lio::configfs::{Configfs, ConfigfsError};
 use super::lio::export::{self, ExportError, Exported, Row};
+use super::lio::fabric;
 use super::lio::locks::LockFiles;
 use super::lio::made;
 use super::lio::read::{self, State};
 use super::lio::refit;
+use super::lio::takeover::{self, Known, Taken, Wanted};
 use super::lio::target;
 use super::lio::{acl, aptpl};
+use super::notation;
 use super::saver::Saver;
 use super::settings::{Settings, TargetSettings};
 use super::watch::{Deadline, Gate, Watch};
-use crate::array::{Error, Iqn, MadeTarget, Map};
+use crate::array::{Error, Iqn, MadeTarget, Map, PortId, Takeover, VolumeId, Wwn};
 
 /// The exports of our targets.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Exports {
     locks: LockFiles,
     /// The configured targets.
     configured: Vec<TargetSettings>,
+    /// The configured Fibre Channel ports, whether the machine has them or not.
+    fc_ports: Vec<Wwn>,
     /// Those that clients made and that have a port.
     made: Mutex<BTreeMap<Iqn, MadeTarget>>,
     demands: Arc<Demands>,
@@ -46,6 +51,7 @@ impl Exports {
             configfs: Configfs::new(&settings.configfs),
             locks: LockFiles::in_folder(&settings.lock_folder),
             configured: settings.targets.clone(),
+            fc_ports: settings.fc_ports.clone(),
             made: Mutex::default(),
             demands: Arc::new(Demands::new(&settings.chap)),
             gate: Gate::new(()),
@@ -66,11 +72,28 @@ impl Exports {
         self.configured.iter().cloned().chain(made).collect()
     }
 
+    /// The configured Fibre Channel ports.
+    pub(super) fn fc_ports(&self) -> &[Wwn] {
+        &self.fc_ports
+    }
+
+    /// The targets of the configured Fibre Channel ports, as the kernel target calls them.
+    fn fc_targets(&self) -> Vec<String> {
+        let ports = self.fc_ports.iter().copied().map(PortId::FibreChannel);
+        ports.map(|port| notation::target(&port)).collect()
+    }
+
     /// Whether a client made a target of that name that has a port and that the configuration does
     /// not name.
     pub(super) fn is_made(&self, iqn: &Iqn) -> bool {
         let is_configured = self.configured.iter().any(|known| known.iqn == *iqn);
         !is_configured && self.made().contains_key(iqn)
+    }
+
+    /// Whether a target of that name is only ours if it bears our mark.
+    pub(super) fn needs_mark(&self, iqn: &Iqn) -> bool {
+        let is_taken = self.made().get(iqn).is_some_and(|target| target.taken_over);
+        self.is_made(iqn) && !is_taken
     }
 
     /// Exports through these targets from now on, which clients made, besides the configured ones.
@@ -117,6 +140,7 @@ impl Exports {
     pub(super) fn prepare(&self, deadline: Deadline) -> Result<(), Error> {
         let configured = self.configured.clone();
         let made = self.made().clone();
+        let fc = self.fc_targets();
         let demands = self.demands.clone();
         self.change("preparing the targets", deadline, move |configfs| {
             aptpl::prepare(configfs);
@@ -131,12 +155,19 @@ impl Exports {
             });
             let made = made.values().map(|target| {
                 let iqn = target.iqn.as_str();
-                made::check(configfs, iqn)?;
+                if !target.taken_over {
+                    made::check(configfs, iqn)?;
+                }
                 demanding(configfs, iqn, made::prepare(configfs, target), &demands)
+            });
+            let fc = fc.iter();
+            let fc = fc.map(|target| {
+                let made = target::ensure(configfs, target, &[]);
+                made.or_else(|error| check_there(configfs, target).and(Err(error.into())))
             });
             // What one lacks keeps no other from hosts, nor from being closed to those without
             // credentials.
-            let all: Vec<_> = configured.chain(made).collect();
+            let all: Vec<_> = configured.chain(made).chain(fc).collect();
             all.into_iter().collect::<Result<(), ExportError>>()
         })
     }
@@ -144,16 +175,18 @@ impl Exports {
     /// Lets initiators log in.
     pub(super) fn open(&self, deadline: Deadline) -> Result<(), Error> {
         let targets = self.targets().into_iter();
-        let targets: Vec<_> = targets.map(|t| (self.is_made(&t.iqn), t.iqn)).collect();
+        let targets = targets.map(|t| (self.needs_mark(&t.iqn), t.iqn.to_string()));
+        let fc = self.fc_targets().into_iter().map(|target| (false, target));
+        let targets: Vec<_> = targets.chain(fc).collect();
         let demands = self.demands.clone();
         self.change("opening the targets", deadline, move |configfs| {
-            let open = |(is_made, iqn): &(bool, Iqn)| {
-                if *is_made {
-                    made::check(configfs, iqn.as_str())?;
+            let open = |(needs_mark, target): &(bool, String)| {
+                if *needs_mark {
+                    made::check(configfs, target)?;
                 }
                 // Not open without it, whatever became of the preparations.
-                chap::demand(configfs, iqn.as_str(), &demands)?;
-                Ok(target::open(configfs, iqn.as_str())?)
+                chap::demand(configfs, target, &demands)?;
+                Ok(target::open(configfs, target)?)
             };
             let all: Vec<_> = targets.iter().map(open).collect();
             all.into_iter().collect::<Result<(), ExportError>>()
@@ -188,12 +221,13 @@ impl Exports {
         deadline: Deadline,
     ) -> Result<T, Error> {
         let row = self.row(map)?;
-        let is_made = self.is_made(&map.port.iqn);
+        let needs_mark = map.port.iqn().is_some_and(|iqn| self.needs_mark(iqn));
         let demands = self.demands.clone();
         self.change("showing the volume", deadline, move |configfs| {
-            if is_made {
+            if needs_mark {
                 made::check(configfs, &row.iqn)?;
             }
+            check_there(configfs, &row.iqn)?;
             show(configfs, &volume, &row, &demands)
         })
     }
@@ -210,11 +244,8 @@ impl Exports {
 
     /// Removes what is ours and not in these maps.
     pub(super) fn sweep(&self, maps: &[Map], deadline: Deadline) -> Result<(), Error> {
-        let wanted: BTreeSet<(Row, String)> = maps
-            .iter()
-            .filter_map(|map| Some((self.row(map).ok()?, map.volume.as_str().to_owned())))
-            .collect();
-        let iqns = self.iqns();
+        let wanted = self.wanted(maps);
+        let iqns = self.names();
         self.change("removing what is not wanted", deadline, move |configfs| {
             export::sweep(configfs, &iqns, &wanted)
         })
@@ -222,7 +253,7 @@ impl Exports {
 
     /// Gives hosts the lasting registrations back that another manager left out.
     pub(super) fn restore_registrations(&self, deadline: Deadline) -> Result<(), Error> {
-        let iqns = self.iqns();
+        let iqns = self.names();
         self.change("restoring reservations", deadline, move |configfs| {
             refit::restore_registrations(configfs, &iqns)
         })
@@ -237,11 +268,70 @@ impl Exports {
         })
     }
 
-    /// Whether a backstore of ours holds a volume open.
-    pub(super) fn is_exported(&self, uuid: &str, deadline: Deadline) -> Result<bool, Error> {
+    /// Whether a backstore of ours holds a volume open; one that was taken over has kept a serial.
+    pub(super) fn is_exported(
+        &self,
+        uuid: &str,
+        kept: Option<String>,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
         let uuid = uuid.to_owned();
         self.look(deadline, move |configfs| {
-            export::is_exported(configfs, &uuid)
+            export::is_exported(configfs, &uuid, kept.as_deref())
+        })
+    }
+
+    /// What hosts know of each volume that is to be taken over with a view, if that can be done.
+    pub(super) fn inspect(
+        &self,
+        wanted: Wanted,
+        deadline: Deadline,
+    ) -> Result<BTreeMap<VolumeId, Known>, Error> {
+        let demands = self.demands.clone();
+        self.look(deadline, move |configfs| {
+            takeover::inspect(configfs, &wanted, &demands)
+        })
+    }
+
+    /// Makes ours what another manager shows.
+    pub(super) fn take_over(&self, wanted: Wanted, deadline: Deadline) -> Result<(), Error> {
+        let target = wanted.view.target.clone();
+        let demands = self.demands.clone();
+        self.change("taking over the view", deadline, move |configfs| {
+            takeover::take(configfs, &wanted, &demands)
+        })?;
+        self.made().extend(target.map(|t| (t.iqn.clone(), t)));
+        Ok(())
+    }
+
+    /// Leaves to another manager again what was his.
+    pub(super) fn give_back(&self, view: &Takeover, deadline: Deadline) -> Result<(), Error> {
+        let wanted = view.clone();
+        self.change("giving the view back", deadline, move |configfs| {
+            takeover::give_back(configfs, &wanted)
+        })?;
+        if let Some(target) = &view.target {
+            self.made().remove(&target.iqn);
+        }
+        Ok(())
+    }
+
+    /// Finds the backstores of volumes that were taken over, where another manager has made them again.
+    pub(super) fn recognise(&self, taken: Vec<Taken>, deadline: Deadline) -> Result<(), Error> {
+        self.change(
+            "looking for volumes that were taken over",
+            deadline,
+            move |configfs| takeover::recognise(configfs, &taken),
+        )
+    }
+
+    /// Makes ours again what was taken over and what another manager has made again from his files.
+    pub(super) fn retake(&self, maps: &[Map], deadline: Deadline) -> Result<(), Error> {
+        let wanted = self.wanted(maps);
+        let iqns = self.names();
+        let demands = self.demands.clone();
+        self.change("taking over again", deadline, move |configfs| {
+            takeover::retake(configfs, &iqns, &wanted, &demands)
         })
     }
 
@@ -257,7 +347,7 @@ impl Exports {
 
     /// Everything that the kernel target holds.
     pub(super) fn state(&self, deadline: Deadline) -> Result<State, Error> {
-        self.look(deadline, |configfs| Ok(read::state(configfs)?))
+        self.look(deadline, read::state)
     }
 
     /// What a look tells of the ACLs on our ports, of those of which it tells something.
@@ -285,34 +375,55 @@ impl Exports {
                 let told = read(configfs, &acl::folder(&acl.iqn, &acl.initiator))?;
                 Some((acl, told))
             });
-            Ok(found.collect())
+            Ok::<_, ExportError>(found.collect())
         })
     }
 
-    fn iqns(&self) -> Vec<String> {
+    /// The rows of these maps, with their volumes.
+    fn wanted(&self, maps: &[Map]) -> BTreeSet<(Row, String)> {
+        let rows = maps.iter();
+        rows.filter_map(|map| Some((self.row(map).ok()?, map.volume.as_str().to_owned())))
+            .collect()
+    }
+
+    /// Every target of ours, as the kernel target calls it.
+    fn names(&self) -> Vec<String> {
         let targets = self.targets().into_iter();
-        targets.map(|target| target.iqn.to_string()).collect()
+        let targets = targets.map(|target| target.iqn.to_string());
+        targets.chain(self.fc_targets()).collect()
     }
 
     /// Where a map is in the kernel, if its port is one of ours.
     fn row(&self, map: &Map) -> Result<Row, Error> {
-        let is_ours =
-            self.configured.iter().any(|t| t.iqn == map.port.iqn) || self.is_made(&map.port.iqn);
-        if !is_ours || map.port.tag != target::TPGT {
-            return Err(Error::not_found(format!(
+        match self.has(&map.port) {
+            true => map.check_fabric().map(|()| row(map)),
+            false => Err(Error::not_found(format!(
                 "this array has no port {}",
                 map.port
-            )));
+            ))),
         }
-        Ok(row(map))
+    }
+
+    /// Whether a port is one of ours.
+    pub(super) fn has(&self, port: &PortId) -> bool {
+        match port {
+            PortId::Iscsi { iqn, tag } => {
+                let is_configured = self.configured.iter().any(|known| known.iqn == *iqn);
+                *tag == target::TPGT && (is_configured || self.is_made(iqn))
+            }
+            PortId::FibreChannel(wwn) => self.fc_ports.contains(wwn),
+        }
     }
 
     /// Reads without locks: the kernel's own suffice for one look.
-    fn look<T: Send + 'static>(
+    fn look<T: Send + 'static, E: Send + 'static>(
         &self,
         deadline: Deadline,
-        call: impl FnOnce(&Configfs) -> Result<T, ExportError> + Send + 'static,
-    ) -> Result<T, Error> {
+        call: impl FnOnce(&Configfs) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
         let configfs = self.configfs.clone();
         Ok(self
             .watch
@@ -341,9 +452,20 @@ impl Exports {
         let configfs = self.configfs.clone();
         let done = self.watch.run(what, deadline, move || call(&configfs));
         if let Some(saver) = &self.saver {
-            saver.note(self.iqns());
+            saver.note(self.names());
         }
         Ok(done??)
+    }
+}
+
+/// Refuses a target that is not there and that only a module and an adapter bring about.
+fn check_there(configfs: &Configfs, target: &str) -> Result<(), ExportError> {
+    match fabric::of(target).module {
+        Some(module) if !configfs.exists(&target::group(target)) => Err(ExportError::NoPort {
+            target: target.to_owned(),
+            module,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -363,8 +485,11 @@ fn demanding(
 /// Where a map is in the kernel.
 fn row(map: &Map) -> Row {
     Row {
-        iqn: map.port.iqn.as_str().to_owned(),
-        initiator: map.initiator.folded(),
+        iqn: notation::target(&map.port),
+        initiator: notation::acl(&map.initiator),
         number: map.lun.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,10 @@ impl From<ExportError> for Error {
                 "{error} in the place of ours; remove it, or delete ours here"
             ))
             .caused_by(error),
+            ExportError::NoPort { module, .. } => Self::unavailable(format!(
+                "{error}; load the module {module}, and see that the adapter is there and in target mode"
+            ))
+            .caused_by(error),
             ExportError::ShutOut { .. } => Self::access_denied(format!(
                 "{error}; excuse it there (attrib/authentication = 0), or remove it"
             ))

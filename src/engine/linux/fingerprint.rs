@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::LinuxEngine;
-use super::dm::{self, Pool, Raid, Status};
+use super::dm::{self, Pool, Raid, Snapshot, Status};
 use super::watch::Deadline;
 use crate::array::Error;
 
@@ -19,8 +19,10 @@ use crate::array::Error;
 const HEADER: usize = 8 << 10;
 /// What the kernel demands of addresses and lengths of direct reads, at most.
 const ALIGNMENT: usize = 4 << 10;
-/// Into how many steps the fill of a thin pool is divided: a scan is due at each, not at each write.
+/// Into how many steps the fill of a thin pool or snapshot is divided: a scan is due at each, not at each write.
 const STEPS: u64 = 100;
+/// The same for its metadata, of which each write takes some and gives some back a moment later.
+const METADATA_STEPS: u64 = 20;
 
 impl LinuxEngine {
     /// A hash over what moves with every change: the metadata headers of the groups' devices, which
@@ -37,6 +39,7 @@ impl LinuxEngine {
         // The text of plain data; only equality of two hashes of one process means anything.
         let state = self.exports.state(deadline)?;
         format!("{state:?} {:?}", self.logins(&state, deadline)?).hash(&mut hash);
+        self.fc_outline().hash(&mut hash);
         let devices = self.places.dm_devices().unwrap_or_default();
         devices.into_keys().collect::<Vec<_>>().hash(&mut hash);
         // A disk that has come may be one that a group lacks, whatever it is called now. It counts
@@ -64,10 +67,11 @@ impl LinuxEngine {
 
 /// The states without what moves at every write.
 fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
-    let step = |part: u64, whole: u64| {
-        let steps = u128::from(part) * u128::from(STEPS) / u128::from(whole.max(1));
+    let step_of = |steps: u64, part: u64, whole: u64| {
+        let steps = u128::from(part) * u128::from(steps) / u128::from(whole.max(1));
         (u64::try_from(steps).unwrap_or(u64::MAX), whole)
     };
+    let step = |part: u64, whole: u64| step_of(STEPS, part, whole);
     let rounded = statuses.into_iter().map(|(name, status)| {
         let status = match status {
             Status::Thin(mapped) => Status::Thin(mapped.map(|_| 0)),
@@ -77,13 +81,17 @@ fn rounded(statuses: BTreeMap<String, Status>) -> BTreeMap<String, Status> {
                 mode,
                 needs_check,
             }) => Status::Pool(Pool::Live {
-                metadata: step(metadata.0, metadata.1),
+                metadata: step_of(METADATA_STEPS, metadata.0, metadata.1),
                 chunks: step(chunks.0, chunks.1),
                 mode,
                 needs_check,
             }),
             Status::Pool(Pool::Failed) => Status::Pool(Pool::Failed),
             Status::Moving { total, .. } => Status::Moving { done: 0, total },
+            Status::Snapshot(Snapshot::Whole { used }) => Status::Snapshot(Snapshot::Whole {
+                used: step(used.0, used.1),
+            }),
+            Status::Snapshot(Snapshot::Lost) => Status::Snapshot(Snapshot::Lost),
             Status::Raid(raid) => Status::Raid(Raid {
                 in_step: step(raid.in_step.0, raid.in_step.1),
                 ..raid
@@ -132,6 +140,19 @@ mod tests {
         assert_eq!(mark(5_001, Mode::Writable), before);
         assert_ne!(mark(5_100, Mode::Writable), before);
         assert_ne!(mark(5_000, Mode::OutOfSpace), before);
+    }
+
+    #[test]
+    fn a_snapshot_that_fills_or_is_lost_moves_it() {
+        let mark = |snapshot| rounded(BTreeMap::from([("s".into(), Status::Snapshot(snapshot))]));
+        let whole = |used| {
+            mark(Snapshot::Whole {
+                used: (used, 1_000_000),
+            })
+        };
+        assert_eq!(whole(500_000), whole(500_100));
+        assert_ne!(whole(500_000), whole(520_000));
+        assert_ne!(whole(1_000_000), mark(Snapshot::Lost));
     }
 
     #[test]

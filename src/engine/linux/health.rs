@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dm;
 use super::lvm::report::VgRow;
 use super::lvm::shape::Shape;
-use crate::array::{Disk, DiskId, Health, Layout, Trouble};
+use crate::array::{Disk, DiskId, Health, Layout, Trouble, Volume, VolumeId};
 
 /// Whether a layout has its data without these legs.
 fn survives(layout: Layout, lost: &BTreeSet<u16>) -> bool {
@@ -179,6 +179,44 @@ pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
         Health::Degraded("disks are missing; connect them again".into())
     } else {
         Health::Ok
+    }
+}
+
+/// How well a snapshot is that keeps what changes, as the kernel tells it.
+pub(super) fn of_snapshot(snapshot: Option<dm::Snapshot>) -> Health {
+    match snapshot {
+        Some(dm::Snapshot::Lost) => Health::Failed(
+            "more changed than the snapshot had room for, and its content is lost; delete it"
+                .into(),
+        ),
+        Some(dm::Snapshot::Whole { .. }) | None => Health::Ok,
+    }
+}
+
+/// How well a volume is that a copy onto it ended midway, beside that.
+pub(super) fn of_torn(health: Health) -> Health {
+    match health {
+        Health::Failed(sentence) => Health::Failed(sentence),
+        _ => Health::Failed(
+            "a copy onto it ended midway, and it holds neither its old content nor another one; \
+             restore or resynchronise it again"
+                .into(),
+        ),
+    }
+}
+
+/// What needs another volume has failed where that one has.
+pub(super) fn spread(volumes: &mut [Volume]) {
+    let failed = volumes.iter();
+    let failed = failed.filter(|volume| matches!(volume.health, Health::Failed(_)));
+    let failed: BTreeSet<VolumeId> = failed.map(|volume| volume.id.clone()).collect();
+    for volume in volumes {
+        let needs_failed = volume.depends_on().is_some_and(|id| failed.contains(id));
+        if needs_failed && !matches!(volume.health, Health::Failed(_)) {
+            volume.health = Health::Failed(
+                "the volume that it is a snapshot of has failed; look at that one".into(),
+            );
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 mod chap;
 mod convergence;
 mod cost;
+mod fabrics;
 mod moves;
 mod pools;
+mod replicas;
 
 use super::*;
 use crate::array::{InitiatorName, Iqn, JobId, Kind, Place, PortId, Subject, Unwatched, VolumeId};
@@ -133,7 +135,7 @@ fn delete(engine: &LinuxEngine, volume: &VolumeId) {
 
 fn map(volume: &VolumeId, initiator: &str, lun: u16) -> Map {
     Map {
-        port: PortId {
+        port: PortId::Iscsi {
             iqn: Iqn::from(IQN),
             tag: 1,
         },

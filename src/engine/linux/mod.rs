@@ -5,23 +5,29 @@
 //! | `lvm` | the command shells, and how to say things to LVM |
 //! | `lio` | configfs, and how a volume becomes a logical unit |
 //! | `blockdev`, `disks`, `nics` | what the kernel shows of devices and interfaces |
+//! | `copying`, `still` | how one device becomes a copy of another; a moment without writes |
 //! | `dm`, `program` | what device-mapper tells; programs that run once |
 //! | `scan`, `picture`, `health`, `trouble` | how all of that looks as [`Facts`] |
 //! | `fingerprint` | whether a scan is due |
+//! | `fc` | the Fibre Channel ports of adapters |
+//! | `notation` | what the kernel target calls ports and initiators |
 //! | `steps`, `exports` | the steps, with their guards |
 //! | `saver` | our objects in targetcli's file |
 //! | `watch` | deadlines: no call hangs |
 
 pub mod blockdev;
+mod copying;
 pub mod disks;
 pub mod dm;
 mod exports;
 mod fail;
+pub mod fc;
 mod fingerprint;
 mod health;
 pub mod lio;
 pub mod lvm;
 pub mod nics;
+mod notation;
 mod picture;
 pub mod program;
 mod saver;
@@ -29,6 +35,7 @@ mod scan;
 mod sessions;
 mod settings;
 mod steps;
+mod still;
 mod trouble;
 pub mod watch;
 
@@ -61,6 +68,7 @@ pub struct LinuxEngine {
     disks: Disks,
     places: Places,
     dmsetup: PathBuf,
+    blkdiscard: PathBuf,
     /// Whether the last listing held volumes of which the kernel knows more than LVM's metadata.
     has_kernel_state: AtomicBool,
 }
@@ -92,6 +100,7 @@ impl LinuxEngine {
             disks: Disks::new(&settings),
             places: settings.places,
             dmsetup: settings.dmsetup,
+            blkdiscard: settings.blkdiscard,
             // Until a listing says otherwise.
             has_kernel_state: AtomicBool::new(true),
         })
@@ -154,6 +163,16 @@ impl Engine for LinuxEngine {
             } => self.absorb(volume, reserve, *size, job, deadline),
             Step::GrowThin { volume, size } => self.grow_thin(volume, *size, deadline),
             Step::Shrink { volume, size } => self.shrink(volume, *size, deadline),
+            Step::Snapshot { group, of, job } => self.snapshot(group, of, job, deadline),
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => self.copy((from, to), *fresh, job, progress),
+            Step::Relate { volume, to, job } => {
+                self.relate(volume, to.as_ref(), job.as_ref(), deadline)
+            }
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
             Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),
@@ -205,22 +224,27 @@ impl Engine for LinuxEngine {
             Step::Listen(target) => self.exports.listen(target, deadline),
             Step::Map(map) => self.map(map, deadline),
             Step::Unmap(map) => self.exports.hide(map, deadline),
+            Step::TakeOver(view) => self.take_view_over(view, deadline),
+            Step::GiveBack(view) => self.give_view_back(view, deadline),
         }
     }
 
     fn converge(&self, maps: &[Map]) -> Result<(), Error> {
         let mut first = self.exports.prepare(Deadline::after(LIMIT));
         for group in self.lvm.groups() {
-            first = first.and(self.activate_thin(&group, Deadline::after(LIMIT)));
+            first = first.and(self.wake(&group, Deadline::after(LIMIT)));
+            first = first.and(self.activate_replicas(&group, Deadline::after(LIMIT)));
         }
+        first = first.and(self.recognise(Deadline::after(LIMIT)));
         for map in maps {
             let done = self.map(map, Deadline::after(LIMIT));
             first = first.and(done);
         }
+        let retaken = self.exports.retake(maps, Deadline::after(LIMIT));
         let swept = self.exports.sweep(maps, Deadline::after(LIMIT));
         let registered = self.exports.restore_registrations(Deadline::after(LIMIT));
         let opened = self.exports.open(Deadline::after(LIMIT));
-        first.and(swept).and(registered).and(opened)
+        first.and(retaken).and(swept).and(registered).and(opened)
     }
 }
 

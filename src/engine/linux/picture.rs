@@ -6,7 +6,6 @@ use super::blockdev::DmDevice;
 use super::disks::Listing;
 use super::dm::{self, Status};
 use super::health::{self, Lost};
-use super::lio::backstore::NAME_PREFIX;
 use super::lio::read::{self, Backstore, Target};
 use super::lvm::names::{self, LvmUuid};
 use super::lvm::report::{LvRow, VgRow};
@@ -15,7 +14,8 @@ use super::lvm::tags::Marks;
 use super::scan::{Kernel, Listed};
 use super::trouble::{self, Mapped};
 use crate::array::{
-    Health, JobId, Naa, Owner, Piece, Pool, PoolId, PoolKind, Thin, Trouble, Volume, VolumeId,
+    Health, JobId, Naa, Owner, Piece, Pool, PoolId, PoolKind, Replica, ReplicaKind, Thin, Trouble,
+    Volume, VolumeId,
 };
 
 /// The part of a group's metadata area that creates leave free, so that deletes and tags still
@@ -139,8 +139,10 @@ impl<'a> Picture<'a> {
                 None => self.volume(row, lv, &shapes),
             }
         });
+        let mut volumes: Vec<Volume> = volumes.collect();
+        health::spread(&mut volumes);
         GroupPicture {
-            volumes: volumes.collect(),
+            volumes,
             pool: self.volume_group(row, spare),
             thin_pools,
         }
@@ -235,16 +237,12 @@ impl<'a> Picture<'a> {
     }
 
     fn volume(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>) -> Volume {
-        let raid = match self
-            .kernel
-            .statuses
-            .get(&dm::name(&row.vg_name, &row.lv_name))
-        {
-            Some(Status::Raid(raid)) => Some(raid),
-            _ => None,
-        };
+        let raid = dm::raid(&self.kernel.statuses, &row.vg_name, &row.lv_name);
         let (shape, trouble) = self.lie(row, shapes, raid);
-        let by_disks = health::of_shape(&shape, &self.lost, &trouble, raid);
+        let by_disks = match health::of_shape(&shape, &self.lost, &trouble, raid) {
+            Health::Ok => health::of_snapshot(self.snapshot(row)),
+            by_disks => by_disks,
+        };
         Volume {
             consumed: Some(self.bytes(group, shape.extents)),
             layout: shape.layout,
@@ -296,13 +294,11 @@ impl<'a> Picture<'a> {
     fn plain(&self, row: &LvRow, pool: PoolId, by_disks: Health) -> Volume {
         let id = VolumeId::from(row.lv_uuid.as_str());
         let marks = Marks::read(&row.lv_tags);
-        let size = match row.has_role("thicksnapshot") {
-            true => row.origin_size.or(row.lv_size),
-            false => row.lv_size,
-        };
+        let size = row.size();
         let health = match (self.is_twice(row), size) {
             (Some(health), _) => health,
             (None, None) => Health::Unknown("LVM does not tell the size".into()),
+            (None, Some(_)) if marks.torn => health::of_torn(by_disks),
             (None, Some(_)) => by_disks,
         };
         let shown = foreign_export(row, self.kernel).and_then(|(_, shown)| shown.serial.clone());
@@ -320,14 +316,57 @@ impl<'a> Picture<'a> {
             owner: owner(&marks),
             job: job(&marks),
             held_by: held_by(row, self.kernel),
-            created: row
-                .lv_time
-                .and_then(|seconds| seconds.checked_mul(1_000_000)),
+            created: created(row),
             health,
             trouble: Trouble::default(),
             behind: 0,
+            replica: self.replica(row, &marks),
+            torn: marks.torn,
             id,
         }
+    }
+
+    /// What the kernel knows of a snapshot that keeps what changes.
+    fn snapshot(&self, row: &LvRow) -> Option<dm::Snapshot> {
+        let statuses = &self.kernel.statuses;
+        match statuses.get(&dm::name(&row.vg_name, &row.lv_name)) {
+            Some(Status::Snapshot(snapshot)) => Some(*snapshot),
+            _ => None,
+        }
+    }
+
+    /// What a volume is the replica of: LVM knows it of snapshots, whoever made them; of clones we do.
+    fn replica(&self, row: &LvRow, marks: &Marks) -> Option<Replica> {
+        let origin = || VolumeId::from(row.origin_uuid.as_str());
+        let has_origin = !row.origin_uuid.is_empty();
+        if has_origin && row.is_delta() {
+            let snapshot = self.snapshot(row);
+            let used = match snapshot {
+                Some(dm::Snapshot::Whole { used }) => Some(used.0),
+                _ => None,
+            };
+            return Some(Replica {
+                source: origin(),
+                kind: ReplicaKind::Delta {
+                    room: row.lv_size.unwrap_or_default(),
+                    used,
+                    broken: snapshot == Some(dm::Snapshot::Lost),
+                },
+                taken: marks.taken.or_else(|| created(row)),
+            });
+        }
+        if has_origin && row.has_layout("thin") && !marks.detached {
+            return Some(Replica {
+                source: origin(),
+                kind: ReplicaKind::Shared,
+                taken: marks.taken.or_else(|| created(row)),
+            });
+        }
+        Some(Replica {
+            source: VolumeId::from(marks.clone_of.as_deref()?),
+            kind: ReplicaKind::Clone,
+            taken: marks.taken,
+        })
     }
 
     fn is_twice(&self, row: &LvRow) -> Option<Health> {
@@ -366,6 +405,11 @@ fn job(marks: &Marks) -> Option<JobId> {
     marks.job.as_deref().and_then(JobId::parse)
 }
 
+/// When a volume was made, in microseconds since 1970.
+pub(super) fn created(row: &LvRow) -> Option<u64> {
+    row.lv_time?.checked_mul(1_000_000)
+}
+
 /// Who holds the volume's device, other than our own exports.
 fn held_by(row: &LvRow, kernel: &Kernel) -> Option<String> {
     let device = device(row, kernel)?;
@@ -379,7 +423,7 @@ fn held_by(row: &LvRow, kernel: &Kernel) -> Option<String> {
 /// The backstore of another manager that holds a volume, with its place.
 fn foreign_export<'a>(row: &LvRow, kernel: &'a Kernel) -> Option<(&'a str, &'a Backstore)> {
     let (place, backstore) = kernel.state.by_device(device(row, kernel)?.number)?;
-    let ours = place.split_once('/')?.1 == format!("{NAME_PREFIX}{}", row.lv_uuid);
+    let ours = backstore.volume.as_deref() == Some(&*row.lv_uuid);
     (!ours).then_some((place, backstore))
 }
 

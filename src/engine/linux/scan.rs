@@ -14,11 +14,12 @@ use super::lio::read::State;
 use super::lio::target;
 use super::lvm::report::{LvRow, PvRow, PvSegmentRow, VgRow};
 use super::nics;
+use super::notation;
 use super::picture::Picture;
 use super::watch::Deadline;
 use crate::array::{
-    Error, Facts, ForeignMap, GroupFacts, Health, InitiatorName, Iqn, MadeTarget, Map, Naa, Owner,
-    PoolId, Port, PortId, Target, Volume, VolumeId,
+    Error, Facts, ForeignMap, GroupFacts, Health, Iqn, MadeTarget, Map, Naa, Owner, PoolId, Port,
+    PortId, Target, Volume, VolumeId,
 };
 
 /// How often the lists are read again when the groups changed in between.
@@ -42,7 +43,7 @@ impl Listed {
     fn has_kernel_state(&self) -> bool {
         self.volumes
             .iter()
-            .any(|row| row.is_thin_pool() || row.has_layout("raid"))
+            .any(|row| row.is_thin_pool() || row.has_layout("raid") || row.is_delta())
     }
 }
 
@@ -71,11 +72,13 @@ impl LinuxEngine {
         Ok(Facts {
             pools,
             volumes,
+            fc_ports: self.fc_ports(&kernel.state, trouble.as_deref()),
             targets: self.targets(&kernel.state, trouble),
             stray_targets: self.stray_targets(&kernel.state),
             disks: disks.disks,
             nics: nics::list(&self.places),
             maps,
+            foreign_targets: self.foreign_targets(&kernel.state, &foreign_maps),
             foreign_maps,
             sessions: self.sessions(&kernel.state, deadline),
         })
@@ -178,13 +181,14 @@ impl LinuxEngine {
         let targets = self.exports.targets().into_iter();
         targets
             .map(|wanted| {
-                let id = PortId {
+                let id = PortId::Iscsi {
                     iqn: wanted.iqn.clone(),
                     tag: target::TPGT,
                 };
                 let found = state.targets.get(wanted.iqn.as_str());
                 // Somebody else's of that name is not the one that a client made.
-                let found = found.filter(|found| found.made || !self.exports.is_made(&wanted.iqn));
+                let found =
+                    found.filter(|found| found.made || !self.exports.needs_mark(&wanted.iqn));
                 let portals = found
                     .map(|found| portals(&found.portals))
                     .unwrap_or_default();
@@ -226,8 +230,26 @@ impl LinuxEngine {
                 iqn: iqn.as_str().into(),
                 alias: made::alias_of(iqn),
                 portals: portals(&target.portals).into_iter().collect(),
+                taken_over: false,
             })
             .collect()
+    }
+
+    /// The targets of others among those that these maps lead through, with their addresses.
+    fn foreign_targets(
+        &self,
+        state: &State,
+        maps: &[ForeignMap],
+    ) -> BTreeMap<Iqn, BTreeSet<SocketAddr>> {
+        let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
+        let theirs = maps.iter().filter_map(|map| map.port.iqn());
+        let theirs: BTreeSet<&Iqn> = theirs.filter(|iqn| !known.contains(*iqn)).collect();
+        let found = theirs.into_iter().filter_map(|iqn| {
+            let target = state.targets.get(iqn.as_str())?;
+            let portals = portals(&target.portals).into_iter().collect();
+            Some((iqn.clone(), portals))
+        });
+        found.collect()
     }
 
     /// The maps in the kernel: ours on our ports, and what other managers show, volumes of ours
@@ -243,20 +265,12 @@ impl LinuxEngine {
             .map(|volume| (volume.naa, volume.id.clone()))
             .collect();
         let (mut ours, mut foreign) = (Vec::new(), Vec::new());
-        let known: BTreeSet<Iqn> = self.exports.targets().into_iter().map(|t| t.iqn).collect();
-        for (iqn, target) in &state.targets {
-            let iqn = Iqn::from(iqn.as_str());
-            let is_ours = known.contains(&iqn);
-            let port = PortId {
-                iqn,
-                tag: target::TPGT,
-            };
+        let ports = state.targets.iter();
+        let ports = ports.filter_map(|(name, target)| Some((notation::port(name)?, target)));
+        for (port, target) in ports {
+            let is_ours = self.exports.has(&port);
             for (initiator, rows) in &target.acls {
-                // A name that no initiator can bear matches nobody; nor does one with capitals, because
-                // the kernel lowers the name at login.
-                let name = InitiatorName::parse(initiator);
-                let Some(initiator) = name.ok().filter(|name| name.folded() == name.as_str())
-                else {
+                let Some(initiator) = notation::initiator(&port, initiator) else {
                     continue;
                 };
                 for (&number, mapped) in rows {
@@ -289,7 +303,7 @@ impl LinuxEngine {
             }
         }
         // Elsewhere a number alone concerns nobody.
-        foreign.retain(|map: &ForeignMap| map.volume.is_some() || known.contains(&map.port.iqn));
+        foreign.retain(|map: &ForeignMap| map.volume.is_some() || self.exports.has(&map.port));
         (ours, foreign)
     }
 }

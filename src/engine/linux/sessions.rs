@@ -34,7 +34,7 @@ impl LinuxEngine {
             let target = state.targets.get(&place.iqn)?;
             let portals = portals(&target.portals);
             // A name that no initiator can bear matches nobody.
-            let initiator = InitiatorName::parse(&place.initiator).ok()?;
+            let initiator = InitiatorName::iscsi(&place.initiator).ok()?;
             let mut connections: Vec<Connection> = login
                 .links
                 .iter()
@@ -43,7 +43,7 @@ impl LinuxEngine {
             connections.sort_by_key(|connection| connection.number);
             Some(Session {
                 id: SessionId {
-                    port: PortId {
+                    port: PortId::Iscsi {
                         iqn: Iqn::from(place.iqn),
                         tag: target::TPGT,
                     },

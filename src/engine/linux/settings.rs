@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::blockdev::Places;
-use crate::array::{ChapTable, Iqn};
+use crate::array::{ChapTable, Iqn, Wwn};
 
 /// What to manage, and where the machine's parts are.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub disks: Vec<PathBuf>,
     /// The iSCSI targets, each a port of the array.
     pub targets: Vec<TargetSettings>,
+    /// The Fibre Channel ports, each a port of the array where the machine has it.
+    pub fc_ports: Vec<Wwn>,
     /// The initiators that have to prove who they are, at every target.
     pub chap: ChapTable,
     /// A folder of our own for LVM's configuration, below `/run`.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub blkid: PathBuf,
     /// The `dmsetup` program.
     pub dmsetup: PathBuf,
+    /// The `blkdiscard` program.
+    pub blkdiscard: PathBuf,
     /// The root of the kernel target in configfs.
     pub configfs: PathBuf,
     /// The folder of the lock files that managers of the target share.
@@ -52,11 +56,13 @@ impl Settings {
             groups,
             disks: Vec::new(),
             targets,
+            fc_ports: Vec::new(),
             chap: ChapTable::new(),
             run_folder: "/run/standpipe".into(),
             lvm: "/usr/sbin/lvm".into(),
             blkid: "/usr/sbin/blkid".into(),
             dmsetup: "/usr/sbin/dmsetup".into(),
+            blkdiscard: "/usr/sbin/blkdiscard".into(),
             configfs: "/sys/kernel/config/target".into(),
             lock_folder: "/var/run".into(),
             saveconfig: None,

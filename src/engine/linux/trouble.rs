@@ -37,11 +37,12 @@ impl Mapped<'_> {
         stale.collect()
     }
 
-    /// The active device of a volume; LVM appends to the UUID of some what they are for.
+    /// The active device of a volume that lies on disks; LVM appends to the UUID of some what they
+    /// are for. One that has snapshots, or is one, has two: that without such a word lies on others.
     fn device(&self, uuid: &str) -> Option<&DmDevice> {
-        let mut found = self.devices.range(uuid.to_owned()..);
-        let (key, device) = found.next()?;
-        key.starts_with(uuid).then_some(device)
+        let found = self.devices.range(uuid.to_owned()..);
+        let own = found.take_while(|(key, _)| key.starts_with(uuid));
+        own.last().map(|(_, device)| device)
     }
 }
 
@@ -154,6 +155,22 @@ mod tests {
         assert_eq!(stale("", &[(8, 0), (8, 16)]), none);
         assert_eq!(stale("", &[(8, 0)]), ["pv-2"]);
         assert_eq!(stale("-tdata", &[(8, 32), (8, 16)]), ["pv-1"]);
+        // What has snapshots lies on its disks one device below.
+        let uuid = names::dm_uuid(&group, &volume);
+        let device = |number, on: &[Number]| DmDevice {
+            name: "dm-3".into(),
+            number: (253, number),
+            on: on.iter().copied().collect(),
+        };
+        let mapped = Mapped {
+            devices: &[
+                (format!("{uuid}-real"), device(4, &[(8, 0), (8, 16)])),
+                (uuid, device(3, &[(253, 4)])),
+            ]
+            .into(),
+            numbers: &numbers,
+        };
+        assert!(mapped.stale(&group, &leaves).is_empty());
         // What is not active is opened when it is activated.
         let mapped = Mapped {
             devices: &BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! The shape of a modelled machine: its pools, disks, targets and interfaces, and what is on it
 //! when it starts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,15 +9,16 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::disks::{Disk, DiskRow, State};
-use super::extents::{Content, EXTENT, Space};
+use super::extents::{Content, EXTENT};
 use super::groups::METADATA;
 use super::keep::{Keep, Kept, Row};
 use super::machine::{Body, Group, GroupRow, Lun, Lv, Machine, lvm_uuid};
-use super::thin::ThinWish;
+use super::replicas::Kin;
+use super::thin::{ThinSpace, ThinWish};
 use super::{Core, SimEngine};
 use crate::array::{
-    ChapTable, DiskId, Drive, Error, Health, InitiatorName, Interconnect, Iqn, JobId, Layout,
-    Media, Nic, Owner, Port, PortId, Target, VolumeId,
+    ChapTable, DiskId, Drive, Error, FcLink, FcPort, Health, InitiatorName, Interconnect, Iqn,
+    JobId, Layout, Media, Nic, Owner, Port, PortId, Target, VolumeId, Wwn,
 };
 
 /// The target of a machine that was not told another one.
@@ -38,11 +40,13 @@ pub struct Builder {
     targets: Vec<Target>,
     chap: ChapTable,
     target_count: u32,
+    fc_ports: u32,
     nics: Vec<Nic>,
     disks_hold: Content,
     clock: Clock,
     zero_rate: u64,
     sync_rate: u64,
+    copy_rate: u64,
     directory: Option<PathBuf>,
 }
 
@@ -69,11 +73,13 @@ impl Default for Builder {
             targets: Vec::new(),
             chap: ChapTable::new(),
             target_count: 1,
+            fc_ports: 0,
             nics: Vec::new(),
             disks_hold: Content::Old,
             clock: Clock::real(),
             zero_rate: 20 << 30,
             sync_rate: 10 << 30,
+            copy_rate: 5 << 30,
             directory: None,
         }
     }
@@ -178,6 +184,13 @@ impl Builder {
         self
     }
 
+    /// Gives the machine that many Fibre Channel ports, all of which show volumes. Without: none.
+    #[must_use]
+    pub fn fc_ports(mut self, count: u32) -> Self {
+        self.fc_ports = count;
+        self
+    }
+
     /// Adds a network interface. Without any: two with an IPv4 address each, and one of IPv6.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
@@ -213,6 +226,13 @@ impl Builder {
         self
     }
 
+    /// How many bytes are copied from one volume to another in one second. Without: 5 GiB.
+    #[must_use]
+    pub fn copy_rate(mut self, bytes: u64) -> Self {
+        self.copy_rate = bytes.max(1);
+        self
+    }
+
     /// Keeps volumes and contents in that directory. What is kept there already wins over the
     /// pools and volumes asked for here. One machine at a time.
     #[must_use]
@@ -245,6 +265,7 @@ impl Builder {
             sync_rate: self.sync_rate,
             now: self.clock.wall(),
             targets: self.targets.clone(),
+            fc_ports: (1..=self.fc_ports).filter_map(fc_port).collect(),
             chap: self.chap.clone(),
             extra_targets: Default::default(),
             made_targets: Default::default(),
@@ -267,6 +288,7 @@ impl Builder {
             machine,
             self.clock,
             self.zero_rate,
+            self.copy_rate,
         )))
     }
 
@@ -448,12 +470,14 @@ impl Builder {
             .collect();
         for ((initiator, lun), volume) in self.foreign_luns.iter().zip(foreign) {
             if let Some(lv) = machine.volumes.get_mut(&volume) {
-                lv.held_by = Some("exported by another manager".to_owned());
+                lv.held_by = Some(super::takeover::BY_ANOTHER.to_owned());
+                lv.serial = Some(super::takeover::serial_of_another(&lv.id));
             }
             let key = (port.clone(), initiator.clone(), *lun);
             let lun = Lun {
                 volume,
                 ours: false,
+                theirs: true,
             };
             machine.luns.insert(key, lun);
         }
@@ -481,6 +505,7 @@ fn blank(machine: &mut Machine, place: usize, extents: u64) -> Result<Lv, Error>
         held_by: None,
         created: machine.now,
         moving: None,
+        kin: Kin::default(),
     })
 }
 
@@ -510,12 +535,14 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
         machine.groups.push(Group { row, volumes: 0 });
     }
     machine.manage(&[]);
+    let mut thin_extents = BTreeMap::new();
     for lv in &kept.volumes {
         for segment in lv.segments().into_iter().chain(lv.goes_to()) {
             claim(machine, segment).ok_or_else(damaged)?;
         }
         if let Body::Pool(_) = lv.body {
-            let space = Space::new(lv.extents());
+            let space = ThinSpace::new(lv.extents());
+            thin_extents.insert(lv.id.clone(), lv.extents());
             machine.thin_space.insert(lv.id.clone(), space);
         }
     }
@@ -526,7 +553,8 @@ fn restore(machine: &mut Machine, kept: Kept) -> Result<(), Error> {
         group.volumes += 1;
         if let Body::Thin(map) = &lv.body {
             let space = machine.thin_space.get_mut(&map.pool).ok_or_else(damaged)?;
-            if !map.given.values().all(|at| space.claim(*at, 1)) {
+            let extents = thin_extents.get(&map.pool).copied().unwrap_or(0);
+            if !map.given.values().all(|at| space.claim(*at, extents)) {
                 return Err(damaged());
             }
         }
@@ -587,8 +615,20 @@ fn nic(name: &str, mac: &str, address: Ipv4Addr) -> Nic {
     }
 }
 
+/// The Fibre Channel port of that number, with a name that no maker gives.
+fn fc_port(number: u32) -> Option<FcPort> {
+    Some(FcPort {
+        wwn: Wwn::parse(&format!("21000200{number:08x}"))?,
+        enabled: true,
+        link: FcLink::Direct,
+        speed: Some(16_000_000_000),
+        max_speed: Some(32_000_000_000),
+        health: Health::Ok,
+    })
+}
+
 fn target(iqn: Iqn, portals: Vec<SocketAddr>) -> Target {
-    let id = PortId {
+    let id = PortId::Iscsi {
         iqn: iqn.clone(),
         tag: 1,
     };

@@ -15,6 +15,7 @@ impl Machine {
         ours(lv)?;
         unmarked(lv.job, &lv.called())?;
         self.stays(lv)?;
+        self.has_no_deltas(lv)?;
         self.complete(self.group(&lv.group)?)?;
         match &lv.body {
             Body::Thick(legs)

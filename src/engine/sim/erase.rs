@@ -41,7 +41,7 @@ impl Machine {
                 let pool = map.pool.clone();
                 let given = take(&mut map.given, start..start + length);
                 let space = self.thin_space.entry(pool).or_default();
-                given.into_iter().for_each(|at| space.give_back(at, 1));
+                given.into_iter().for_each(|at| space.give_back(at));
             }
             _ => {}
         }

@@ -24,6 +24,16 @@ pub enum Content {
     Old,
 }
 
+impl Content {
+    /// That byte all over.
+    pub(super) fn of(byte: u8) -> Self {
+        match byte {
+            0 => Self::Zeros,
+            byte => Self::Written(byte),
+        }
+    }
+}
+
 /// Some neighbouring extents of one disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {

@@ -69,7 +69,9 @@ impl Machine {
     /// Refuses a volume that anybody holds open, exports of ours included.
     pub(super) fn idle(&self, lv: &Lv) -> Result<(), Error> {
         not_held(lv)?;
-        match self.exports.contains_key(&lv.id) {
+        let is_exported = self.exports.contains_key(&lv.id);
+        // What was taken over may be shown by another manager, too.
+        match is_exported || (lv.serial.is_some() && self.is_shown(&lv.id)) {
             true => Err(Error::in_use(format!(
                 "{} is exported; take it from its masking views first",
                 lv.called()

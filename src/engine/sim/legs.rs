@@ -268,11 +268,22 @@ impl Machine {
             }
             Body::Thin(map) => self.failed_under(self.volumes.get(&map.pool)?),
             Body::Pool(pool) => self.unsound_under(pool.data.iter().chain(&pool.metadata)),
+            Body::Delta(delta) => {
+                let origin = self.volumes.get(&delta.origin);
+                let below = origin.and_then(|origin| self.failed_under(origin));
+                below.or_else(|| self.unsound_under(&delta.room))
+            }
         }
     }
 
     /// Refuses a volume that cannot be read.
     pub(super) fn readable(&self, lv: &Lv) -> Result<(), Error> {
+        if matches!(&lv.body, Body::Delta(delta) if delta.broken()) {
+            return Err(Error::unavailable(format!(
+                "{} has lost its content, because more changed than it had room for; delete it",
+                lv.called()
+            )));
+        }
         match self.failed_under(lv) {
             Some(disk) => Err(Error::unavailable(format!(
                 "{} cannot be read because disk {} {}; connect it again or replace it",
@@ -402,30 +413,36 @@ impl Machine {
 
     /// What the extents of a volume hold, run by run: (extents, content).
     pub(super) fn contents(&self, lv: &Lv) -> Vec<(u64, Content)> {
+        self.contents_in(lv, 0, lv.extents())
+    }
+
+    /// The same of some extents.
+    pub(super) fn contents_in(&self, lv: &Lv, start: u64, length: u64) -> Vec<(u64, Content)> {
         match &lv.body {
-            Body::Thick(legs) => self.contents_of_legs(legs),
-            Body::Thin(map) => self.contents_of_thin(map),
-            Body::Pool(pool) => self.contents_of(&pool.data).collect(),
+            Body::Thick(legs) => self.contents_of_legs(legs, start, length),
+            Body::Thin(map) => self.contents_of_thin(map, start, length),
+            Body::Pool(pool) => {
+                let held = part(&pool.data, start, length);
+                self.contents_of(&held).collect()
+            }
+            Body::Delta(delta) => self.contents_of_delta(delta, start, length),
         }
     }
 
-    fn contents_of_legs(&self, legs: &Legs) -> Vec<(u64, Content)> {
+    fn contents_of_legs(&self, legs: &Legs, start: u64, length: u64) -> Vec<(u64, Content)> {
         if let Some(written) = &legs.written {
-            return written.contents(0, legs.extents()).collect();
+            return written.contents(start, length).collect();
         }
         if let [only] = &legs.legs[..] {
-            return self.contents_of(&only.data).collect();
+            return self.contents_of(&part(&only.data, start, length)).collect();
         }
-        let spelt = |leg: &Leg| -> Vec<Content> {
-            self.contents_of(&leg.data)
-                .flat_map(|(length, content)| (0..length).map(move |_| content))
-                .collect()
-        };
-        let legs: Vec<_> = legs.legs.iter().map(spelt).collect();
-        let rows = legs.iter().map(Vec::len).min().unwrap_or(0);
-        (0..rows)
-            .flat_map(|row| legs.iter().map(move |leg| (1, leg[row])))
-            .collect()
+        let count = legs.legs.len() as u64;
+        let places = (start..start + length).filter_map(|at| {
+            let leg = legs.legs.get(usize::try_from(at % count).ok()?)?;
+            let held = part(&leg.data, at / count, 1);
+            self.contents_of(&held).next()
+        });
+        places.collect()
     }
 
     /// Fills some extents of a volume on disks, on every leg that works. Kept with the next commit

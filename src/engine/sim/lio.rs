@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::guards::{not_held, ours, unmarked};
 use super::machine::{Lun, Machine};
-use crate::array::{Chap, Error, InitiatorName, MAX_LUN, Map, PortId};
+use crate::array::{Chap, Error, Fabric, InitiatorName, MAX_LUN, Map, PortId};
 
 impl Machine {
     /// Whether that volume is under that number for that initiator.
@@ -43,7 +43,11 @@ impl Machine {
     }
 
     /// What stands under the numbers of a port for an initiator.
-    fn table(&self, initiator: &InitiatorName, port: &PortId) -> impl Iterator<Item = (u16, &Lun)> {
+    pub(super) fn table(
+        &self,
+        initiator: &InitiatorName,
+        port: &PortId,
+    ) -> impl Iterator<Item = (u16, &Lun)> {
         let from = (port.clone(), initiator.clone(), 0);
         let to = (port.clone(), initiator.clone(), u16::MAX);
         let range = self.luns.range(from..=to);
@@ -61,7 +65,7 @@ impl Machine {
     ) -> bool {
         let is_ours = seen.values().any(|lun| lun.ours);
         match self.chap.get(initiator) {
-            _ if self.chap.is_empty() => true,
+            _ if self.chap.is_empty() || initiator.fabric() == Fabric::FibreChannel => true,
             _ if !is_ours => false,
             None => true,
             Some(wanted) => offered.is_some_and(|offered| {
@@ -74,6 +78,7 @@ impl Machine {
     /// Exports the volume of a map, if the map can be made.
     pub(super) fn export(&mut self, map: &Map) -> Result<(), Error> {
         self.known_port(&map.port)?;
+        map.check_fabric()?;
         self.may_demand(map)?;
         if map.lun > MAX_LUN {
             return Err(Error::invalid(format!(
@@ -111,6 +116,7 @@ impl Machine {
         let lun = Lun {
             volume: map.volume.clone(),
             ours: true,
+            theirs: false,
         };
         self.luns.insert(key(map), lun);
         self.generation += 1;
@@ -158,6 +164,7 @@ impl Machine {
             self.unmap(map);
         }
         self.exports.retain(|_, count| *count > 0);
+        self.retake(maps);
         let mut first_failure = prepared;
         for map in maps {
             first_failure = first_failure.and(self.map(map));

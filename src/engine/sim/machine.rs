@@ -1,7 +1,7 @@
 //! The modelled machine: disks, groups on disks, volumes in groups.
 //!
 //! This is the state and the look-ups in it; `report` tells what can be seen of it, `groups`,
-//! `volumes`, `legs`, `thin` and `lio` hold what steps do to it. It knows nothing of threads or
+//! `volumes`, `legs`, `thin`, `replicas` and `lio` hold what steps do to it. It knows nothing of threads or
 //! scripted faults.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::disks::Disk;
-use super::extents::{EXTENT, Segment, Space, count};
+use super::extents::{EXTENT, Segment, count};
 use super::keep::Keep;
 use super::legs::{Legs, Syncing};
 use super::moves::Moving;
+use super::replicas::{Delta, Kin};
 use super::targets::Extra;
-use super::thin::{ThinMap, ThinPool};
+use super::thin::{ThinMap, ThinPool, ThinSpace};
 use crate::array::{
-    ChapTable, DiskId, Error, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner, PoolId,
-    PortId, Session, Target, VolumeId,
+    ChapTable, DiskId, Error, FcPort, InitiatorName, Iqn, JobId, MadeTarget, Naa, Nic, Owner,
+    PoolId, PortId, Session, Target, VolumeId,
 };
 
 /// Bytes that one volume takes in LVM's metadata, tags included: a round figure from real ones.
@@ -81,6 +82,8 @@ pub(super) struct Lv {
     /// What of it is being moved to another disk.
     #[serde(default)]
     pub(super) moving: Option<Moving>,
+    #[serde(default)]
+    pub(super) kin: Kin,
 }
 
 /// What a logical volume consists of.
@@ -92,6 +95,8 @@ pub(super) enum Body {
     Thin(ThinMap),
     /// It is a thin pool itself.
     Pool(ThinPool),
+    /// What has changed since it was taken of another volume.
+    Delta(Delta),
 }
 
 impl Lv {
@@ -101,6 +106,7 @@ impl Lv {
             Body::Thick(legs) => legs.extents(),
             Body::Thin(map) => map.extents,
             Body::Pool(pool) => count(&pool.data),
+            Body::Delta(delta) => delta.extents,
         }
     }
 
@@ -115,6 +121,7 @@ impl Lv {
             Body::Thick(legs) => legs.segments().collect(),
             Body::Thin(_) => Vec::new(),
             Body::Pool(pool) => pool.data.iter().chain(&pool.metadata).collect(),
+            Body::Delta(delta) => delta.room.iter().collect(),
         }
     }
 
@@ -143,6 +150,8 @@ pub(super) struct Lun {
     pub(super) volume: VolumeId,
     /// Whether the map is this array's.
     pub(super) ours: bool,
+    /// Whether another manager's files make it again when the machine starts.
+    pub(super) theirs: bool,
 }
 
 /// The machine.
@@ -157,8 +166,8 @@ pub(super) struct Machine {
     /// Thin pools included.
     pub(super) volumes: BTreeMap<VolumeId, Lv>,
     pub(super) devices: BTreeMap<(PoolId, String), VolumeId>,
-    /// What is free of the data of each thin pool.
-    pub(super) thin_space: BTreeMap<VolumeId, Space>,
+    /// What is free of the data of each thin pool, and what is shared.
+    pub(super) thin_space: BTreeMap<VolumeId, ThinSpace>,
     /// The volumes whose legs are being brought into step.
     pub(super) syncing: BTreeMap<VolumeId, Syncing>,
     /// Bytes of each leg that are brought into step in one second.
@@ -167,6 +176,7 @@ pub(super) struct Machine {
     pub(super) now: u64,
     /// The configured targets.
     pub(super) targets: Vec<Target>,
+    pub(super) fc_ports: Vec<FcPort>,
     /// What initiators have to prove at login.
     pub(super) chap: ChapTable,
     /// The other targets in the kernel, whoever made them.

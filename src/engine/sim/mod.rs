@@ -9,6 +9,7 @@
 mod builder;
 mod clock;
 mod copies;
+mod copy;
 mod disks;
 mod erase;
 mod extents;
@@ -24,8 +25,10 @@ mod names;
 mod observe;
 mod outside;
 mod repair;
+mod replicas;
 mod report;
 mod sessions;
+mod takeover;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -43,8 +46,9 @@ pub use outside::SavedTarget;
 
 use crate::array::{
     Engine, Error, Facts, GroupFacts, JobId, MadeTarget, Map, PoolId, Progress, Step, Subject,
-    Unwatched, VolumeGroup,
+    Unwatched, VolumeGroup, cancelled,
 };
+use copy::Copy;
 use faults::{Fault, Script, Stuck, scripted};
 use machine::Machine;
 use thin::ThinWish;
@@ -68,6 +72,7 @@ struct Core {
     clock: Clock,
     /// Bytes per second.
     zero_rate: u64,
+    copy_rate: u64,
 }
 
 impl SimEngine {
@@ -82,12 +87,13 @@ impl SimEngine {
 }
 
 impl Core {
-    fn new(machine: Machine, clock: Clock, zero_rate: u64) -> Self {
+    fn new(machine: Machine, clock: Clock, zero_rate: u64, copy_rate: u64) -> Self {
         Self {
             machine: Mutex::new(machine),
             script: Mutex::default(),
             clock,
             zero_rate,
+            copy_rate,
         }
     }
 
@@ -111,6 +117,20 @@ impl Core {
             Step::Move {
                 what, from, onto, ..
             } => self.move_off(what, from, onto, progress),
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => {
+                let copy = Copy {
+                    from,
+                    to,
+                    fresh: *fresh,
+                    job: *job,
+                };
+                self.copy(&copy, progress, false)
+            }
             other => take_at_once(&mut self.machine(), other),
         }
     }
@@ -122,6 +142,23 @@ impl Core {
                 let half = self.machine().may_zero(volume, *job)? / 2;
                 self.zero(volume, *job, &Unwatched, Some(half))
             }
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => {
+                let copy = Copy {
+                    from,
+                    to,
+                    fresh: *fresh,
+                    job: *job,
+                };
+                self.copy(&copy, &Unwatched, true)
+            }
+            Step::Snapshot { group, of, job } => {
+                self.machine().snapshot(group, &of[..of.len() / 2], *job)
+            }
             Step::Listen(target) if !target.portals.is_empty() => {
                 self.machine().begin_to_listen(target)
             }
@@ -129,6 +166,7 @@ impl Core {
             Step::Move {
                 what, from, onto, ..
             } => self.machine().begin_move(what, from, onto).map(drop),
+            Step::TakeOver(wanted) => self.machine().adopt(wanted),
             _ => Ok(()),
         }
     }
@@ -178,9 +216,7 @@ impl Core {
             last = Some(total);
             progress.report(done, total);
             if progress.is_cancelled() {
-                return Err(Error::unavailable(
-                    "the waiting for the legs of the volume was cancelled",
-                ));
+                return Err(cancelled());
             }
             let slice = SLICE.min(total - done).max(EXTENT);
             self.clock.wait(self.sync_time(slice), || false);
@@ -202,16 +238,12 @@ impl Core {
         length: u64,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        let cancelled = || match progress.is_cancelled() {
-            true => Err(Error::unavailable(
-                "the overwriting of the volume was cancelled",
-            )),
-            false => Ok(()),
-        };
-        cancelled()?;
+        progress.pause_point()?;
         let seconds = (length * EXTENT) as f64 / self.zero_rate as f64;
         self.clock.wait(Duration::from_secs_f64(seconds), || false);
-        cancelled()?;
+        if progress.is_cancelled() {
+            return Err(cancelled());
+        }
         self.machine().zero(volume, job, start, length)
     }
 
@@ -253,7 +285,12 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             };
             machine.create(group, &wish)
         }
-        Step::Zero { .. } | Step::Erase { .. } | Step::Sync { .. } | Step::Move { .. } => Ok(()),
+        // These take time.
+        Step::Zero { .. }
+        | Step::Erase { .. }
+        | Step::Sync { .. }
+        | Step::Copy { .. }
+        | Step::Move { .. } => Ok(()),
         Step::EndMove { what, from } => machine.abort_move(what, from),
         Step::CloseDisk { group, disk } => machine.close_disk(group, disk, true),
         Step::OpenDisk { group, disk } => machine.close_disk(group, disk, false),
@@ -268,6 +305,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         } => machine.absorb(volume, reserve, *size, *job),
         Step::GrowThin { volume, size } => machine.grow_thin(volume, *size),
         Step::Shrink { volume, size } => machine.shrink(volume, *size),
+        Step::Snapshot { group, of, job } => machine.snapshot(group, of, *job),
+        Step::Relate { volume, to, job } => machine.relate(volume, to.as_ref(), *job),
         Step::Rename { volume, name } => machine.rename(volume, name),
         Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),
@@ -314,6 +353,8 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
             machine.unmap(map);
             Ok(())
         }
+        Step::TakeOver(wanted) => machine.take_over(wanted),
+        Step::GiveBack(wanted) => machine.leave_again(wanted),
     }
 }
 

@@ -71,6 +71,8 @@ impl Lv {
             Body::Thick(legs) => legs.legs.iter_mut().map(|leg| &mut leg.data).collect(),
             Body::Thin(_) => Vec::new(),
             Body::Pool(pool) => vec![&mut pool.data, &mut pool.metadata],
+            // It stays where it is.
+            Body::Delta(_) => Vec::new(),
         }
     }
 }
@@ -94,7 +96,12 @@ impl Machine {
             return Ok(What::Spare(id.clone()));
         }
         let lv = self.present(what)?;
+        self.has_no_deltas(lv)?;
         match lv.body {
+            Body::Delta(_) => Err(Error::in_use(format!(
+                "{} is a snapshot and stays where it is; remove it first",
+                lv.called()
+            ))),
             Body::Thin(_) => Err(Error::invalid(format!(
                 "{} is thin and lies where its pool does; move the pool",
                 lv.called()

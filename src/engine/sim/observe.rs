@@ -102,17 +102,7 @@ impl SimEngine {
             return false;
         }
         let (start, length) = (range.start / EXTENT, (range.end - range.start) / EXTENT);
-        let content = match byte {
-            0 => Content::Zeros,
-            byte => Content::Written(byte),
-        };
-        let lasted = match lv.body {
-            Body::Thin(_) => machine.write_thin(&lv.id, start, length, content),
-            _ => {
-                machine.fill(&lv.id, start, length, content);
-                true
-            }
-        };
+        let lasted = machine.write(&lv.id, start, length, Content::of(byte));
         machine.keep_contents(&lv.id).is_ok() && lasted
     }
 
@@ -137,7 +127,7 @@ impl SimEngine {
         let machine = self.0.machine();
         let listed = machine.volumes_in(group);
         listed
-            .map(|lv| (lv.id.clone(), (lv.device.clone(), lv.size())))
+            .map(|lv| (lv.id.clone(), (lv.device.clone(), lv_size(lv))))
             .collect()
     }
 
@@ -160,6 +150,17 @@ impl SimEngine {
         legs.legs.iter().map(on_devices).collect()
     }
 
+    /// Bytes of a thin pool that its volumes hold, what they share counted once.
+    pub fn thin_pool_used(&self, pool: &PoolId) -> u64 {
+        let machine = self.0.machine();
+        let held = machine.volumes.values().filter_map(|lv| match &lv.body {
+            Body::Thin(map) if map.pool.as_str() == pool.as_str() => Some(map.given.values()),
+            _ => None,
+        });
+        let held: BTreeSet<_> = held.flatten().collect();
+        held.len() as u64 * EXTENT
+    }
+
     /// Bytes of its pool that a thin volume has been given.
     pub fn thin_used(&self, volume: &VolumeId) -> u64 {
         let machine = self.0.machine();
@@ -167,6 +168,14 @@ impl SimEngine {
             .volumes
             .get(volume)
             .map_or(0, |lv| consumed(lv) * EXTENT)
+    }
+}
+
+/// What LVM calls the size: of a snapshot its room.
+fn lv_size(lv: &Lv) -> u64 {
+    match lv.body {
+        Body::Delta(_) => consumed(lv) * EXTENT,
+        _ => lv.size(),
     }
 }
 
@@ -178,5 +187,5 @@ fn readable<'a>(
 ) -> Option<&'a Lv> {
     let lun = *machine.seen_by(initiator, port, None)?.get(&lun)?;
     let lv = machine.volumes.get(&lun.volume)?;
-    machine.failed_under(lv).is_none().then_some(lv)
+    machine.readable(lv).is_ok().then_some(lv)
 }

@@ -2,6 +2,7 @@
 
 use super::SimEngine;
 use super::disks::State;
+use super::extents::{Content, EXTENT};
 use super::faults::{Fault, Hang, Moment, Stuck};
 use super::groups::METADATA;
 use super::guards::whole_extents;
@@ -9,16 +10,16 @@ use super::keep::Row;
 use super::legs::Standing;
 use super::machine::{Body, GroupRow, Lun, Lv};
 use super::names::{check_device, check_group};
+use super::replicas::Kin;
+use super::takeover::{BY_ANOTHER, serial_of_another};
 use super::targets::Extra;
 use crate::array::{
     DiskId, Error, InitiatorName, Iqn, Kind, Layout, Map, Owner, PoolId, PortId, VolumeId,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
-
-/// The unit serial of what another manager exports.
-const FOREIGN_SERIAL: &str = "0badcafe";
 
 /// What another manager has kept of the kernel target.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ impl SimEngine {
             held_by: None,
             created: machine.now,
             moving: None,
+            kin: Kin::default(),
         };
         let id = lv.id.clone();
         machine.insert(lv)?;
@@ -107,6 +109,7 @@ impl SimEngine {
             )));
         }
         machine.stays(&lv)?;
+        machine.has_no_deltas(&lv)?;
         machine.delete(&lv)
     }
 
@@ -121,7 +124,8 @@ impl SimEngine {
         machine.replace(lv)
     }
 
-    /// Somebody shows a foreign volume to an initiator with a tool of his own.
+    /// Somebody shows a foreign volume, or one that was taken over from him, to an initiator with a
+    /// tool of his own.
     ///
     /// # Errors
     /// When the volume is not there or not foreign, or the number is taken.
@@ -129,18 +133,21 @@ impl SimEngine {
         let mut machine = self.0.machine();
         let mut lv = machine.volume(&map.volume)?.clone();
         let key = (map.port.clone(), map.initiator.clone(), map.lun);
-        if lv.owner == Owner::Array || machine.luns.contains_key(&key) {
+        let is_ours = lv.owner == Owner::Array && lv.serial.is_none();
+        if is_ours || machine.luns.contains_key(&key) {
             return Err(Error::in_use(
                 "the volume or the number is taken; choose another",
             ));
         }
-        lv.held_by = Some("exported by another manager".to_owned());
+        lv.held_by = Some(BY_ANOTHER.to_owned());
         // That manager's tools make up a serial number, and hosts see what comes of it.
-        lv.serial = Some(FOREIGN_SERIAL.to_owned());
+        let made_up = || serial_of_another(&lv.id);
+        lv.serial = Some(lv.serial.clone().unwrap_or_else(made_up));
         machine.replace(lv)?;
         let lun = Lun {
             volume: map.volume.clone(),
             ours: false,
+            theirs: true,
         };
         machine.luns.insert(key, lun);
         Ok(())
@@ -166,6 +173,7 @@ impl SimEngine {
         let theirs = Extra {
             portals: [portal].into(),
             ours: false,
+            theirs: true,
             open: true,
         };
         machine.extra_targets.insert(iqn.clone(), theirs);
@@ -217,14 +225,12 @@ impl SimEngine {
     }
 
     /// The machine restarts under its gateway: volumes are there, ports are closed, and nothing of
-    /// this array is mapped or exported.
+    /// this array is mapped or exported. What other managers show they make again from their files,
+    /// also what was taken over from them.
     pub fn reboot(&self) {
         let mut machine = self.0.machine();
-        machine.luns.retain(|_, lun| !lun.ours);
-        machine.exports.clear();
-        machine.sessions.clear();
+        machine.restart_target();
         machine.manage(&[]);
-        machine.extra_targets.clear();
         machine.manage_targets(&[]);
         machine.open = false;
         machine.generation += 1;
@@ -317,6 +323,51 @@ impl SimEngine {
     /// When there is no such thin pool or its volumes are too small.
     pub fn fill_pool(&self, pool: &PoolId, percent: u64) -> Result<(), Error> {
         self.0.machine().fill_pool(pool, percent)
+    }
+
+    /// A host fills a range of a volume (in bytes, whole extents) with one byte, whether it is shown
+    /// to anybody or not.
+    ///
+    /// # Errors
+    /// When there is no such volume or range, it cannot be read, or its pool is full.
+    pub fn write(&self, volume: &VolumeId, range: Range<u64>, byte: u8) -> Result<(), Error> {
+        let mut machine = self.0.machine();
+        let lv = machine.volume(volume)?;
+        machine.readable(lv)?;
+        let whole = range.start.is_multiple_of(EXTENT) && range.end.is_multiple_of(EXTENT);
+        if !whole || range.is_empty() || range.end > lv.size() {
+            return Err(Error::invalid(format!(
+                "{} has {} bytes; give a range of whole extents of {EXTENT} in it",
+                lv.called(),
+                lv.size()
+            )));
+        }
+        let called = lv.called();
+        let (start, length) = (range.start / EXTENT, (range.end - range.start) / EXTENT);
+        let lasted = machine.write(volume, start, length, Content::of(byte));
+        machine.keep_contents(volume)?;
+        match lasted {
+            true => Ok(()),
+            false => Err(Error::no_space(format!("{called} has no room for it"))),
+        }
+    }
+
+    /// What a host would read from each extent of a volume; `None` where it cannot.
+    pub fn extents(&self, volume: &VolumeId) -> Option<Vec<Content>> {
+        let machine = self.0.machine();
+        let lv = machine.volume(volume).ok()?;
+        machine.readable(lv).ok()?;
+        let runs = machine.contents(lv).into_iter();
+        let spelt = runs.flat_map(|(length, content)| (0..length).map(move |_| content));
+        Some(spelt.collect())
+    }
+
+    /// Hosts overwrite what a snapshot was taken of until that has no room left for it.
+    ///
+    /// # Errors
+    /// When it is no such snapshot, or has room for everything.
+    pub fn overflow(&self, snapshot: &VolumeId) -> Result<(), Error> {
+        self.0.machine().overflow(snapshot)
     }
 
     /// Lets a coming step fail; 1 is the next.

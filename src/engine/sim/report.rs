@@ -3,6 +3,7 @@
 use super::disks::HEAD;
 use super::extents::{EXTENT, Segment, count};
 use super::machine::{Body, Group, Lv, Machine};
+use super::replicas::Delta;
 use super::thin::{ThinPool, pool_id};
 use super::volumes::{consumed, pool_of};
 use crate::array::{
@@ -34,10 +35,12 @@ impl Machine {
             volumes: volumes.filter_map(|lv| self.report_volume(lv)).collect(),
             disks: members.chain(self.report_other_disks()).collect(),
             targets: self.report_targets(),
+            fc_ports: self.report_fc_ports(),
             stray_targets: self.report_stray_targets(),
             nics: self.nics.clone(),
             maps: self.report_maps(),
             foreign_maps: self.report_foreign_maps(),
+            foreign_targets: self.report_foreign_targets(),
             sessions: self.sessions.values().cloned().collect(),
         }
     }
@@ -159,6 +162,14 @@ impl Machine {
                 (legs.layout, pieces.collect(), health)
             }
             Body::Thin(_) => (Layout::Linear, Vec::new(), self.thin_volume_health(lv)),
+            Body::Delta(delta) => {
+                let pieces = delta.room.iter().map(|segment| piece(0, segment));
+                (
+                    Layout::Linear,
+                    pieces.collect(),
+                    self.delta_health(lv, delta),
+                )
+            }
             Body::Pool(_) => return None,
         };
         Some(Volume {
@@ -175,10 +186,31 @@ impl Machine {
             job: lv.job,
             held_by: lv.held_by.clone(),
             created: Some(lv.created),
-            health,
+            health: match lv.kin.torn {
+                true => torn(health),
+                false => health,
+            },
             trouble,
             behind,
+            replica: lv.replica(),
+            torn: lv.kin.torn,
         })
+    }
+
+    fn delta_health(&self, lv: &Lv, delta: &Delta) -> Health {
+        if delta.broken() {
+            return Health::Failed(
+                "more changed than it had room for, and its content is lost; delete it".to_owned(),
+            );
+        }
+        match self.failed_under(lv) {
+            Some(disk) => Health::Failed(format!(
+                "disk {} under it or its source {}; connect it again",
+                disk.row.device,
+                disk.trouble()
+            )),
+            None => Health::Ok,
+        }
     }
 
     fn thin_volume_health(&self, lv: &Lv) -> Health {
@@ -223,5 +255,17 @@ impl Machine {
                 volume: Some(lun.volume.clone()),
             })
             .collect()
+    }
+}
+
+/// How well a volume is that was being overwritten when that failed.
+fn torn(health: Health) -> Health {
+    match health {
+        Health::Failed(_) => health,
+        _ => Health::Failed(
+            "a copy onto it failed, and it holds neither its old content nor the new one; restore \
+             or resynchronise it again"
+                .to_owned(),
+        ),
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::SimEngine;
 use super::machine::Machine;
 use crate::array::{
-    Connection, Error, Health, InitiatorName, PortId, Purpose, Session, SessionId, Terms,
+    Connection, Error, Fabric, Health, InitiatorName, PortId, Purpose, Session, SessionId, Terms,
 };
 
 /// What LIO and the initiators of Linux agree upon where nobody has set anything else.
@@ -37,6 +37,11 @@ impl SimEngine {
     pub fn log_in(&self, initiator: &InitiatorName, port: &PortId) -> Result<(), Error> {
         let mut machine = self.0.machine();
         machine.known_port(port)?;
+        if port.fabric() != Fabric::Iscsi {
+            return Err(Error::not_supported(
+                "only iSCSI tells of who is logged in; name a port of a target",
+            ));
+        }
         if machine.seen_by(initiator, port, None).is_none() {
             return Err(Error::access_denied(format!(
                 "{initiator} cannot log in to {port}; map a volume for it there first"

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::machine::Machine;
-use crate::array::{Error, Health, Iqn, MadeTarget, Port, PortId, Target, excludes};
+use crate::array::{Error, FcPort, Health, Iqn, MadeTarget, Port, PortId, Target, excludes};
 
 /// A target in the kernel that the configuration does not name.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Extra {
     pub(super) portals: BTreeSet<SocketAddr>,
     /// Whether it bears this array's mark.
     pub(super) ours: bool,
+    /// Whether another manager's files make it again when the machine starts.
+    pub(super) theirs: bool,
     pub(super) open: bool,
 }
 
@@ -33,15 +35,23 @@ impl Machine {
     pub(super) fn is_our_port(&self, port: &PortId) -> bool {
         let mut ports = self.targets.iter().flat_map(|target| &target.ports);
         let mut made = self.made_targets.values();
-        ports.any(|known| known.id == *port) || made.any(|target| target.port() == *port)
+        ports.any(|known| known.id == *port)
+            || made.any(|target| target.port() == *port)
+            || self.fc_port(port).is_some()
     }
 
     /// Whether initiators can log in to the port.
     pub(super) fn is_open(&self, port: &PortId) -> bool {
         let mut ports = self.targets.iter().flat_map(|target| &target.ports);
         let configured = self.open && ports.any(|known| known.id == *port && known.enabled);
-        let extra = self.extra_targets.get(&port.iqn);
-        configured || extra.is_some_and(|target| target.open && port.tag == 1)
+        let extra = self.extra_targets.iter().any(|(iqn, target)| {
+            let id = PortId::Iscsi {
+                iqn: iqn.clone(),
+                tag: 1,
+            };
+            target.open && id == *port
+        });
+        configured || extra || self.open && self.fc_port(port).is_some_and(|port| port.enabled)
     }
 
     /// See [`Step::Listen`](crate::array::Step::Listen).
@@ -59,6 +69,7 @@ impl Machine {
         let wanted = Extra {
             portals: target.portals.clone(),
             ours: true,
+            theirs: false,
             open: true,
         };
         let is_news = self
@@ -73,6 +84,10 @@ impl Machine {
 
     /// Makes the target with its portals where it is missing; nobody can log in to a new one.
     pub(super) fn begin_to_listen(&mut self, target: &MadeTarget) -> Result<(), Error> {
+        if let Some(found) = self.extra_targets.get_mut(&target.iqn) {
+            // One that was taken over may have been made again by the other manager.
+            found.ours |= target.taken_over;
+        }
         let found = self.extra_targets.get(&target.iqn);
         if found.is_some_and(|found| !found.ours) {
             return Err(Error::already_exists(format!(
@@ -100,6 +115,7 @@ impl Machine {
             let closed = Extra {
                 portals: target.portals.clone(),
                 ours: true,
+                theirs: false,
                 open: false,
             };
             self.extra_targets.insert(target.iqn.clone(), closed);
@@ -167,6 +183,22 @@ impl Machine {
         targets
     }
 
+    fn fc_port(&self, port: &PortId) -> Option<&FcPort> {
+        let mut all = self.fc_ports.iter();
+        all.find(|known| *port == PortId::FibreChannel(known.wwn))
+    }
+
+    /// The Fibre Channel ports of the machine.
+    pub(super) fn report_fc_ports(&self) -> Vec<FcPort> {
+        let ports = self.fc_ports.iter().cloned();
+        ports
+            .map(|port| FcPort {
+                enabled: port.enabled && self.open,
+                ..port
+            })
+            .collect()
+    }
+
     /// What bears this array's mark and is none that the engine was told of.
     pub(super) fn report_stray_targets(&self) -> Vec<MadeTarget> {
         let strays = self.extra_targets.iter();
@@ -181,7 +213,19 @@ impl Machine {
                     .unwrap_or_default()
                     .to_owned(),
                 portals: target.portals.clone(),
+                taken_over: false,
             })
+            .collect()
+    }
+
+    /// The targets of others that show anything, with their addresses.
+    pub(super) fn report_foreign_targets(&self) -> BTreeMap<Iqn, BTreeSet<SocketAddr>> {
+        let theirs = self.extra_targets.iter().filter(|(iqn, target)| {
+            let shows = self.luns.keys().any(|(port, ..)| port.iqn() == Some(*iqn));
+            !target.ours && shows
+        });
+        theirs
+            .map(|(iqn, target)| (iqn.clone(), target.portals.clone()))
             .collect()
     }
 
@@ -191,13 +235,13 @@ impl Machine {
         let configured = configured.filter(|port| port.portals.contains(&portal));
         let extra = self.extra_targets.iter();
         let extra = extra.filter(|(_, target)| target.portals.contains(&portal));
-        let extra = extra.map(|(iqn, _)| PortId {
+        let extra = extra.map(|(iqn, _)| PortId::Iscsi {
             iqn: iqn.clone(),
             tag: 1,
         });
         let all = configured.map(|port| port.id.clone()).chain(extra);
         all.filter(|port| self.is_open(port))
-            .map(|port| (port.iqn.clone(), port))
+            .filter_map(|port| Some((port.iqn()?.clone(), port)))
             .collect()
     }
 }

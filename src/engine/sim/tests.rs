@@ -30,7 +30,7 @@ fn scan(engine: &SimEngine) -> Facts {
 }
 
 fn port() -> PortId {
-    PortId {
+    PortId::Iscsi {
         iqn: DEFAULT_IQN.into(),
         tag: 1,
     }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::extents::{Content, EXTENT, Segment, count, part, push_segment};
+use super::extents::{Content, EXTENT, Segment, Space, count, part, push_segment};
 use super::guards::{no_other_job, not_held, our_group, ours, unmarked, whole_extents};
 use super::keep::Row;
 use super::legs::Ground;
 use super::machine::{Body, Lv, Machine};
 use super::names::{check_device, check_display};
+use super::replicas::Kin;
 use crate::array::{Error, Health, JobId, Owner, PoolId, VolumeId};
 
 /// Bytes of metadata that an empty thin pool uses.
@@ -30,6 +31,68 @@ pub(super) struct ThinMap {
     pub(super) extents: u64,
     /// Extent of the volume → extent of the pool's data.
     pub(super) given: BTreeMap<u64, u64>,
+}
+
+/// What is free of the data of a thin pool, and what several volumes share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ThinSpace {
+    space: Space,
+    /// Extent → by how many volumes more than one it is held.
+    shared: BTreeMap<u64, u64>,
+}
+
+impl ThinSpace {
+    /// So many extents, all free.
+    pub(super) fn new(extents: u64) -> Self {
+        Self {
+            space: Space::new(extents),
+            shared: BTreeMap::new(),
+        }
+    }
+
+    /// How many are free.
+    pub(super) fn free(&self) -> u64 {
+        self.space.free()
+    }
+
+    /// So many free ones come behind the others.
+    fn extend(&mut self, at: u64, more: u64) {
+        self.space.give_back(at, more);
+    }
+
+    /// Takes a free one.
+    fn take(&mut self) -> Option<u64> {
+        self.space.take(1).first().map(|(at, _)| *at)
+    }
+
+    /// One more volume holds it.
+    pub(super) fn share(&mut self, at: u64) {
+        *self.shared.entry(at).or_insert(0) += 1;
+    }
+
+    /// Takes exactly this one, or shares it, as a state from before says; whether it is there.
+    pub(super) fn claim(&mut self, at: u64, extents: u64) -> bool {
+        if at < extents && !self.space.claim(at, 1) {
+            self.share(at);
+        }
+        at < extents
+    }
+
+    /// Whether several hold it.
+    fn is_shared(&self, at: u64) -> bool {
+        self.shared.contains_key(&at)
+    }
+
+    /// One volume holds it no longer; what it holds stays in it.
+    pub(super) fn give_back(&mut self, at: u64) {
+        match self.shared.get_mut(&at) {
+            None => self.space.give_back(at, 1),
+            Some(1) => {
+                self.shared.remove(&at);
+            }
+            Some(more) => *more -= 1,
+        }
+    }
 }
 
 /// Where a thin pool lies.
@@ -158,6 +221,7 @@ impl Machine {
             held_by: None,
             created: self.now,
             moving: None,
+            kin: Kin::default(),
         };
         self.insert_with_spare(lv, spare)
     }
@@ -225,7 +289,7 @@ impl Machine {
         }
         self.group_mut(&lv.group)?.row = row;
         let space = self.thin_space.entry(lv.id.clone()).or_default();
-        space.give_back(has, more[0]);
+        space.extend(has, more[0]);
         self.volumes.insert(lv.id.clone(), lv);
         self.generation += 1;
         Ok(())
@@ -289,25 +353,31 @@ impl Machine {
         self.replace(lv)
     }
 
-    /// What the extents of a thin volume hold, run by run.
-    pub(super) fn contents_of_thin(&self, map: &ThinMap) -> Vec<(u64, Content)> {
+    /// What some extents of a thin volume hold, run by run.
+    pub(super) fn contents_of_thin(
+        &self,
+        map: &ThinMap,
+        start: u64,
+        length: u64,
+    ) -> Vec<(u64, Content)> {
         let Some(Body::Pool(pool)) = self.volumes.get(&map.pool).map(|lv| &lv.body) else {
             return Vec::new();
         };
         let mut contents = Vec::new();
-        let mut reached = 0;
-        for (at, data) in &map.given {
+        let mut reached = start;
+        for (at, data) in map.given.range(start..start + length) {
             contents.push((at - reached, Content::Zeros));
             let held = part(&pool.data, *data, 1);
             contents.extend(self.contents_of(&held));
             reached = at + 1;
         }
-        contents.push((map.extents - reached, Content::Zeros));
+        contents.push((start + length - reached, Content::Zeros));
         contents.retain(|(length, _)| *length > 0);
         contents
     }
 
-    /// A host fills extents of a thin volume; as far as the pool lasts. Whether it lasted.
+    /// Fills extents of a thin volume, as far as the pool lasts: what it shares with others is
+    /// theirs from now on. Whether the pool lasted.
     pub(super) fn write_thin(
         &mut self,
         id: &VolumeId,
@@ -315,36 +385,59 @@ impl Machine {
         length: u64,
         content: Content,
     ) -> bool {
-        let Some(Body::Thin(map)) = self.volumes.get(id).map(|lv| &lv.body) else {
+        let of = match self.volumes.get(id).map(|lv| &lv.body) {
+            Some(Body::Thin(map)) => self.volumes.get(&map.pool).map(|lv| &lv.body),
+            _ => None,
+        };
+        let Some(Body::Pool(pool)) = of else {
             return false;
         };
-        let Some(Body::Pool(pool)) = self.volumes.get(&map.pool).map(|lv| &lv.body) else {
-            return false;
-        };
-        let (pool_of, data) = (map.pool.clone(), pool.data.clone());
-        let missing: Vec<u64> = (start..start + length)
-            .filter(|at| !map.given.contains_key(at))
-            .collect();
-        let space = self.thin_space.entry(pool_of).or_default();
-        let new = space
-            .take(missing.len() as u64)
-            .into_iter()
-            .flat_map(|(at, length)| at..at + length);
-        let given: Vec<(u64, u64)> = missing.iter().copied().zip(new).collect();
-        let lasted = given.len() == missing.len();
+        let data = pool.data.clone();
         let Some(Body::Thin(map)) = self.volumes.get_mut(id).map(|lv| &mut lv.body) else {
             return false;
         };
-        map.given.extend(given);
+        let space = self.thin_space.entry(map.pool.clone()).or_default();
         let mut held = Vec::new();
-        for (_, at) in map.given.range(start..start + length) {
-            part(&data, *at, 1)
-                .into_iter()
-                .for_each(|segment| push_segment(&mut held, segment));
+        let mut lasted = true;
+        for at in start..start + length {
+            let own = map
+                .given
+                .get(&at)
+                .copied()
+                .filter(|at| !space.is_shared(*at));
+            let Some(place) = own.or_else(|| space.take()) else {
+                lasted = false;
+                continue;
+            };
+            if let Some(old) = map.given.insert(at, place).filter(|old| *old != place) {
+                space.give_back(old);
+            }
+            for segment in part(&data, place, 1) {
+                push_segment(&mut held, segment);
+            }
         }
         self.fill_segments(&held, content);
         self.generation += 1;
         lasted
+    }
+
+    /// Gives extents of a thin volume back to its pool: they read as zeros.
+    pub(super) fn discard_thin(&mut self, id: &VolumeId, start: u64, length: u64) {
+        let Some(Body::Thin(map)) = self.volumes.get_mut(id).map(|lv| &mut lv.body) else {
+            return;
+        };
+        let places: Vec<u64> = map
+            .given
+            .range(start..start + length)
+            .map(|(at, _)| *at)
+            .collect();
+        let given: Vec<u64> = places
+            .iter()
+            .filter_map(|at| map.given.remove(at))
+            .collect();
+        let space = self.thin_space.entry(map.pool.clone()).or_default();
+        given.into_iter().for_each(|at| space.give_back(at));
+        self.generation += 1;
     }
 
     /// Writes to the volumes of a thin pool until so many percent of it are used.

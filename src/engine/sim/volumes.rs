@@ -11,7 +11,8 @@ use super::keep::Row;
 use super::legs::Legs;
 use super::machine::{Body, GroupRow, Lv, Machine};
 use super::names::{check_device, check_display};
-use super::thin::pool_id;
+use super::replicas::Kin;
+use super::thin::{ThinSpace, pool_id};
 use crate::array::{DiskId, Error, JobId, Layout, Owner, Place, PoolId, Subject, VolumeId};
 
 /// What a new volume is asked to be.
@@ -103,6 +104,7 @@ impl Machine {
             held_by: None,
             created: self.now,
             moving: None,
+            kin: Kin::default(),
         };
         self.insert(lv)
     }
@@ -165,7 +167,7 @@ impl Machine {
         group.row = row;
         group.volumes += 1;
         if let Body::Pool(_) = lv.body {
-            let space = super::extents::Space::new(lv.extents());
+            let space = ThinSpace::new(lv.extents());
             self.thin_space.insert(lv.id.clone(), space);
         }
         let key = (lv.group.clone(), lv.device.clone());
@@ -191,7 +193,13 @@ impl Machine {
     pub(super) fn delete(&mut self, lv: &Lv) -> Result<(), Error> {
         let is_pool = |lv: &Lv| matches!(lv.body, Body::Pool(_));
         let pools = self.volumes_in(&lv.group).filter(|lv| is_pool(lv)).count();
+        let orphans = self.orphans(lv);
         let mut rows = vec![Row::Volume(&lv.id, None)];
+        rows.extend(
+            orphans
+                .iter()
+                .map(|orphan| Row::Volume(&orphan.id, Some(orphan))),
+        );
         let mut row = self.group(&lv.group)?.row.clone();
         let mut spare = Vec::new();
         if is_pool(lv) && pools == 1 {
@@ -207,7 +215,10 @@ impl Machine {
         if let Body::Thin(map) = &lv.body
             && let Some(space) = self.thin_space.get_mut(&map.pool)
         {
-            map.given.values().for_each(|at| space.give_back(*at, 1));
+            map.given.values().for_each(|at| space.give_back(*at));
+        }
+        for orphan in orphans {
+            self.volumes.insert(orphan.id.clone(), orphan);
         }
         Ok(())
     }
@@ -259,6 +270,7 @@ impl Machine {
         self.idle(lv)?;
         self.stays(lv)?;
         self.is_unused(lv)?;
+        self.has_no_deltas(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let lv = lv.clone();
         self.delete(&lv)
@@ -298,6 +310,7 @@ impl Machine {
         no_other_job(lv, job)?;
         not_held(lv)?;
         self.stays(lv)?;
+        self.has_no_deltas(lv)?;
         ours(reserve)?;
         marked_by(reserve.job, job, &reserve.called())?;
         self.idle(reserve)?;
@@ -321,7 +334,7 @@ impl Machine {
     fn joined(&self, lv: &Lv, reserve: &Lv, extents: u64) -> Result<Legs, Error> {
         let (Body::Thick(legs), Body::Thick(more)) = (&lv.body, &reserve.body) else {
             return Err(Error::invalid(format!(
-                "{} is thin and takes no extents that were set aside; grow it without",
+                "{} does not lie on disks by itself and takes no extents that were set aside",
                 lv.called()
             )));
         };
@@ -377,7 +390,7 @@ impl Machine {
         let extents = whole_extents(size)?;
         let Body::Thick(legs) = &lv.body else {
             return Err(Error::invalid(format!(
-                "{} is thin and is not made smaller",
+                "{} is thin or a snapshot and is not made smaller",
                 lv.called()
             )));
         };
@@ -392,6 +405,7 @@ impl Machine {
         }
         self.stays(lv)?;
         self.idle(lv)?;
+        self.has_no_deltas(lv)?;
         self.complete(self.group(&lv.group)?)?;
         let mut lv = lv.clone();
         let mut tail = Vec::new();
@@ -440,12 +454,16 @@ impl Machine {
         Ok(())
     }
 
-    /// Keeps what a volume holds now.
+    /// Keeps what a volume holds now, and what its snapshots keep.
     pub(super) fn keep_contents(&mut self, id: &VolumeId) -> Result<(), Error> {
-        match self.volumes.get(id) {
-            Some(lv) => self.keep.commit(&[Row::Volume(id, Some(lv))], self.made),
-            None => Ok(()),
-        }
+        let Some(lv) = self.volumes.get(id) else {
+            return Ok(());
+        };
+        let mut touched: Vec<VolumeId> = self.deltas_of(lv).map(|lv| lv.id.clone()).collect();
+        touched.push(id.clone());
+        let touched = touched.iter().filter_map(|id| self.volumes.get(id));
+        let rows: Vec<_> = touched.map(|lv| Row::Volume(&lv.id, Some(lv))).collect();
+        self.keep.commit(&rows, self.made)
     }
 }
 
@@ -499,6 +517,7 @@ pub(super) fn consumed(lv: &Lv) -> u64 {
             Body::Thick(legs) => legs.consumed(),
             Body::Thin(map) => map.given.len() as u64,
             Body::Pool(pool) => count(&pool.data) + count(&pool.metadata),
+            Body::Delta(delta) => count(&delta.room),
         }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use crate::array::{
-    Command, Effect, Error, GroupId, GroupKind, InitiatorName, JobId, Kind, Members, ViewId,
+    Command, Effect, Error, Fabric, GroupId, GroupKind, InitiatorName, JobId, Kind, Members, ViewId,
 };
 use crate::broker::Invocation;
 use crate::cim::{CimError, ObjectPath, Text};
@@ -14,16 +14,15 @@ use crate::schema::method::CIM_GroupMaskingMappingService::{
 use crate::schema::method::CIM_StorageHardwareIDManagementService::{
     CreateStorageHardwareID, DeleteStorageHardwareID,
 };
-use crate::schema::method::Standpipe_GroupMaskingMappingService::AddMembers;
+use crate::schema::method::Standpipe_GroupMaskingMappingService::{AddMembers, TakeOverView};
 use crate::schema::{Arguments, Outcome, Outputs, Param, Receives, TypedMethod};
 use crate::smis::element::Element;
+use crate::smis::services;
 use crate::smis::view::View;
 
 pub(super) const DONE: u32 = 0;
 /// AddMembers, CreateMaskingView, ModifyMaskingView: In Use, of a device number.
 const NUMBERING: [(Kind, u32); 1] = [(Kind::NumberTaken, 6)];
-/// `IDType` of an iSCSI name.
-const ISCSI_NAME: u16 = 5;
 
 impl Gateway {
     pub(super) async fn invoke_masking(
@@ -116,6 +115,14 @@ impl Gateway {
                 Err(error) => Ok(outputs.returns(code(error, &NUMBERING)?)),
             };
         }
+        if let Some(arguments) = call.of(TakeOverView) {
+            use TakeOverView as M;
+            let view = need_view(call.element(&arguments, M::ProtocolController)?)?;
+            let (_, job) = self.finish(who, Command::TakeOver { view }).await?;
+            return Ok(Outputs::new(M)
+                .set(M::Job, self.job_path(job))
+                .returns(DONE));
+        }
         self.invoke_paths(who, call).await
     }
 
@@ -131,7 +138,7 @@ impl Gateway {
                     "host types are not told apart; leave Setting out",
                 ));
             }
-            let name = hardware_id(&arguments)?;
+            let name = hardware_id(&call.snapshot, &arguments)?;
             let (effect, _) = self.finish(who, Command::CreateInitiator { name }).await?;
             return Ok(Outputs::new(M)
                 .set(M::HardwareID, self.made(effect)?)
@@ -172,18 +179,26 @@ pub(super) fn code(error: Error, codes: &[(Kind, u32)]) -> Result<u32, CimError>
     Ok(*code)
 }
 
-/// The initiator name of a call; only iSCSI names are told apart here.
-fn hardware_id(arguments: &Arguments<CreateStorageHardwareID>) -> Result<InitiatorName, CimError> {
+/// The initiator name of a call, of a fabric over which this array is reached.
+fn hardware_id(
+    view: &View,
+    arguments: &Arguments<CreateStorageHardwareID>,
+) -> Result<InitiatorName, CimError> {
     use CreateStorageHardwareID as M;
-    match arguments.need(M::IDType)? {
-        ISCSI_NAME => {}
-        other => {
-            return Err(CimError::not_supported(format!(
-                "initiators of IDType {other} cannot reach this array; give an iSCSI name (5)"
-            )));
-        }
+    let wanted = arguments.need(M::IDType)?;
+    let mut fabrics = services::fabrics(view);
+    let name = arguments.need(M::StorageID)?;
+    match fabrics.find(|fabric| services::id_type(*fabric) == wanted) {
+        Some(Fabric::Iscsi) => Ok(InitiatorName::iscsi(&name)?),
+        Some(Fabric::FibreChannel) => Ok(InitiatorName::port_wwn(&name)?),
+        None => Err(CimError::not_supported(format!(
+            "initiators of IDType {wanted} cannot reach this array; give {}",
+            match services::reaches(view, Fabric::FibreChannel) {
+                true => "an iSCSI name (5) or the name of a Fibre Channel port (2)",
+                false => "an iSCSI name (5)",
+            }
+        ))),
     }
-    Ok(InitiatorName::parse(&arguments.need(M::StorageID)?)?)
 }
 
 fn creation(

@@ -5,24 +5,30 @@
 
 mod jobs;
 mod masking;
+mod pairs;
 mod paths;
 mod pools;
 mod relocation;
+mod replicas;
+mod replication;
+mod replication_groups;
 mod settings;
 mod sizes;
 mod storage;
 mod targets;
 mod volumes;
+mod wishes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::array::{Array, Command, Effect, Error, JobId, Waited};
+use crate::array::{Array, Call, Command, Effect, Error, JobId, Ticket, Waited};
 use crate::broker::{Invocation, Model, Subject, Target};
 use crate::cim::{CimError, ObjectPath, Property, Value};
 use crate::identity::Identity;
 use crate::schema::{MethodDecl, Outcome};
 
+use super::calls;
 use super::element::Element;
 use super::view::{Server, View};
 
@@ -31,10 +37,19 @@ use super::view::{Server, View};
 const MASKING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The array as SMI-S clients meet it.
+#[derive(Clone)]
 pub struct Gateway {
     array: Array,
     server: Arc<Server>,
     patience: Duration,
+    /// The method call that is being answered; its commands are its jobs.
+    answering: Option<Arc<Answering>>,
+}
+
+/// A method call, and the jobs that came from it so far.
+struct Answering {
+    call: Call,
+    jobs: Mutex<Vec<JobId>>,
 }
 
 /// What a command came to within the time that its method may take.
@@ -51,6 +66,7 @@ impl Gateway {
             array,
             server: server.into(),
             patience,
+            answering: None,
         }
     }
 
@@ -65,9 +81,32 @@ impl Gateway {
         crate::broker::Snapshot::path(&self.view(), &element)
     }
 
+    /// The same for one method call.
+    fn answering(&self, call: &Invocation<View>) -> Self {
+        let answering = calls::asked(call).map(|call| Answering {
+            call,
+            jobs: Mutex::default(),
+        });
+        Self {
+            answering: answering.map(Arc::new),
+            ..self.clone()
+        }
+    }
+
+    /// Hands in a command, with the call that it comes from.
+    fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
+        let Some(answering) = &self.answering else {
+            return self.array.submit(who, command);
+        };
+        let call = Some(answering.call.clone());
+        let ticket = self.array.submit_for(who, command, call)?;
+        answering.jobs().push(ticket.job());
+        Ok(ticket)
+    }
+
     /// Runs a command that may go on as a job.
     async fn run(&self, who: &Identity, command: Command) -> Result<Ran, Error> {
-        let ticket = self.array.submit(who, command)?;
+        let ticket = self.submit(who, command)?;
         match ticket.wait(self.patience).await {
             Waited::Done(effect, job) => Ok(Ran::Done(effect, job)),
             Waited::Failed(error, _) => Err(error),
@@ -82,7 +121,7 @@ impl Gateway {
 
     /// Runs a command to its end.
     async fn complete(&self, who: &Identity, command: Command) -> Result<(Effect, JobId), Error> {
-        let ticket = self.array.submit(who, command)?;
+        let ticket = self.submit(who, command)?;
         match ticket.wait(MASKING_PATIENCE).await {
             Waited::Done(effect, job) => Ok((effect, job)),
             Waited::Failed(error, _) => Err(error),
@@ -90,6 +129,39 @@ impl Gateway {
                 "the change did not end within {} s and goes on as job {job}; look at that job",
                 MASKING_PATIENCE.as_secs()
             ))),
+        }
+    }
+
+    /// Finds the method.
+    async fn dispatch(&self, who: &Identity, call: &Invocation<View>) -> Result<Outcome, CimError> {
+        match target_element(call)? {
+            Element::StorageService => self.invoke_storage(who, call).await,
+            Element::ReplicationService => self.invoke_replication(who, call).await,
+            Element::ReplicationCapabilities => replication::invoke(call),
+            Element::SparingService => self.invoke_sparing(who, call).await,
+            Element::RelocationService => self.invoke_relocation(who, call).await,
+            pool @ (Element::Pool(_) | Element::PrimordialPool) => sizes::invoke(call, pool),
+            Element::StorageCapabilities(scope) => self.invoke_capabilities(who, call, scope).await,
+            Element::ConfigurationCapabilities(_) => settings::invoke_names(call),
+            Element::MaskingService => self.invoke_masking(who, call).await,
+            Element::HardwareIdService => self.invoke_initiators(who, call).await,
+            Element::IscsiService => self.invoke_targets(who, call).await,
+            Element::Job(id) => self.invoke_job(call, *id).await,
+            _ => Err(call.not_available()),
+        }
+    }
+
+    /// Keeps an answer with the jobs of the call.
+    fn keep_answer(&self, outcome: &Outcome) {
+        let Some(answering) = &self.answering else {
+            return;
+        };
+        let jobs = std::mem::take(&mut *answering.jobs());
+        if !jobs.is_empty()
+            && let Some(answer) = calls::answered(outcome)
+        {
+            jobs.iter()
+                .for_each(|job| self.array.answered(*job, &answer));
         }
     }
 
@@ -104,9 +176,16 @@ impl Gateway {
             Effect::Initiator(name) => Element::Initiator(name),
             Effect::Group(id, kind) => Element::Group(kind, id),
             Effect::View(id) => Element::View(id),
+            Effect::ReplicationGroup(id) => Element::ReplicationGroup(id),
             Effect::Gone => return None,
         };
         Some(self.path(element))
+    }
+}
+
+impl Answering {
+    fn jobs(&self) -> MutexGuard<'_, Vec<JobId>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,38 +205,20 @@ impl Model for Gateway {
     }
 
     fn reads_only(&self, method: &'static MethodDecl) -> bool {
-        [
-            "GetSupportedSizes",
-            "GetSupportedSizeRange",
-            "GetAvailableExtents",
-            "GetSupportedStripeLengths",
-            "GetSupportedStripeLengthRange",
-            "GetSupportedParityLayouts",
-            "GetElementNameCapabilities",
-            "GetError",
-            "GetErrors",
-            // Makes nothing: it only tells what could be had.
-            "CreateGoalSettings",
-        ]
-        .contains(&method.name)
+        // Making goal settings makes nothing: it only tells what could be had.
+        ["Get", "Convert", "CreateGoalSettings"]
+            .iter()
+            .any(|beginning| method.name.starts_with(beginning))
     }
 
     async fn invoke(&self, who: &Identity, call: Invocation<View>) -> Result<Outcome, CimError> {
-        match target_element(&call)? {
-            Element::StorageService => self.invoke_storage(who, &call).await,
-            Element::SparingService => self.invoke_sparing(who, &call).await,
-            Element::RelocationService => self.invoke_relocation(who, &call).await,
-            pool @ (Element::Pool(_) | Element::PrimordialPool) => sizes::invoke(&call, pool),
-            Element::StorageCapabilities(scope) => {
-                self.invoke_capabilities(who, &call, scope).await
-            }
-            Element::ConfigurationCapabilities(_) => settings::invoke_names(&call),
-            Element::MaskingService => self.invoke_masking(who, &call).await,
-            Element::HardwareIdService => self.invoke_initiators(who, &call).await,
-            Element::IscsiService => self.invoke_targets(who, &call).await,
-            Element::Job(id) => self.invoke_job(&call, *id),
-            _ => Err(call.not_available()),
+        if self.reads_only(call.method) {
+            return self.dispatch(who, &call).await;
         }
+        let gateway = self.answering(&call);
+        let outcome = gateway.dispatch(who, &call).await?;
+        gateway.keep_answer(&outcome);
+        Ok(outcome)
     }
 
     async fn modify(
@@ -167,6 +228,7 @@ impl Model for Gateway {
         changes: Vec<Property>,
     ) -> Result<(), CimError> {
         let command = match subject.element() {
+            Some(Element::Job(id)) => return self.modify_job(*id, changes),
             Some(Element::Volume(id)) => {
                 let mut name = None;
                 take(changes, &mut [("ElementName", &mut name)])?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Gateway;
 use super::masking::{DONE, code, luns, need_view};
-use crate::array::{Command, InitiatorName, Kind, Members, Naa, PortId, ViewId, VolumeId};
+use crate::array::{Command, Fabric, InitiatorName, Kind, Members, Naa, PortId, ViewId, VolumeId};
 use crate::broker::{Invocation, Snapshot};
 use crate::cim::{CimError, ObjectPath, Text};
 use crate::identity::Identity;
@@ -15,6 +15,7 @@ use crate::schema::method::CIM_ControllerConfigurationService::{
 use crate::schema::{Arguments, Outcome, Outputs, Param, Receives, TypedMethod};
 use crate::smis::ARRAY;
 use crate::smis::element::Element;
+use crate::smis::services;
 use crate::smis::view::View;
 use crate::smis::volumes;
 
@@ -99,7 +100,7 @@ fn exposure(
 ) -> Result<Command, CimError> {
     use ExposePaths as M;
     let volumes = volumes(&call.snapshot, arguments.of(M::LUNames))?;
-    let initiators = initiators(arguments.of(M::InitiatorPortIDs))?;
+    let initiators = initiators(&call.snapshot, arguments.of(M::InitiatorPortIDs))?;
     let ports = ports(&call.snapshot, arguments.of(M::TargetPortIDs))?;
     let luns = luns(&call.snapshot, arguments.of(M::DeviceNumbers))?;
     let accesses = arguments.of(M::DeviceAccesses);
@@ -123,7 +124,7 @@ fn exposure(
 fn hiding(call: &Invocation<View>, arguments: &Arguments<HidePaths>) -> Result<Command, CimError> {
     use HidePaths as M;
     let members = one_list(
-        initiators(arguments.of(M::InitiatorPortIDs))?,
+        initiators(&call.snapshot, arguments.of(M::InitiatorPortIDs))?,
         ports(&call.snapshot, arguments.of(M::TargetPortIDs))?,
         volumes(&call.snapshot, arguments.of(M::LUNames))?,
     )?;
@@ -178,7 +179,7 @@ fn port_at(view: &View, text: &Text) -> Result<PortId, CimError> {
     match path.and_then(|path| view.resolve(&path).ok()) {
         Some(Element::Endpoint(id)) => Ok(id),
         _ => Err(CimError::invalid_parameter(format!(
-            "Ports: '{}' is not the object path of an iSCSIProtocolEndpoint of this array",
+            "Ports: '{}' is not the object path of a SCSIProtocolEndpoint of this array",
             shown(text)
         ))),
     }
@@ -225,10 +226,15 @@ fn one_list(
     }
 }
 
-fn initiators(names: Option<Vec<Text>>) -> Result<BTreeSet<InitiatorName>, CimError> {
-    each_once("InitiatorPortIDs", &names.unwrap_or_default(), |name| {
-        Ok(InitiatorName::parse(name)?)
-    })
+fn initiators(view: &View, names: Option<Vec<Text>>) -> Result<BTreeSet<InitiatorName>, CimError> {
+    each_once(
+        "InitiatorPortIDs",
+        &names.unwrap_or_default(),
+        |name| match services::reaches(view, Fabric::FibreChannel) {
+            true => Ok(InitiatorName::parse(name)?),
+            false => Ok(InitiatorName::iscsi(name)?),
+        },
+    )
 }
 
 fn ports(view: &View, names: Option<Vec<Text>>) -> Result<BTreeSet<PortId>, CimError> {
@@ -237,7 +243,7 @@ fn ports(view: &View, names: Option<Vec<Text>>) -> Result<BTreeSet<PortId>, CimE
             .filter(|id| view.inventory.port(id).is_some())
             .ok_or_else(|| {
                 CimError::not_found(format!(
-                    "there is no target port '{}'; give the Name of an iSCSIProtocolEndpoint",
+                    "there is no target port '{}'; give the Name of a SCSIProtocolEndpoint",
                     shown(name)
                 ))
             })

@@ -27,11 +27,13 @@ pub(super) struct Goal {
     pub(super) quality: Quality,
     /// Whether a pool is to be a thin one.
     pub(super) thin: bool,
+    /// Room for what changes, in percent, that a snapshot is to have.
+    pub(super) room: Option<u8>,
 }
 
 impl Goal {
     /// Exactly what something has already.
-    fn like(layout: Layout) -> Self {
+    pub(super) fn like(layout: Layout) -> Self {
         let quality = Quality {
             survives: Some(layout.survives()),
             copies: Some(layout.copies()),
@@ -40,7 +42,7 @@ impl Goal {
         };
         Self {
             quality,
-            thin: false,
+            ..Self::default()
         }
     }
 }
@@ -65,6 +67,7 @@ pub(super) fn goal(view: &View, element: Option<Element>) -> Result<Goal, CimErr
             Ok(Goal {
                 quality: setting.quality(),
                 thin: setting.thin,
+                room: setting.room,
             })
         }
         Some(_) => Err(CimError::invalid_parameter("Goal is not a storage setting")),
@@ -167,6 +170,7 @@ fn wish(able: &Abilities) -> Setting {
         stripe_length: any(able.default.stripe_length()),
         no_single_point_of_failure: false,
         thin: false,
+        room: None,
     }
 }
 
@@ -246,6 +250,7 @@ fn new_setting(scope: &Scope, able: &Abilities, kind: Option<u16>) -> Result<Set
         stripe_length: bounds(able.stripe_length),
         no_single_point_of_failure: able.default.survives() > 0,
         thin: false,
+        room: None,
     })
 }
 
@@ -289,6 +294,10 @@ pub(super) fn modified(setting: &Setting, changes: Vec<Property>) -> Result<Sett
                     ));
                 }
             },
+            (None, Some(Value::Uint8(room))) if *name == P::DeltaReservationGoal.name() => {
+                new.room = Some(*room);
+            }
+            (None, None) if *name == P::DeltaReservationGoal.name() => new.room = None,
             (None, value) if *name == P::ThinProvisionedPoolType.name() => match number {
                 Some(7..=9) => new.thin = true,
                 None if value.is_none() => new.thin = false,

@@ -11,6 +11,10 @@ use crate::smis::view::View;
 
 /// The work is done.
 pub(super) const DONE: u32 = 0;
+/// That is not done here.
+pub(super) const NOT_SUPPORTED: u32 = 1;
+/// Something that needs it is in the way.
+pub(super) const IN_USE: u32 = 6;
 /// A job was started.
 const JOB_STARTED: u32 = 4096;
 /// No such size; the size that would do is returned.
@@ -69,6 +73,12 @@ impl Gateway {
         }
         if let Some(arguments) = call.of(Service::ReturnElementsToStoragePool) {
             return self.return_volumes(who, call, &arguments).await;
+        }
+        if let Some(arguments) = call.of(Service::CreateReplica) {
+            return self.create_older_replica(who, call, &arguments).await;
+        }
+        if let Some(arguments) = call.of(Service::ModifySynchronization) {
+            return self.modify_older_replica(who, call, &arguments).await;
         }
         if let Some(arguments) = call.of(Service::CreateOrModifyStoragePool) {
             return self.create_or_modify_pool(who, call, &arguments).await;

@@ -204,7 +204,7 @@ fn port<M: TypedMethod, D: Receives>(
     parameter: Param<M, ObjectPath, D>,
 ) -> Result<PortId, Refusal> {
     match found(call.element(arguments, parameter), ABSENT)? {
-        Some(Element::Endpoint(id)) => Ok(id),
+        Some(Element::Endpoint(id @ PortId::Iscsi { .. })) => Ok(id),
         Some(_) => Err(CimError::invalid_parameter("iSCSIPort is not an iSCSI endpoint").into()),
         None => Err(CimError::invalid_parameter("iSCSIPort is needed").into()),
     }

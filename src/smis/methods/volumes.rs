@@ -1,9 +1,9 @@
 //! The methods that make, change, return and repair volumes.
 
 use super::settings::goal;
-use super::storage::{DONE, SIZE_NOT_SUPPORTED, job_outcome, largest, needed};
+use super::storage::{DONE, IN_USE, SIZE_NOT_SUPPORTED, job_outcome, largest, needed};
 use super::{Gateway, Ran};
-use crate::array::{Command, Effect, Error, Pool, PoolId, Quality, VolumeId};
+use crate::array::{Command, Effect, Error, Kind, Pool, PoolId, Quality, VolumeId};
 use crate::broker::{Invocation, Snapshot as _};
 use crate::cim::{CimError, ObjectPath, Status};
 use crate::identity::Identity;
@@ -105,8 +105,10 @@ impl Gateway {
     ) -> Result<Outcome, CimError> {
         let element = call.element(arguments, Return::TheElement)?;
         let volumes = vec![volume(element, "TheElement")?];
-        let ran = self.run(who, Command::DeleteVolumes { volumes }).await?;
-        job_outcome!(self, Return, ran)
+        match self.run(who, Command::DeleteVolumes { volumes }).await {
+            Ok(ran) => job_outcome!(self, Return, ran),
+            Err(error) => Ok(Outputs::new(Return).returns(needed_by_others(error)?)),
+        }
     }
 
     pub(super) async fn return_volumes(
@@ -133,8 +135,10 @@ impl Gateway {
         if volumes.is_empty() && skip {
             return Ok(Outputs::new(ReturnMany).returns(DONE));
         }
-        let ran = self.run(who, Command::DeleteVolumes { volumes }).await?;
-        job_outcome!(self, ReturnMany, ran)
+        match self.run(who, Command::DeleteVolumes { volumes }).await {
+            Ok(ran) => job_outcome!(self, ReturnMany, ran),
+            Err(error) => Ok(Outputs::new(ReturnMany).returns(needed_by_others(error)?)),
+        }
     }
 
     /// The only method that the service for spares has: spares are whatever room the pool has.
@@ -153,8 +157,17 @@ impl Gateway {
     }
 }
 
+/// The code that tells of snapshots which are nothing without a volume; every other refusal is an
+/// error.
+fn needed_by_others(error: Error) -> Result<u32, CimError> {
+    match error.kind {
+        Kind::HasDependents => Ok(IN_USE),
+        _ => Err(error.into()),
+    }
+}
+
 /// The volumes that were made or changed, if that is done.
-fn made(ran: Ran) -> Option<Vec<VolumeId>> {
+pub(super) fn made(ran: Ran) -> Option<Vec<VolumeId>> {
     match ran {
         Ran::Done(Effect::Volumes(volumes), _) => Some(volumes),
         Ran::Done(..) => Some(Vec::new()),
@@ -242,7 +255,7 @@ fn creations(
 }
 
 /// The pool that volumes are to be made in.
-fn pool_for_volumes(element: &Element, parameter: &str) -> Result<PoolId, CimError> {
+pub(super) fn pool_for_volumes(element: &Element, parameter: &str) -> Result<PoolId, CimError> {
     match element {
         Element::Pool(id) => Ok(id.clone()),
         Element::PrimordialPool => Err(CimError::invalid_parameter(format!(
@@ -354,7 +367,7 @@ fn modification(
 }
 
 /// The volume that a parameter names.
-fn volume(element: Option<Element>, parameter: &str) -> Result<VolumeId, CimError> {
+pub(super) fn volume(element: Option<Element>, parameter: &str) -> Result<VolumeId, CimError> {
     match element {
         Some(Element::Volume(id)) => Ok(id),
         Some(_) => Err(CimError::invalid_parameter(format!(

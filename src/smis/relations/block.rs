@@ -107,7 +107,7 @@ fn volumes_of_pool(view: &View, pool: &Element) -> Vec<Element> {
     let volumes = view
         .inventory
         .volumes_in(id)
-        .filter(|volume| volume.job.is_none());
+        .filter(|volume| volumes::is_shown(view, volume));
     volumes
         .map(|volume| Element::Volume(volume.id.clone()))
         .collect()
@@ -132,6 +132,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
                 Tag::PrimordialPool,
                 Tag::Pool,
                 Tag::StorageService,
+                Tag::ReplicationService,
                 Tag::System,
                 Tag::MaskingService,
                 Tag::IscsiService,
@@ -143,6 +144,7 @@ fn add_capabilities(catalog: Catalog<View>) -> Catalog<View> {
             &[
                 Tag::StorageCapabilities,
                 Tag::ConfigurationCapabilities,
+                Tag::ReplicationCapabilities,
                 Tag::MaskingCapabilities,
                 Tag::IscsiCapabilities,
                 Tag::IscsiConfigurationCapabilities,
@@ -165,6 +167,7 @@ fn capabilities(_view: &View, element: &Element) -> Vec<Element> {
                 Element::IscsiConfigurationCapabilities,
             ];
         }
+        Element::ReplicationService => return vec![Element::ReplicationCapabilities],
         Element::IscsiService => return vec![Element::IscsiConfigurationCapabilities],
         Element::MaskingService => return vec![Element::MaskingCapabilities],
         _ => return Vec::new(),
@@ -184,6 +187,7 @@ fn capable(_view: &View, element: &Element) -> Vec<Element> {
                 Scope::Pool(id) => Element::Pool(id.clone()),
             }]
         }
+        Element::ReplicationCapabilities => vec![Element::ReplicationService],
         Element::MaskingCapabilities => vec![Element::System, Element::MaskingService],
         Element::IscsiCapabilities => vec![Element::System],
         Element::IscsiConfigurationCapabilities => vec![Element::System, Element::IscsiService],

@@ -31,6 +31,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     Tag::Pool,
                     Tag::Volume,
                     Tag::Endpoint,
+                    Tag::FcEndpoint,
                     Tag::View,
                 ],
                 step: |v, cause| match health::is_ailing(v, cause) {

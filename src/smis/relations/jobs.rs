@@ -8,14 +8,23 @@ use crate::smis::view::View;
 use crate::smis::{ARRAY, jobs};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
-    use class::{CIM_AffectedJobElement as Affected, CIM_OwningJobElement as Owning};
+    use class::{
+        CIM_AffectedJobElement as Affected, CIM_AssociatedJobMethodResult as Result,
+        CIM_OwningJobElement as Owning,
+    };
     catalog
         .relation(plain(
             Owning,
             ARRAY,
             (
                 Owning::OwningElement,
-                &[Tag::StorageService, Tag::MaskingService, Tag::IscsiService],
+                &[
+                    Tag::StorageService,
+                    Tag::SparingService,
+                    Tag::HardwareIdService,
+                    Tag::MaskingService,
+                    Tag::IscsiService,
+                ],
                 jobs::owned,
             ),
             (Owning::OwnedElement, &[Tag::Job], jobs::owner),
@@ -35,8 +44,10 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                         Tag::Pool,
                         Tag::Volume,
                         Tag::ClientSetting,
+                        Tag::ReplicationGroup,
                         Tag::Node,
                         Tag::Endpoint,
+                        Tag::FcEndpoint,
                         Tag::Initiator,
                         Tag::InitiatorGroup,
                         Tag::PortGroup,
@@ -46,7 +57,12 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     step: jobs::affecting,
                 },
             ],
-            // 5 Other would need words; 2 Exclusive Use is what a job has.
-            fill: |_, _, _, out| out.set(Affected::ElementEffects, [2u16]),
+            fill: |view, job, _, out| out.set(Affected::ElementEffects, jobs::effects(view, job)),
         })
+        .relation(plain(
+            Result,
+            ARRAY,
+            (Result::Job, &[Tag::Job], jobs::result_of),
+            (Result::JobParameters, &[Tag::MethodResult], jobs::job_of),
+        ))
 }

@@ -39,10 +39,14 @@ fn add_groups(catalog: Catalog<View>) -> Catalog<View> {
             Member,
             ARRAY,
             (Member::Collection, &[Tag::PortGroup], members),
-            (Member::Member, &[Tag::Endpoint], |v, member| match member {
-                Element::Endpoint(id) => collections(v.inventory.groups_with_port(id)),
-                _ => Vec::new(),
-            }),
+            (
+                Member::Member,
+                &[Tag::Endpoint, Tag::FcEndpoint],
+                |v, member| match member {
+                    Element::Endpoint(id) => collections(v.inventory.groups_with_port(id)),
+                    _ => Vec::new(),
+                },
+            ),
         ))
         .relation(Relation {
             class: Ordered,

@@ -1,4 +1,5 @@
-//! The relations of iSCSI Target Ports: target and view, port, TCP, IP, interface.
+//! The relations of iSCSI Target Ports: target and view, port, TCP, IP, interface. Views have ports of
+//! every fabric.
 
 use super::masking::{group_of_view, members};
 use super::plain;
@@ -42,10 +43,11 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (
                 Available::AvailableSAP,
-                &[Tag::Endpoint],
+                &[Tag::Endpoint, Tag::FcEndpoint],
                 |v, endpoint| match endpoint {
                     Element::Endpoint(id) => {
-                        let mut all = vec![Element::Node(id.iqn.clone())];
+                        let node = id.iqn().cloned().map(Element::Node);
+                        let mut all: Vec<Element> = node.into_iter().collect();
                         let groups = v.inventory.groups_with_port(id);
                         let views = groups.flat_map(|group| v.inventory.views_with(group.id));
                         all.extend(views.map(|shown| Element::View(shown.id)));
@@ -76,11 +78,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (Binds::Antecedent, &[Tag::Tcp], |v, tcp| match tcp {
                 Element::Tcp(address) => {
-                    let ports = v.inventory.ports();
-                    let bound = ports.filter(|p| v.inventory.addresses_of(p).contains(address));
-                    bound
-                        .map(|port| Element::Endpoint(port.id.clone()))
-                        .collect()
+                    let bound = v.inventory.ports_at(address);
+                    bound.cloned().map(Element::Endpoint).collect()
                 }
                 _ => Vec::new(),
             }),
@@ -104,9 +103,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             ARRAY,
             (Binds::Antecedent, &[Tag::Ip], |v, ip| match ip {
                 Element::Ip(address) => {
-                    let all = ports::list_tcp(v).into_iter();
-                    all.filter(|t| matches!(t, Element::Tcp(tcp) if tcp.ip() == *address))
-                        .collect()
+                    v.inventory.portals_of(*address).map(Element::Tcp).collect()
                 }
                 _ => Vec::new(),
             }),

@@ -5,7 +5,7 @@ use crate::broker::Catalog;
 use crate::schema::class;
 use crate::smis::element::{Element, Tag};
 use crate::smis::view::View;
-use crate::smis::{ARRAY, disks, extents, masking, pools, ports, volumes};
+use crate::smis::{ARRAY, disks, extents, fc, masking, pools, ports, volumes};
 
 pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
     use class::{
@@ -18,6 +18,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             Element::StorageService,
             Element::SparingService,
             Element::RelocationService,
+            Element::ReplicationService,
             Element::HardwareIdService,
             Element::MaskingService,
             Element::IscsiService,
@@ -34,6 +35,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     Tag::StorageService,
                     Tag::SparingService,
                     Tag::RelocationService,
+                    Tag::ReplicationService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
                     Tag::IscsiService,
@@ -68,6 +70,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                     Tag::View,
                     Tag::Node,
                     Tag::Ethernet,
+                    Tag::FcPort,
                 ],
                 to!(System),
             ),
@@ -78,7 +81,7 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
             (Access::Antecedent, SYSTEM, access_points),
             (
                 Access::Dependent,
-                &[Tag::Endpoint, Tag::Tcp, Tag::Ip],
+                &[Tag::Endpoint, Tag::FcEndpoint, Tag::Tcp, Tag::Ip],
                 to!(System),
             ),
         ))
@@ -101,11 +104,13 @@ fn devices(view: &View, _system: &Element) -> Vec<Element> {
     all.extend(masking::list_views(view));
     all.extend(ports::list_nodes(view));
     all.extend(ports::list_ethernet(view));
+    all.extend(fc::list_ports(view));
     all
 }
 
 fn access_points(view: &View, _system: &Element) -> Vec<Element> {
     let mut all = ports::list_endpoints(view);
+    all.extend(fc::list_endpoints(view));
     all.extend(ports::list_tcp(view));
     all.extend(ports::list_ip(view));
     all

@@ -84,6 +84,7 @@ impl Draft<'_> {
     /// Checks a view against the rules, and gives every device of it its number.
     fn settle(&self, mut view: View) -> Result<View, Error> {
         let (initiators, ports) = self.paths(&view)?;
+        self.check_fabrics(&view, &initiators, &ports)?;
         self.check_paths(&view, &initiators, &ports)?;
         let volumes = match view
             .volumes
@@ -100,8 +101,35 @@ impl Draft<'_> {
         Ok(view)
     }
 
-    /// An initiator sees each port through one view at most.
-    fn check_paths(
+    /// A view may name initiators and ports of several fabrics, and shows what each of them can reach.
+    /// One of which nobody can reach anything is a mistake, unless it is what is left of a view from
+    /// which something was only taken.
+    fn check_fabrics(
+        &self,
+        view: &View,
+        initiators: &BTreeSet<InitiatorName>,
+        ports: &BTreeSet<PortId>,
+    ) -> Result<(), Error> {
+        let (Some(initiator), Some(port)) = (initiators.first(), ports.first()) else {
+            return Ok(());
+        };
+        let reach = |port: &PortId| initiators.iter().any(|name| port.is_reached_by(name));
+        let (initiators_now, ports_now) = self.paths_now(view.id);
+        let is_left = initiators.is_subset(&initiators_now) && ports.is_subset(&ports_now);
+        match is_left || ports.iter().any(reach) {
+            true => Ok(()),
+            false => Err(Error::invalid(format!(
+                "masking view '{}' would show nothing: its initiators, such as {initiator}, are of \
+                 {} and its ports, such as {port}, of {}; name ports that the initiators can reach",
+                view.name,
+                initiator.fabric(),
+                port.fabric()
+            ))),
+        }
+    }
+
+    /// An initiator sees each port that it can reach through one view at most.
+    pub(super) fn check_paths(
         &self,
         view: &View,
         initiators: &BTreeSet<InitiatorName>,
@@ -116,9 +144,12 @@ impl Draft<'_> {
             .filter(|other| other.id != view.id)
         {
             let (theirs, other_ports) = self.paths(other)?;
-            if let Some(port) = other_ports.intersection(ports).next()
-                && let Some(initiator) = theirs.intersection(initiators).next()
-            {
+            let shared = other_ports.intersection(ports);
+            let mut seen = shared.filter_map(|port| {
+                let mut both = theirs.intersection(initiators);
+                Some((both.find(|name| port.is_reached_by(name))?, port))
+            });
+            if let Some((initiator, port)) = seen.next() {
                 return Err(already_seen(initiator, other, port));
             }
         }

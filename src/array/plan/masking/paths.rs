@@ -121,7 +121,7 @@ impl Draft<'_> {
     }
 
     /// Makes initiators known that nobody has introduced yet.
-    fn introduce_all(&mut self, names: &BTreeSet<InitiatorName>) {
+    pub(super) fn introduce_all(&mut self, names: &BTreeSet<InitiatorName>) {
         for name in names {
             if self.known(name).is_none() {
                 self.introduce(name);
@@ -141,7 +141,8 @@ impl Draft<'_> {
             if let Some(other) = other.filter(|other| Some(other.id) != group) {
                 for view in self.now.views_with(other.id) {
                     let (_, theirs) = self.paths(view)?;
-                    if let Some(port) = theirs.intersection(ports).next() {
+                    let mut shared = theirs.intersection(ports);
+                    if let Some(port) = shared.find(|port| port.is_reached_by(name)) {
                         return Err(already_seen(name, view, port));
                     }
                 }
@@ -152,7 +153,7 @@ impl Draft<'_> {
 
     /// A new group that goes with its last view, named after the view. Nobody else gives groups
     /// such names, so that no client takes one for another of its own.
-    fn fresh_group(&self, view: &View, kind: GroupKind) -> Result<Group, Error> {
+    pub(super) fn fresh_group(&self, view: &View, kind: GroupKind) -> Result<Group, Error> {
         let id = GroupId::new();
         let part = view.name.floor_char_boundary(NAME_PART);
         let name = format!("{}-{}", &view.name[..part], &id.hex()[..12]);

@@ -431,7 +431,7 @@ proptest! {
             }
             prop_assert_eq!(&shown, &after);
             for planned in plan.steps.iter().rev() {
-                take(&mut shown, planned.undo.as_ref().expect("masking can be taken back"));
+                take(&mut shown, planned.undo.first().expect("masking can be taken back"));
             }
             prop_assert_eq!(shown, before);
             // One device under one number, for each initiator and port.

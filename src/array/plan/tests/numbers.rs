@@ -20,7 +20,7 @@ fn kept(world: &World) -> Vec<String> {
         let map = &retired.map;
         let name = map.initiator.folded();
         let name = name.rsplit(':').next().unwrap_or_default();
-        format!("{name} {} {} {}", map.port.tag, map.lun, map.volume)
+        format!("{name} {} {} {}", short(&map.port), map.lun, map.volume)
     })
     .collect()
 }

@@ -29,7 +29,7 @@ fn shown(world: &World, view: ViewId) -> Vec<String> {
     let word = |map: Map| {
         let name = map.initiator.folded();
         let name = name.rsplit(':').next().unwrap_or_default().to_owned();
-        format!("{name} {} {} {}", map.port.tag, map.volume, map.lun)
+        format!("{name} {} {} {}", short(&map.port), map.volume, map.lun)
     };
     maps.map(word).collect()
 }

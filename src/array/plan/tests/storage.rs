@@ -529,6 +529,7 @@ fn settings_are_kept_and_checked() {
         stripe_length: all.stripe_length,
         no_single_point_of_failure: true,
         thin: false,
+        room: None,
     };
     let put = |setting: &Setting| Command::PutSetting {
         setting: setting.clone(),

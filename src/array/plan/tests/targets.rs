@@ -22,7 +22,7 @@ fn target(iqn: &str, listens: &[&str]) -> Target {
     let iqn = Iqn::from(iqn);
     Target {
         ports: vec![Port {
-            id: PortId {
+            id: PortId::Iscsi {
                 iqn: iqn.clone(),
                 tag: 1,
             },
@@ -145,7 +145,7 @@ fn a_port_is_opened_where_the_machine_can_listen() {
 fn a_port_gets_one_more_address() {
     let mut world = world(&["192.0.2.1:3260"]);
     let second = made(&mut world, "second");
-    let port = PortId {
+    let port = PortId::Iscsi {
         iqn: second.clone(),
         tag: 1,
     };
@@ -221,7 +221,7 @@ fn only_what_nobody_uses_is_removed() {
         ..Facts::default()
     });
     world.0 = facts;
-    let port = PortId {
+    let port = PortId::Iscsi {
         iqn: second.clone(),
         tag: 1,
     };

@@ -1,7 +1,7 @@
 //! A small array that does what its plans say, and wishes about it.
 
 use super::super::*;
-use crate::array::engine::Facts;
+use crate::array::engine::{Facts, Snap};
 use crate::array::error::Kind;
 use crate::array::ids::{DiskId, GroupId, InitiatorName, Naa, PortId, ViewId};
 use crate::array::inventory::{Policy, SystemName};
@@ -16,14 +16,24 @@ pub(super) const EXTENT: u64 = 4 << 20;
 /// With it the time: microseconds since 1970.
 pub(super) struct World(pub(super) Inventory, pub(super) u64);
 
+const IQN: &str = "iqn.2026-01.example:target";
+
 pub(super) fn pool_id() -> PoolId {
     "pool".into()
 }
 
 pub(super) fn port(tag: u16) -> PortId {
-    PortId {
-        iqn: "iqn.2026-01.example:target".into(),
+    PortId::Iscsi {
+        iqn: IQN.into(),
         tag,
+    }
+}
+
+/// What tells ports from one another in a few letters: the tag, or the world-wide name.
+pub(super) fn short(port: &PortId) -> String {
+    match port {
+        PortId::Iscsi { tag, .. } => tag.to_string(),
+        PortId::FibreChannel(wwn) => wwn.to_string(),
     }
 }
 
@@ -49,6 +59,8 @@ pub(super) fn volume(id: &str) -> Volume {
         health: Health::Ok,
         trouble: Trouble::default(),
         behind: 0,
+        replica: None,
+        torn: false,
     }
 }
 
@@ -76,7 +88,7 @@ pub(super) fn facts(volumes: Vec<Volume>, available: u64) -> Facts {
         }],
         volumes,
         targets: vec![Target {
-            iqn: port(1).iqn,
+            iqn: IQN.into(),
             ports: ports.to_vec(),
         }],
         ..Facts::default()
@@ -251,6 +263,18 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Unmark { .. } => "unmark".into(),
         Step::Remove { .. } => "remove".into(),
         Step::Absorb { size, .. } => format!("absorb {}", size / EXTENT),
+        Step::Snapshot { of, .. } => {
+            let room = |snap: &Snap| {
+                snap.room
+                    .map_or("thin".into(), |b| (b / EXTENT).to_string())
+            };
+            let rooms: Vec<_> = of.iter().map(room).collect();
+            format!("snapshot {}", rooms.join(" "))
+        }
+        Step::Copy { fresh: true, .. } => "fill".into(),
+        Step::Copy { fresh: false, .. } => "copy".into(),
+        Step::Relate { to: None, .. } => "detach".into(),
+        Step::Relate { to: Some(to), .. } => format!("relate to {}", to.source),
         Step::Rename { name, .. } => format!("rename {name}"),
         Step::Sync { .. } => "sync".into(),
         Step::GrowThin { size, .. } => format!("grow thin {}", size / EXTENT),
@@ -296,12 +320,12 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         }
         Step::Map(map) => format!("map {} {}", map.volume, map.lun),
         Step::Unmap(map) => format!("unmap {} {}", map.volume, map.lun),
+        Step::TakeOver(view) => format!("take over {}", view.rows.len()),
+        Step::GiveBack(view) => format!("give back {}", view.rows.len()),
     };
-    let planned = plan.steps.iter();
-    planned
-        .map(|planned| match &planned.undo {
-            Some(undo) => format!("{} / {}", word(&planned.step), word(undo)),
-            None => word(&planned.step),
-        })
-        .collect()
+    let words = |planned: &Planned| {
+        let all = std::iter::once(&planned.step).chain(&planned.undo);
+        all.map(word).collect::<Vec<_>>().join(" / ")
+    };
+    plan.steps.iter().map(words).collect()
 }

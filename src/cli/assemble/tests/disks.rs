@@ -156,6 +156,8 @@ fn volume(id: &str, pool: &str, pieces: Vec<Piece>, health: Health) -> crate::ar
         health,
         trouble: Default::default(),
         behind: 0,
+        replica: None,
+        torn: false,
     }
 }
 
@@ -172,6 +174,7 @@ fn stacked() -> Facts {
     };
     let group = || PoolKind::Group { spare: 0 };
     Facts {
+        fc_ports: Vec::new(),
         pools: vec![
             pool("one", group(), "sda1", Health::Ok),
             pool("two", group(), "md0", degraded()),
@@ -193,6 +196,7 @@ fn stacked() -> Facts {
         nics: Vec::new(),
         maps: Vec::new(),
         foreign_maps: Vec::new(),
+        foreign_targets: Default::default(),
         sessions: Vec::new(),
     }
 }

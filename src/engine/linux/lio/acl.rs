@@ -4,7 +4,7 @@
 //! it, so it is removed only if we made it, and with the last map.
 
 use super::configfs::{Configfs, ConfigfsError};
-use super::target;
+use super::{fabric, target};
 use uuid::Uuid;
 
 /// The longest tag that the kernel takes, in bytes.
@@ -89,7 +89,7 @@ pub fn folder(iqn: &str, initiator: &str) -> String {
 /// Makes the ACL of an initiator where it is missing.
 pub fn make(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<(), ConfigfsError> {
     let acl = folder(iqn, initiator);
-    match configfs.make(&acl)? {
+    match configfs.make(&acl)? && fabric::of(iqn).tags {
         true => configfs.write(&format!("{acl}/tag"), &Mark::Plain.tag(initiator)),
         false => Ok(()),
     }
@@ -118,7 +118,8 @@ pub fn map(configfs: &Configfs, map: &Map<'_>) -> Result<(), ConfigfsError> {
 }
 
 /// Hides a number from an initiator, and removes an ACL of ours with its last map. Removing it
-/// ends the initiator's sessions.
+/// ends the initiator's sessions. Where nothing can say whose an ACL is, one that showed only this is
+/// taken for ours.
 pub fn unmap(
     configfs: &Configfs,
     iqn: &str,
@@ -126,7 +127,14 @@ pub fn unmap(
     number: u64,
 ) -> Result<(), ConfigfsError> {
     clear(configfs, iqn, initiator, number)?;
-    remove_if_empty(configfs, iqn, initiator)
+    match fabric::of(iqn).tags {
+        true => remove_if_empty(configfs, iqn, initiator),
+        false if is_empty(configfs, iqn, initiator)? => {
+            let acl = folder(iqn, initiator);
+            configfs.remove(&acl).map(|_| ())
+        }
+        false => Ok(()),
+    }
 }
 
 /// Hides a number from an initiator, whose ACL and sessions stay.
@@ -163,13 +171,16 @@ pub fn remove_if_empty(
     iqn: &str,
     initiator: &str,
 ) -> Result<(), ConfigfsError> {
-    let acl = folder(iqn, initiator);
-    let left = configfs.folders(&acl)?;
-    let is_empty = !left.iter().any(|name| name.starts_with("lun_"));
-    if is_empty && Mark::read(configfs, iqn, initiator).is_some() {
-        configfs.remove(&acl)?;
+    if is_empty(configfs, iqn, initiator)? && Mark::read(configfs, iqn, initiator).is_some() {
+        configfs.remove(&folder(iqn, initiator))?;
     }
     Ok(())
+}
+
+/// Whether an ACL shows nothing, or is not there.
+fn is_empty(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<bool, ConfigfsError> {
+    let left = configfs.folders(&folder(iqn, initiator))?;
+    Ok(!left.iter().any(|name| name.starts_with("lun_")))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
+use super::fabric;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,9 +33,11 @@ impl Registration {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The target.
-    pub fn target(&self) -> Option<&str> {
-        self.value("target_node")
+    /// Whether it is one at that target.
+    pub fn is_at(&self, target: &str) -> bool {
+        let (fabric, name) = fabric::split(target);
+        let fits = self.value("target_fabric").is_none_or(|f| f == fabric.name);
+        fits && self.value("target_node") == Some(&*fabric.plain(name))
     }
 
     /// The initiator.
@@ -144,7 +147,7 @@ pub fn units_of_others(configfs: &Configfs, iqn: &str, serial: &str) -> BTreeSet
         .filter(|(known, _)| known != serial);
     let texts = others.filter_map(|(_, path)| fs::read_to_string(path).ok());
     let all = texts.flat_map(|text| parse(&text));
-    all.filter(|registration| registration.target() == Some(iqn))
+    all.filter(|registration| registration.is_at(iqn))
         .filter_map(|registration| registration.unit())
         .collect()
 }

@@ -24,6 +24,8 @@ pub struct Wanted<'a> {
     pub device: &'a str,
     /// The unit serial, from which the kernel derives the NAA identifier.
     pub serial: &'a str,
+    /// The model that hosts are told, where it is not the kernel's.
+    pub model: Option<&'a str>,
     /// Space is given to hosts on demand, so unmapping is offered to them.
     pub thin: bool,
 }
@@ -51,11 +53,36 @@ pub fn volume_of(place: &str) -> Option<&str> {
     place.split_once('/')?.1.strip_prefix(NAME_PREFIX)
 }
 
-/// Whether a backstore is a volume's, whoever made it: by its name, or because hosts find the
+/// The volume of this array that a backstore exports: by its name, or by the mark of one that was
+/// taken over from another manager, whose name cannot be changed.
+pub fn exports(configfs: &Configfs, place: &str) -> Option<String> {
+    let named = volume_of(place).map(str::to_owned);
+    named.or_else(|| {
+        let alias = configfs.read(&alias(place)).ok()?;
+        alias.strip_prefix(NAME_PREFIX).map(str::to_owned)
+    })
+}
+
+/// Marks a backstore that was taken over as the one of a volume. Hosts are not told the alias.
+pub fn mark(configfs: &Configfs, place: &str, uuid: &str) -> Result<(), ConfigfsError> {
+    configfs.write(&alias(place), &format!("{NAME_PREFIX}{uuid}"))
+}
+
+/// Takes the mark of a backstore off.
+pub fn unmark(configfs: &Configfs, place: &str) -> Result<(), ConfigfsError> {
+    configfs.write(&alias(place), "\n")
+}
+
+/// What the kernel keeps for us with a backstore.
+fn alias(place: &str) -> String {
+    format!("core/{place}/alias")
+}
+
+/// Whether a backstore is a volume's, whoever made it: by its name or mark, or because hosts find the
 /// volume's identifier on it.
 pub fn is_of(configfs: &Configfs, place: &str, uuid: &str) -> bool {
-    match volume_of(place) {
-        Some(named) => named == uuid,
+    match exports(configfs, place) {
+        Some(known) => known == uuid,
         None => serial(configfs, place)
             .is_ok_and(|serial| serial == Some(VolumeId::from(uuid).unit_serial())),
     }
@@ -126,6 +153,9 @@ fn fill(configfs: &Configfs, place: &str, wanted: &Wanted<'_>) -> Result<(), Con
     // Only a note for the kernel, but other managers save it as the device.
     write("udev_path", wanted.device)?;
     write("wwn/vpd_unit_serial", wanted.serial)?;
+    if let Some(model) = wanted.model {
+        write("wwn/product_id", model)?;
+    }
     write("enable", "1")?;
     aptpl::restore(configfs, place, wanted.serial);
     let unmap = if wanted.thin { "1" } else { "0" };

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use super::acl::{self, Mark};
 use super::configfs::{Configfs, ConfigfsError};
 use super::export::{self, ExportError};
-use super::target;
+use super::{fabric, target};
 use crate::array::{Chap, ChapTable};
 use zeroize::Zeroizing;
 
@@ -41,18 +41,23 @@ impl Demands {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether anything is demanded at a target: on some fabrics nothing can be.
+    fn concern(&self, iqn: &str) -> bool {
+        !self.is_empty() && fabric::of(iqn).credentials
+    }
 }
 
 /// Makes a portal group demand credentials, or no longer demand them if it did so for us. One that
 /// is open and demands none is made to, whoever opened it.
 pub fn demand(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), ConfigfsError> {
     let attribute = format!("{}/attrib/authentication", target::group(iqn));
-    match demands.is_empty() {
-        true if is_ours(configfs, iqn) => {
+    match demands.concern(iqn) {
+        false if is_ours(configfs, iqn) => {
             configfs.write(&attribute, "0")?;
             configfs.write(&sign(iqn), NONE)
         }
-        false if configfs.read(&attribute)? != "1" => {
+        true if configfs.read(&attribute)? != "1" => {
             configfs.write(&sign(iqn), SIGN)?;
             configfs.write(&attribute, "1")?;
             if target::is_open(configfs, iqn) {
@@ -70,6 +75,9 @@ pub fn demand(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), C
 /// Makes every ACL of ours in a target ask for what is demanded. Where one does not, what we show
 /// there is hidden. All are tried; the first error is told.
 pub fn settle_all(configfs: &Configfs, iqn: &str, demands: &Demands) -> Result<(), ExportError> {
+    if !fabric::of(iqn).credentials {
+        return Ok(());
+    }
     let mut first = Ok(());
     for initiator in configfs.folders(&format!("{}/acls", target::group(iqn)))? {
         let Err(error) = settle(configfs, iqn, &initiator, demands) else {
@@ -99,7 +107,7 @@ pub fn admit(
     initiator: &str,
     demands: &Demands,
 ) -> Result<(), ExportError> {
-    if demands.is_empty() {
+    if !demands.concern(iqn) {
         return Ok(());
     }
     demand(configfs, iqn, demands)?;
@@ -137,6 +145,38 @@ fn settle(
             })
         }
     }
+}
+
+/// The mark for an ACL that is taken over with what it asks for; the reason against it in a sentence,
+/// where the next start would ask for something else.
+pub fn mark_for(
+    configfs: &Configfs,
+    iqn: &str,
+    initiator: &str,
+    demands: &Demands,
+) -> Result<Mark, String> {
+    let acl = Acl::new(configfs, iqn, initiator);
+    match demands.0.get(initiator) {
+        Some(chap) if acl.asks_for(chap) && acl.is_obeyed(iqn) && acl.proves(chap) => {
+            Ok(Mark::Demanding)
+        }
+        Some(_) => Err(format!(
+            "the ACL of {initiator} does not ask for the credentials that the configuration names; \
+             give it the same there first"
+        )),
+        None if acl.has_user() || !acl.holds("userid_mutual", None) => Err(format!(
+            "the ACL of {initiator} has credentials that this array does not know and that would be \
+             lost; put them into a [[chap]] table of the configuration first"
+        )),
+        None if acl.is_open() => Ok(Mark::Excused),
+        None => Ok(Mark::Plain),
+    }
+}
+
+/// Whether a portal group demands credentials, whoever made it do so.
+pub fn is_demanding(configfs: &Configfs, iqn: &str) -> bool {
+    let attribute = format!("{}/attrib/authentication", target::group(iqn));
+    configfs.read(&attribute).is_ok_and(|text| text == "1")
 }
 
 /// Whether a portal group demands credentials because of us.
@@ -224,6 +264,18 @@ impl<'a> Acl<'a> {
         let texts = texts(chap);
         let mut wanted = texts.iter().filter(|(_, text)| text.is_some());
         !self.is_open() && wanted.all(|(name, text)| self.holds(name, *text))
+    }
+
+    /// Whether nobody gets in without the credentials that it has.
+    fn is_obeyed(&self, iqn: &str) -> bool {
+        let word = self.configfs.read(&self.own_word());
+        word.is_ok_and(|text| text == "1") || is_demanding(self.configfs, iqn)
+    }
+
+    /// Whether the array proves itself there as it does by these credentials, and no more.
+    fn proves(&self, chap: &Chap) -> bool {
+        let user = chap.array.as_ref().map(|login| login.user.as_str());
+        self.holds("userid_mutual", user)
     }
 
     /// Whether it lets its initiator in without credentials, whatever its portal group demands.

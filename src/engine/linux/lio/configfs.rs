@@ -38,12 +38,58 @@ impl ConfigfsError {
 #[derive(Debug, Clone)]
 pub struct Configfs {
     root: PathBuf,
+    /// What stands in the kernel's place in a test.
+    #[cfg(test)]
+    kernel: Option<std::sync::Arc<super::recorded::Kernel>>,
 }
 
 impl Configfs {
     /// The subtree below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            #[cfg(test)]
+            kernel: None,
+        }
+    }
+
+    /// A tree in which that kernel hears of every change and does its part.
+    #[cfg(test)]
+    pub(in crate::engine::linux) fn over(kernel: &std::sync::Arc<super::recorded::Kernel>) -> Self {
+        Self {
+            root: kernel.root().to_owned(),
+            kernel: Some(std::sync::Arc::clone(kernel)),
+        }
+    }
+
+    /// Makes a change.
+    #[cfg(not(test))]
+    fn change<T>(
+        &self,
+        _action: &str,
+        _path: &str,
+        _text: &str,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        call()
+    }
+
+    /// Makes a change, of which a kernel that stands in hears before and after.
+    #[cfg(test)]
+    fn change<T>(
+        &self,
+        action: &str,
+        path: &str,
+        text: &str,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(kernel) = &self.kernel else {
+            return call();
+        };
+        kernel.permit(action, path, text)?;
+        let done = call()?;
+        kernel.heed(action, path, text)?;
+        Ok(done)
     }
 
     /// The absolute path of a path below the root.
@@ -53,10 +99,10 @@ impl Configfs {
 
     /// Writes an attribute, exactly these bytes in one call, without creating or truncating.
     pub fn write(&self, path: &str, text: &str) -> Result<(), ConfigfsError> {
-        let written = OpenOptions::new()
-            .write(true)
-            .open(self.path(path))
-            .and_then(|mut file| file.write(text.as_bytes()));
+        let written = self.change("write", path, text, || {
+            let mut file = OpenOptions::new().write(true).open(self.path(path))?;
+            file.write(text.as_bytes())
+        });
         match written {
             Ok(count) if count == text.len() => Ok(()),
             Ok(_) => Err(error(
@@ -84,7 +130,7 @@ impl Configfs {
 
     /// Makes a folder; `false` when it was there.
     pub fn make(&self, path: &str) -> Result<bool, ConfigfsError> {
-        match fs::create_dir(self.path(path)) {
+        match self.change("make", path, "", || fs::create_dir(self.path(path))) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(source) => Err(error("make", path, None, source)),
@@ -93,13 +139,15 @@ impl Configfs {
 
     /// Removes a folder; `false` when it was not there.
     pub fn remove(&self, path: &str) -> Result<bool, ConfigfsError> {
-        gone(fs::remove_dir(self.path(path)), path)
+        let removed = self.change("remove", path, "", || fs::remove_dir(self.path(path)));
+        gone(removed, path)
     }
 
     /// Links `path` to the object at `to`; `false` when this link was there. Another link of the
     /// same name is an error.
     pub fn link(&self, path: &str, to: &str) -> Result<bool, ConfigfsError> {
-        match symlink(self.path(to), self.path(path)) {
+        let link = || symlink(self.path(to), self.path(path));
+        match self.change("link", path, to, link) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::AlreadyExists && self.points_to(path, to) => Ok(false),
             Err(source) => Err(error("link", path, Some(to), source)),
@@ -108,7 +156,8 @@ impl Configfs {
 
     /// Removes a link; `false` when it was not there.
     pub fn unlink(&self, path: &str) -> Result<bool, ConfigfsError> {
-        gone(fs::remove_file(self.path(path)), path)
+        let removed = self.change("unlink", path, "", || fs::remove_file(self.path(path)));
+        gone(removed, path)
     }
 
     /// Whether links lead to a folder that holds a link itself. Only the kernel counts them, and it

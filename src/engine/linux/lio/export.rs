@@ -69,6 +69,15 @@ pub enum ExportError {
         /// The name.
         iqn: String,
     },
+    /// The kernel has no target of a port, which no call but loading a module and plugging in an adapter
+    /// brings about.
+    #[error("the kernel target does not have the port {target}")]
+    NoPort {
+        /// The target.
+        target: String,
+        /// The module of its fabric.
+        module: &'static str,
+    },
     /// Others have secrets, and the ACL is another manager's and has none.
     #[error(
         "the ACL of {initiator} is another manager's and lets nobody in, because others need CHAP"
@@ -96,6 +105,8 @@ pub struct Exported {
     pub number: (u32, u32),
     /// Its unit serial.
     pub serial: String,
+    /// The model that hosts knew it by before it was taken over.
+    pub model: Option<String>,
     /// The identifier that hosts were promised.
     pub naa: Naa,
 }
@@ -159,7 +170,7 @@ pub fn show_exported(
     row: &Row,
     demands: &Demands,
 ) -> Result<bool, ExportError> {
-    let place = own_place_of(configfs, &volume.uuid)?;
+    let place = named_place_of(configfs, &volume.uuid)?;
     let Some(place) = place.filter(|place| volume.is_on(&read::backstore(configfs, place))) else {
         return Ok(false);
     };
@@ -261,7 +272,7 @@ pub fn hide_all(configfs: &Configfs, iqn: &str, initiator: &str) -> Result<usize
         };
         let standing = standing(configfs, &row)?;
         let ours = standing.filter(|row| is_ours || volume_of(&row.alias).is_some());
-        if let Some(uuid) = ours.and_then(|row| row.volume()) {
+        if let Some(uuid) = ours.and_then(|row| row.volume(configfs)) {
             hide(configfs, &uuid, &row)?;
             hidden += 1;
         }
@@ -280,21 +291,28 @@ pub fn is_shown(configfs: &Configfs, uuid: &str, row: &Row) -> Result<bool, Expo
     let is_on = |path: &str| configfs.read(path).is_ok_and(|text| text == "1");
     Ok(backstore::is_of(configfs, place, uuid)
         && is_on(&format!("core/{place}/enable"))
-        && is_on(&format!("{}/enable", target::group(&row.iqn))))
+        && target::is_open(configfs, &row.iqn))
 }
 
 /// The number of the device that an enabled backstore of ours has open, named after the volume.
 pub fn device_of(configfs: &Configfs, uuid: &str) -> Result<Option<(u32, u32)>, ExportError> {
-    let place = own_place_of(configfs, uuid)?;
+    let place = named_place_of(configfs, uuid)?;
     let found = place.map(|place| read::backstore(configfs, &place));
     Ok(found
         .filter(|found| found.enabled)
         .and_then(|found| found.device))
 }
 
-/// Whether a backstore of ours holds the volume open, or one with its identifier.
-pub fn is_exported(configfs: &Configfs, uuid: &str) -> Result<bool, ExportError> {
-    Ok(place_of(configfs, uuid)?.is_some())
+/// Whether a backstore of ours holds the volume open, or one with its identifier; for a volume that was
+/// taken over, with the serial that it kept.
+pub fn is_exported(
+    configfs: &Configfs,
+    uuid: &str,
+    kept: Option<&str>,
+) -> Result<bool, ExportError> {
+    let place = place_of(configfs, uuid)?;
+    let place = place.map_or_else(|| place_with(configfs, kept), |place| Ok(Some(place)));
+    Ok(place?.is_some())
 }
 
 /// Removes what is ours in these targets and not wanted: rows, then units that nobody sees, then
@@ -331,7 +349,8 @@ pub fn sweep(
             }
         }
         let units = target.units.values();
-        volumes.extend(units.filter_map(|unit| Some((iqn.clone(), unit.volume()?.to_owned()))));
+        let ours = units.filter_map(|unit| Some((iqn.clone(), state.volume_of(unit)?.to_owned())));
+        volumes.extend(ours);
     }
     for (iqn, uuid) in &volumes {
         note(release(configfs, uuid, iqn));
@@ -359,9 +378,9 @@ fn unused(state: &State) -> Vec<String> {
         .collect();
     state
         .backstores
-        .keys()
-        .filter(|place| !used.contains(place.as_str()))
-        .filter_map(|place| backstore::volume_of(place).map(str::to_owned))
+        .iter()
+        .filter(|(place, _)| !used.contains(place.as_str()))
+        .filter_map(|(_, backstore)| backstore.volume.clone())
         .collect()
 }
 
@@ -389,6 +408,7 @@ fn backstore_of(configfs: &Configfs, volume: &Exported) -> Result<Found, ExportE
         name: &name,
         device: &volume.device,
         serial: &volume.serial,
+        model: volume.model.as_deref(),
         thin: false,
     };
     let place = backstore::create(configfs, &wanted)?;
@@ -432,25 +452,51 @@ fn check_identifier(
 
 /// The place of the backstore of a volume: ours, or one that shows hosts the same identifier.
 fn place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
-    if let Some(place) = own_place_of(configfs, uuid)? {
+    if let Some(place) = named_place_of(configfs, uuid)? {
         return Ok(Some(place));
     }
-    for hba in configfs
-        .folders("core")?
-        .iter()
-        .filter(|hba| hba.starts_with("iblock_"))
-    {
+    foreign_place(configfs, |place| backstore::is_of(configfs, place, uuid))
+}
+
+/// The place of a backstore that another manager made and that has this serial.
+fn place_with(configfs: &Configfs, serial: Option<&str>) -> Result<Option<String>, ConfigfsError> {
+    let Some(serial) = serial else {
+        return Ok(None);
+    };
+    foreign_place(configfs, |place| {
+        let found = backstore::serial(configfs, place);
+        found.is_ok_and(|found| found.as_deref() == Some(serial))
+    })
+}
+
+/// The place of a backstore whose name is not ours and that is like that.
+fn foreign_place(
+    configfs: &Configfs,
+    is_it: impl Fn(&String) -> bool,
+) -> Result<Option<String>, ConfigfsError> {
+    let hbas = configfs.folders("core")?;
+    for hba in hbas.iter().filter(|hba| hba.starts_with("iblock_")) {
         let names = configfs.folders(&format!("core/{hba}"))?;
-        let mut places = names.iter().map(|name| format!("{hba}/{name}"));
-        if let Some(place) = places.find(|place| backstore::is_of(configfs, place, uuid)) {
+        let foreign = names.iter().filter(|name| !name.starts_with(NAME_PREFIX));
+        let mut places = foreign.map(|name| format!("{hba}/{name}"));
+        if let Some(place) = places.find(&is_it) {
             return Ok(Some(place));
         }
     }
     Ok(None)
 }
 
-/// The place of our backstore of a volume, whichever number it has.
+/// The place of our backstore of a volume: one that we made, or one that was taken over.
 fn own_place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
+    if let Some(place) = named_place_of(configfs, uuid)? {
+        return Ok(Some(place));
+    }
+    let is_marked = |place: &String| backstore::exports(configfs, place).as_deref() == Some(uuid);
+    foreign_place(configfs, is_marked)
+}
+
+/// The place of the backstore that we made for a volume, whichever number it has.
+fn named_place_of(configfs: &Configfs, uuid: &str) -> Result<Option<String>, ConfigfsError> {
     let name = format!("{NAME_PREFIX}{uuid}");
     let hbas = configfs.folders("core")?;
     Ok(hbas
@@ -473,12 +519,11 @@ struct Standing {
 
 impl Standing {
     /// The volume of ours that it shows, by its backstore's name, or else by that of a dead link.
-    fn volume(&self) -> Option<String> {
-        let named = match &self.place {
-            Some(place) => backstore::volume_of(place),
-            None => volume_of(&self.alias),
-        };
-        named.map(str::to_owned)
+    fn volume(&self, configfs: &Configfs) -> Option<String> {
+        match &self.place {
+            Some(place) => backstore::exports(configfs, place),
+            None => volume_of(&self.alias).map(str::to_owned),
+        }
     }
 
     /// Whether it is a volume's, whoever made it and whatever the link is called: what it leads to
@@ -517,7 +562,7 @@ fn release(configfs: &Configfs, uuid: &str, iqn: &str) -> Result<(), ExportError
     let alias = alias(uuid);
     let is_ours = |(name, to): &(String, String)| {
         let place = to.strip_prefix("core/").unwrap_or(to);
-        *name == alias || backstore::volume_of(place) == Some(uuid)
+        *name == alias || backstore::exports(configfs, place).as_deref() == Some(uuid)
     };
     for (number, path) in read::numbered(configfs, &format!("{group}/lun"))? {
         if configfs.links(&path)?.iter().any(is_ours) && !configfs.is_led_to(&path)? {
@@ -573,6 +618,7 @@ mod tests {
                 device: "/dev/disk/by-id/x".into(),
                 number,
                 serial: serial.into(),
+                model: None,
                 naa: Naa::from_serial(Naa::LIO_COMPANY, serial),
             };
             let shown = show_exported(&configfs, &volume, &row, &Demands::default());
@@ -597,6 +643,7 @@ mod tests {
             device: "/dev/disk/by-id/x".into(),
             number: (253, 5),
             serial: "abc-1".into(),
+            model: None,
             naa: Naa::from_serial(Naa::LIO_COMPANY, "abc-1"),
         };
         let place = folder

@@ -68,6 +68,11 @@ fn alias(group: &str) -> String {
     format!("{group}/param/TargetAlias")
 }
 
+/// Gives a target another alias.
+pub fn set_alias(configfs: &Configfs, iqn: &str, text: &str) -> Result<(), ConfigfsError> {
+    configfs.write(&alias(&target::group(iqn)), text)
+}
+
 /// Refuses a target that somebody else made under the name of ours while that was away.
 pub fn check(configfs: &Configfs, iqn: &str) -> Result<(), ExportError> {
     match is_foreign(configfs, &target::group(iqn))? {
@@ -83,7 +88,7 @@ pub fn prepare(configfs: &Configfs, wanted: &MadeTarget) -> Result<(), ConfigfsE
     // The mark comes first: what is cut off afterwards is known by it.
     target::ensure(configfs, iqn, &[])?;
     if !is_marked(configfs, &group) {
-        configfs.write(&alias(&group), MARK)?;
+        set_alias(configfs, iqn, MARK)?;
     }
     let portals: Vec<_> = wanted.portals.iter().copied().collect();
     target::ensure(configfs, iqn, &portals)

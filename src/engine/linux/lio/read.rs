@@ -7,8 +7,7 @@
 use super::acl::Mark;
 use super::backstore;
 use super::configfs::{Configfs, ConfigfsError};
-use super::target::TPGT;
-use super::{export, made};
+use super::{export, fabric, made, target};
 use std::collections::BTreeMap;
 
 /// The state of the kernel target.
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct State {
     /// Backstores by their place below `core/`, `iblock_N/name`.
     pub backstores: BTreeMap<String, Backstore>,
-    /// iSCSI targets by name. Only the portal group `tpgt_1` of each is read.
+    /// Targets by name, which is that of a [`fabric`]. Only the portal group `tpgt_1` of each is read.
     pub targets: BTreeMap<String, Target>,
 }
 
@@ -31,6 +30,8 @@ pub struct Backstore {
     pub enabled: bool,
     /// The path by which the device was named.
     pub path: String,
+    /// The volume of this array that it exports.
+    pub volume: Option<String>,
 }
 
 /// A target's portal group.
@@ -71,22 +72,20 @@ pub struct Mapped {
     pub ours: bool,
 }
 
-impl Unit {
-    /// The volume of this array that it leads to, whatever the link is called.
-    pub fn volume(&self) -> Option<&str> {
-        match &self.backstore {
-            Some(place) => backstore::volume_of(place),
-            None => export::volume_of(&self.alias),
+impl State {
+    /// The volume of this array that a unit leads to, whatever the link is called.
+    pub fn volume_of<'a>(&'a self, unit: &'a Unit) -> Option<&'a str> {
+        match &unit.backstore {
+            Some(place) => self.backstores.get(place)?.volume.as_deref(),
+            None => export::volume_of(&unit.alias),
         }
     }
-}
 
-impl State {
     /// The volume of this array that a row of a target's ACL leads to, whoever made the row; of a
     /// dead link that it led to.
     pub fn volume_in<'a>(&'a self, target: &'a Target, mapped: &'a Mapped) -> Option<&'a str> {
         match mapped.unit.and_then(|unit| target.units.get(&unit)) {
-            Some(unit) => unit.volume(),
+            Some(unit) => self.volume_of(unit),
             None => export::volume_of(&mapped.alias),
         }
     }
@@ -122,10 +121,14 @@ pub fn state(configfs: &Configfs) -> Result<State, ConfigfsError> {
             state.backstores.insert(place, backstore);
         }
     }
-    for iqn in configfs.folders("iscsi")? {
-        let group = format!("iscsi/{iqn}/tpgt_{TPGT}");
-        if configfs.exists(&group) {
-            state.targets.insert(iqn, target(configfs, &group)?);
+    for fabric in fabric::ALL {
+        for name in configfs.folders(fabric.folder)? {
+            let name = fabric.target(&name);
+            let group = fabric::group(&name);
+            if configfs.exists(&group) {
+                let found = target(configfs, &name)?;
+                state.targets.insert(name, found);
+            }
         }
     }
     Ok(state)
@@ -145,6 +148,7 @@ pub fn backstore(configfs: &Configfs, place: &str) -> Backstore {
         path: configfs
             .read(&format!("core/{place}/udev_path"))
             .unwrap_or_default(),
+        volume: backstore::exports(configfs, place),
     }
 }
 
@@ -157,12 +161,11 @@ fn device(info: &str) -> Option<(u32, u32)> {
     Some((after("Major:")?, after("Minor:")?))
 }
 
-fn target(configfs: &Configfs, group: &str) -> Result<Target, ConfigfsError> {
+fn target(configfs: &Configfs, name: &str) -> Result<Target, ConfigfsError> {
+    let group = fabric::group(name);
     let mut target = Target {
-        enabled: configfs
-            .read(&format!("{group}/enable"))
-            .is_ok_and(|text| text == "1"),
-        made: made::is_marked(configfs, group),
+        enabled: target::is_open(configfs, name),
+        made: made::is_marked(configfs, &group),
         portals: configfs.folders(&format!("{group}/np"))?,
         ..Target::default()
     };

@@ -22,9 +22,7 @@ pub fn restore_registrations(configfs: &Configfs, iqns: &[String]) -> Result<(),
         let lost = aptpl::lost(configfs, place)?;
         let is_due = |r: &aptpl::Registration| {
             let number = r.number()?;
-            let target = state
-                .targets
-                .get(iqns.iter().find(|iqn| Some(iqn.as_str()) == r.target())?)?;
+            let target = state.targets.get(iqns.iter().find(|iqn| r.is_at(iqn))?)?;
             let mapped = target.acls.get(r.initiator()?)?.get(&number)?;
             let unit = target.units.get(&mapped.unit?)?;
             let wanted = r.unit()?;

@@ -8,6 +8,7 @@ use super::backstore::{self, NAME_PREFIX};
 use super::chap;
 use super::configfs::{Configfs, ConfigfsError};
 use super::export;
+use super::fabric;
 use super::made;
 use super::read::{self, State, Target};
 use super::target::{self, TPGT};
@@ -160,11 +161,13 @@ fn merge(
     targets.retain(|target| !is_made(target) || iqns.iter().any(|iqn| text(target, "wwn") == iqn));
     for iqn in iqns {
         if let Some(found) = state.targets.get(iqn) {
+            let (fabric, name) = fabric::split(iqn);
+            let wwn = fabric.plain(name);
             let target = entry(targets, |target| {
-                text(target, "fabric") == "iscsi" && text(target, "wwn") == iqn
+                text(target, "fabric") == fabric.folder && text(target, "wwn") == wwn
             });
-            set(target, "fabric", "iscsi");
-            set(target, "wwn", iqn.as_str());
+            set(target, "fabric", fabric.folder);
+            set(target, "wwn", wwn);
             let groups = list(target, "tpgs")?;
             let group = entry(groups, |group| number_of(group, "tag") == Some(TPGT.into()));
             set(group, "tag", TPGT);
@@ -187,7 +190,8 @@ fn merge_group(
         member(group, "parameters")?.insert(ALIAS.into(), made::MARK.into());
     }
     let attributes = member(group, "attributes")?;
-    for (name, _) in target::ATTRIBUTES {
+    let fabric = fabric::of(iqn);
+    for (name, _) in fabric.attributes {
         let value = flag(configfs, &format!("{}/attrib/{name}", target::group(iqn)))?;
         attributes.insert((*name).into(), value.into());
     }
@@ -272,8 +276,9 @@ fn merge_group(
         if rows.is_empty() {
             continue;
         }
-        let acl = entry(acls, |acl| text(acl, "node_wwn") == initiator);
-        set(acl, "node_wwn", initiator.as_str());
+        let name = fabric.plain(initiator);
+        let acl = entry(acls, |acl| text(acl, "node_wwn") == name);
+        set(acl, "node_wwn", name);
         let listed = list(acl, "mapped_luns")?;
         listed.retain(|old| rows.iter().all(|row| row["index"] != old["index"]));
         listed.extend(rows);
@@ -396,7 +401,7 @@ mod tests {
             fs::create_dir_all(folder).expect("made");
         }
         fs::write(core.join("attrib/emulate_tpu"), "0\n").expect("written");
-        for (name, value) in target::ATTRIBUTES {
+        for (name, value) in fabric::ISCSI.attributes {
             fs::write(group.join("attrib").join(name), value).expect("written");
         }
         fs::write(

@@ -1,10 +1,11 @@
-//! iSCSI targets: the portal group, its portals, and the logical units that volumes are
-//! exported as.
+//! Targets: the portal group, its portals on iSCSI, and the logical units that volumes are exported
+//! as.
 //!
-//! A port of the array is one target with the portal group `tpgt_1`. Which initiator sees which
-//! unit is decided in [`super::acl`].
+//! A port of the array is one target with the portal group `tpgt_1`, of whichever [`fabric`]. Which
+//! initiator sees which unit is decided in [`super::acl`].
 
 use super::configfs::{Configfs, ConfigfsError};
+use super::fabric::{self, Entry};
 use super::{aptpl, read};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,32 +13,19 @@ use std::net::SocketAddr;
 /// The only portal group of a target of ours.
 pub const TPGT: u16 = 1;
 
-/// Attributes of a portal group of ours. The kernel's defaults are not relied upon: without an
-/// ACL no host may see anything, and without credentials in an ACL none are asked for.
-pub const ATTRIBUTES: &[(&str, &str)] = &[
-    ("authentication", "0"),
-    ("generate_node_acls", "0"),
-    ("cache_dynamic_acls", "0"),
-    ("demo_mode_write_protect", "1"),
-    ("demo_mode_discovery", "0"),
-];
-
-/// The portal group's path below the root.
-pub fn group(iqn: &str) -> String {
-    format!("iscsi/{iqn}/tpgt_{TPGT}")
-}
+pub use fabric::group;
 
 /// Makes a target with its portals, or completes one that is there. Portals that are there beyond
 /// these are left alone, and so are the attributes of a portal group that is open already: somebody
 /// may have asked for credentials there.
 pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<(), ConfigfsError> {
-    let group = group(iqn);
-    // The first of these makes the kernel load its iSCSI target.
-    for folder in ["iscsi", &format!("iscsi/{iqn}"), &group] {
+    let (fabric, group) = (fabric::of(iqn), group(iqn));
+    // The first of these makes the kernel load the module of some fabrics.
+    for folder in [fabric.folder, &fabric::path(iqn), &group] {
         configfs.make(folder)?;
     }
     if !is_open(configfs, iqn) {
-        for (attribute, value) in ATTRIBUTES {
+        for (attribute, value) in fabric.attributes {
             let path = format!("{group}/attrib/{attribute}");
             if configfs.read(&path)? != *value {
                 configfs.write(&path, value)?;
@@ -52,17 +40,35 @@ pub fn ensure(configfs: &Configfs, iqn: &str, portals: &[SocketAddr]) -> Result<
 
 /// Whether initiators may log in.
 pub fn is_open(configfs: &Configfs, iqn: &str) -> bool {
-    configfs
-        .read(&format!("{}/enable", group(iqn)))
-        .is_ok_and(|text| text == "1")
+    let entry = |file: &str| configfs.read(&format!("{}/{file}", group(iqn)));
+    match fabric::of(iqn).entry {
+        Entry::Enable => entry("enable").is_ok_and(|text| text == "1"),
+        // Without one it cannot be read.
+        Entry::Nexus => entry("nexus").is_ok_and(|text| !text.is_empty()),
+    }
 }
 
 /// Lets initiators log in.
 pub fn open(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
-    let path = format!("{}/enable", group(iqn));
-    match configfs.read(&path)?.as_str() {
-        "1" => Ok(()),
-        _ => configfs.write(&path, "1"),
+    let (fabric, name) = fabric::split(iqn);
+    let entry = |file: &str| format!("{}/{file}", group(iqn));
+    match fabric.entry {
+        Entry::Enable if configfs.read(&entry("enable"))? == "1" => Ok(()),
+        Entry::Enable => configfs.write(&entry("enable"), "1"),
+        Entry::Nexus if is_open(configfs, iqn) => Ok(()),
+        // Any name of the kind will do: the machine itself is the only initiator.
+        Entry::Nexus => configfs.write(&entry("nexus"), name),
+    }
+}
+
+/// Ends all sessions and lets nobody log in.
+fn close(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
+    match fabric::of(iqn).entry {
+        Entry::Enable => configfs.write(&format!("{}/enable", group(iqn)), "0"),
+        Entry::Nexus if is_open(configfs, iqn) => {
+            configfs.write(&format!("{}/nexus", group(iqn)), "NULL")
+        }
+        Entry::Nexus => Ok(()),
     }
 }
 
@@ -70,13 +76,13 @@ pub fn open(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
 pub fn remove(configfs: &Configfs, iqn: &str) -> Result<(), ConfigfsError> {
     let group = group(iqn);
     if configfs.exists(&group) {
-        configfs.write(&format!("{group}/enable"), "0")?;
+        close(configfs, iqn)?;
         for portal in configfs.folders(&format!("{group}/np"))? {
             configfs.remove(&format!("{group}/np/{portal}"))?;
         }
         configfs.remove(&group)?;
     }
-    configfs.remove(&format!("iscsi/{iqn}")).map(|_| ())
+    configfs.remove(&fabric::path(iqn)).map(|_| ())
 }
 
 /// The path of a logical unit of the portal group.
@@ -140,7 +146,7 @@ pub fn new_unit(
     let units = read::numbered(configfs, &format!("{}/lun", group(iqn)))?;
     let mut taken: BTreeSet<u64> = units.into_iter().map(|(number, _)| number).collect();
     let registrations = aptpl::registrations(configfs, serial);
-    let mut registered = registrations.iter().filter(|r| r.target() == Some(iqn));
+    let mut registered = registrations.iter().filter(|r| r.is_at(iqn));
     let number = match registered.find_map(|r| r.unit()) {
         Some(number) if !taken.contains(&number) => number,
         _ => {

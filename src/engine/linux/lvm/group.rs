@@ -7,14 +7,16 @@
 use std::io;
 use std::sync::Arc;
 
-use super::line::{Bytes, Chosen, ChosenPool, Extents, Line, OurThin, Qualified};
+use super::line::{
+    Anybodys, Bytes, Chosen, ChosenPool, Extents, Line, OurOrigins, OurThin, Qualified,
+};
 use super::names::{DevicePath, LvName, LvmUuid, Tag, VgName};
 use super::report::{
     Document, LV_COLUMNS, LvRow, PV_COLUMNS, PvRow, SEGMENT_COLUMNS, VG_COLUMNS, VgRow,
 };
 use super::roster::list;
 use super::shell::{Shell, ShellError};
-use crate::array::Layout;
+use crate::array::{Layout, SNAPSHOT_CHUNK};
 use crate::engine::linux::watch::{Deadline, Gate, TimedOut, Turn};
 
 /// How a request to LVM failed.
@@ -239,6 +241,38 @@ impl Session<'_> {
             .map(drop)
     }
 
+    /// What makes an active snapshot of a volume on disks, with so many extents for what changes. LVM
+    /// makes do with fewer where more would never be used. It is not watched by LVM's daemon, which
+    /// has nothing to do for it.
+    pub fn snapshot(&self, wanted: &NewVolume<'_>, origin: &LvName) -> Line {
+        let line = Line::new("lvcreate")
+            .with("-y -ay -s --ignoremonitoring")
+            .option("-c", &Bytes(SNAPSHOT_CHUNK))
+            .option("-l", &wanted.extents);
+        let line = named(line, wanted.name, wanted.tags);
+        line.word(&Qualified(&self.group.name, origin))
+    }
+
+    /// What makes a snapshot of a thin volume in its pool; its device appears or not.
+    pub fn thin_snapshot(
+        &self,
+        name: &LvName,
+        tags: &[Tag],
+        origin: &LvName,
+        is_active: bool,
+    ) -> Line {
+        let line = Line::new("lvcreate").with(match is_active {
+            true => "-y -ay -kn -s",
+            false => "-y -an -kn -s",
+        });
+        named(line, name, tags).word(&Qualified(&self.group.name, origin))
+    }
+
+    /// Runs what [`snapshot`](Self::snapshot) or [`thin_snapshot`](Self::thin_snapshot) put together.
+    pub fn take(&mut self, line: &Line) -> Result<(), LvmError> {
+        self.run(line).map(drop)
+    }
+
     /// Makes a thin pool that gives out zeros, with so many bytes of metadata. It refuses writes as
     /// soon as it is full; else they would wait for a minute, and hosts with them.
     pub fn create_pool(&mut self, wanted: &NewVolume<'_>, metadata: u64) -> Result<(), LvmError> {
@@ -266,6 +300,13 @@ impl Session<'_> {
         self.change(line, volume)
     }
 
+    /// Gives a volume of somebody else tags, in one metadata commit.
+    pub fn adopt(&mut self, volume: &LvmUuid, tags: &[Tag]) -> Result<(), LvmError> {
+        let line = Line::new("lvchange").options("--addtag", tags);
+        self.run(&line.option("-S", &Anybodys(volume)).word(&self.group.name))
+            .map(drop)
+    }
+
     /// Makes an owned volume's device appear.
     pub fn activate(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
         self.change(Line::new("lvchange").with("-ay"), volume)
@@ -280,6 +321,13 @@ impl Session<'_> {
     /// tells how full they are.
     pub fn activate_thin(&mut self) -> Result<(), LvmError> {
         let line = Line::new("lvchange").with("-ay").option("-S", &OurThin);
+        self.run(&line.word(&self.group.name)).map(drop)
+    }
+
+    /// Makes the devices of all volumes of ours appear that have snapshots which keep what changes,
+    /// and those of the snapshots with them: only then the kernel tells how full these are.
+    pub fn activate_origins(&mut self) -> Result<(), LvmError> {
+        let line = Line::new("lvchange").with("-ay").option("-S", &OurOrigins);
         self.run(&line.word(&self.group.name)).map(drop)
     }
 

@@ -107,7 +107,17 @@ impl Display for Chosen<'_> {
     }
 }
 
-/// The same for a thin pool, and only if it has no volumes.
+/// A selection of one volume by UUID, whosever it is.
+#[derive(Debug)]
+pub struct Anybodys<'a>(pub &'a LvmUuid);
+impl Word for Anybodys<'_> {}
+impl Display for Anybodys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lv_uuid={}", self.0)
+    }
+}
+
+/// The same as [`Chosen`] for a thin pool, and only if it has no volumes.
 #[derive(Debug)]
 pub struct ChosenPool<'a>(pub &'a LvmUuid);
 impl Word for ChosenPool<'_> {}
@@ -128,6 +138,16 @@ impl Display for OurThin {
             "lv_tags={{{}}} && ( segtype=thin || segtype=thin-pool )",
             tags::OWNER
         )
+    }
+}
+
+/// A selection of every volume of ours that has snapshots which keep what changes.
+#[derive(Debug)]
+pub struct OurOrigins;
+impl Word for OurOrigins {}
+impl Display for OurOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lv_tags={{{}}} && lv_role={{thickorigin}}", tags::OWNER)
     }
 }
 

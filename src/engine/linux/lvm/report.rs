@@ -17,10 +17,10 @@ pub const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_
 /// The columns of an [`LvRow`] that say what a volume is. Metadata only: asking for any kernel
 /// state costs an ioctl for each active volume.
 pub const LV_COLUMNS: &str = "lv_uuid,lv_name,vg_uuid,vg_name,lv_size,lv_tags,lv_layout,lv_role,\
-    lv_descendants,lv_time,origin_size,pool_lv_uuid,vg_seqno,vg_partial";
+    lv_descendants,lv_time,origin_uuid,origin_size,pool_lv_uuid,vg_seqno,vg_partial";
 /// The columns that say where it lies. With them a volume has a row for each of its segments.
 pub const SEGMENT_COLUMNS: &str = "lv_parent,segtype,stripes,seg_start_pe,seg_pe_ranges,lv_metadata_size,chunk_size,\
-    zero";
+    zero,thin_id";
 /// The columns of a [`PvRow`].
 pub const PV_COLUMNS: &str =
     "pv_name,pv_uuid,vg_uuid,vg_name,dev_size,pv_size,pv_free,pe_start,pv_missing,pv_allocatable";
@@ -170,6 +170,8 @@ pub struct LvRow {
     pub pool_lv_uuid: String,
     #[serde(default)]
     pub lv_device_open: String,
+    #[serde(default)]
+    pub origin_uuid: String,
     #[serde(default, deserialize_with = "number")]
     pub origin_size: Option<u64>,
     #[serde(default, deserialize_with = "number")]
@@ -190,7 +192,19 @@ pub struct LvRow {
     pub lv_metadata_size: Option<u64>,
     #[serde(default, deserialize_with = "number")]
     pub chunk_size: Option<u64>,
+    #[serde(default, deserialize_with = "number")]
+    pub thin_id: Option<u64>,
 }
+
+/// What is said in `lv_role` of a volume whose snapshots do not need it.
+const FREE_ROLES: &[&str] = &[
+    "public",
+    "origin",
+    "thinorigin",
+    "multithinorigin",
+    "snapshot",
+    "thinsnapshot",
+];
 
 impl LvRow {
     /// Its name without the brackets that hidden ones bear.
@@ -217,6 +231,30 @@ impl LvRow {
     /// Whether it is a volume for hosts: pools and the parts that others are made of are not.
     pub fn is_volume(&self) -> bool {
         !self.is_hidden() && self.has_role("public") && !self.has_layout("pool")
+    }
+
+    /// Whether it is a snapshot that keeps what changes on disks, and needs its origin.
+    pub fn is_delta(&self) -> bool {
+        self.has_role("thicksnapshot")
+    }
+
+    /// Whether others need it, which LVM would remove with it. Snapshots of a thin volume in its pool
+    /// do not.
+    pub fn is_needed(&self) -> bool {
+        let is_free = self.has_layout("thin")
+            && self
+                .lv_role
+                .split(',')
+                .all(|role| FREE_ROLES.contains(&role));
+        !self.lv_descendants.is_empty() && !is_free
+    }
+
+    /// Bytes that a host can use: of a snapshot that keeps what changes, those of its origin.
+    pub fn size(&self) -> Option<u64> {
+        match self.is_delta() {
+            true => self.origin_size.or(self.lv_size),
+            false => self.lv_size,
+        }
     }
 
     /// Whether a word stands in the comma-separated `lv_role`.

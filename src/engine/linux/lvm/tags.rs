@@ -13,6 +13,16 @@ const NAME: &str = "standpipe.name=";
 const JOB: &str = "standpipe.job=";
 /// Before a unit serial that differs from the derived one (a volume adopted with its export).
 const SERIAL: &str = "standpipe.serial=";
+/// Before the model that hosts were told of such a volume, where it is not the kernel's.
+const MODEL: &str = "standpipe.model=";
+/// Before the UUID of the volume that this one is a complete copy of.
+const CLONE: &str = "standpipe.clone=";
+/// Before the moment whose content a replica was given, in microseconds since 1970.
+const TAKEN: &str = "standpipe.taken=";
+/// The mark of a snapshot that is to count as a volume of its own.
+const DETACHED: &str = "standpipe.detached";
+/// The mark of a volume that a copy onto it ended midway.
+const TORN: &str = "standpipe.torn";
 
 /// What a volume's tags say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +35,16 @@ pub struct Marks {
     pub job: Option<String>,
     /// Its unit serial, when not the derived one.
     pub serial: Option<String>,
+    /// The model that hosts know it by, when not the kernel's.
+    pub model: Option<String>,
+    /// The UUID of the volume that it is a complete copy of.
+    pub clone_of: Option<String>,
+    /// The moment whose content it was given, in microseconds since 1970.
+    pub taken: Option<u64>,
+    /// It is a snapshot that counts as a volume of its own.
+    pub detached: bool,
+    /// A copy onto it ended midway.
+    pub torn: bool,
 }
 
 impl Marks {
@@ -40,6 +60,16 @@ impl Marks {
                 marks.job = unescape(job);
             } else if let Some(serial) = tag.strip_prefix(SERIAL) {
                 marks.serial = unescape(serial);
+            } else if let Some(model) = tag.strip_prefix(MODEL) {
+                marks.model = unescape(model);
+            } else if let Some(source) = tag.strip_prefix(CLONE) {
+                marks.clone_of = unescape(source);
+            } else if let Some(moment) = tag.strip_prefix(TAKEN) {
+                marks.taken = moment.parse().ok();
+            } else if tag == DETACHED {
+                marks.detached = true;
+            } else if tag == TORN {
+                marks.torn = true;
             }
         }
         marks
@@ -64,6 +94,47 @@ pub fn name(text: &str) -> Result<Tag, NotAllowed> {
 /// The tag for an unfinished job.
 pub fn job(id: &str) -> Result<Tag, NotAllowed> {
     Tag::new(format!("{JOB}{}", escape(id)))
+}
+
+/// The tags that keep what hosts know of a volume that was taken over.
+pub fn kept(serial: &str, model: Option<&str>) -> Result<Vec<Tag>, NotAllowed> {
+    let serial = Tag::new(format!("{SERIAL}{}", escape(serial)))?;
+    let model = model.map(|model| Tag::new(format!("{MODEL}{}", escape(model))));
+    std::iter::once(Ok(serial)).chain(model).collect()
+}
+
+/// The tags of the `lv_tags` column that the adoption of a volume put there.
+pub fn adoption(column: &str) -> Vec<Tag> {
+    let is_one = |tag: &&str| *tag == OWNER || tag.starts_with(SERIAL) || tag.starts_with(MODEL);
+    let tags = column.split(',').filter(is_one);
+    tags.filter_map(|tag| Tag::new(tag).ok()).collect()
+}
+
+/// The tag for what a volume is a complete copy of.
+pub fn clone_of(source: &str) -> Result<Tag, NotAllowed> {
+    Tag::new(format!("{CLONE}{}", escape(source)))
+}
+
+/// The tag for the moment of a replica, in microseconds since 1970.
+pub fn taken(moment: u64) -> Tag {
+    Tag::new(format!("{TAKEN}{moment}")).expect("digits are valid in a tag")
+}
+
+/// The mark of a snapshot that is to count as a volume of its own.
+pub fn detached() -> Tag {
+    Tag::new(DETACHED).expect("the constant is a valid tag")
+}
+
+/// The mark of a volume while a copy is made onto it.
+pub fn torn() -> Tag {
+    Tag::new(TORN).expect("the constant is a valid tag")
+}
+
+/// The tags of the `lv_tags` column that say what a volume is a replica of.
+pub fn relation(column: &str) -> Vec<Tag> {
+    let says = |tag: &&str| tag.starts_with(CLONE) || tag.starts_with(TAKEN) || *tag == DETACHED;
+    let tags = column.split(',').filter(says);
+    tags.filter_map(|tag| Tag::new(tag).ok()).collect()
 }
 
 /// The tags of the `lv_tags` column that hold display names: one, unless somebody added to them.
@@ -125,6 +196,24 @@ mod tests {
             Marks::read("standpipe,xstandpipe.v1,standpipe.v10"),
             Marks::default()
         );
+    }
+
+    #[test]
+    fn a_relation_is_read_as_it_was_written() {
+        let source = "KROYpN-ydMD-shhk-LeZE-RBId-r0qq-h2oGSA";
+        let tags = [
+            clone_of(source).expect("a tag"),
+            taken(1_764_000_000_123_456),
+            torn(),
+        ];
+        let column = tags.each_ref().map(Tag::as_str).join(",") + ",standpipe.v1";
+        let marks = Marks::read(&column);
+        assert_eq!(marks.clone_of.as_deref(), Some(source));
+        assert_eq!(marks.taken, Some(1_764_000_000_123_456));
+        assert!(marks.torn && !marks.detached);
+        assert_eq!(relation(&column), tags[..2]);
+        assert!(Marks::read("standpipe.detached").detached);
+        assert_eq!(Marks::read("standpipe.taken=x").taken, None);
     }
 
     #[test]

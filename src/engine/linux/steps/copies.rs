@@ -10,7 +10,7 @@ use crate::engine::linux::lvm::group::{LvmError, Session};
 use crate::engine::linux::lvm::report::{LvRow, PvRow};
 use crate::engine::linux::lvm::shape::{Shape, Shapes};
 use crate::engine::linux::watch::Deadline;
-use crate::engine::linux::{LIMIT, LinuxEngine, dm};
+use crate::engine::linux::{LIMIT, LinuxEngine};
 
 /// A volume that consists of complete copies.
 struct Copied {
@@ -73,8 +73,7 @@ impl LinuxEngine {
         gone: &BTreeSet<u16>,
     ) -> Result<(), Error> {
         self.active(session, &identity(&copied.row)?)?;
-        let device = dm::name(session.group.name.as_str(), &copied.row.lv_name);
-        match self.raid(&device)?.holds_all_without(gone) {
+        match self.raid(&copied.row)?.holds_all_without(gone) {
             true => Ok(()),
             false => Err(Error::unavailable(format!(
                 "the other copies of volume {} are not all whole and in step; wait until they are",
@@ -103,8 +102,7 @@ impl LinuxEngine {
         // The kernel tells how a volume with copies is only of one that is active.
         self.active(&mut session, &identity(&copied.row)?)?;
         if copied.shape.layout != Layout::Linear {
-            let device = dm::name(group.name.as_str(), &copied.row.lv_name);
-            self.expect_in_step(&device, &BTreeSet::new())?;
+            self.expect_in_step(&copied.row, &BTreeSet::new())?;
         }
         let copies = copied.copies() + u16::try_from(new.len()).unwrap_or(u16::MAX);
         let onto: Vec<_> = new.into_iter().map(path).collect::<Result<_, _>>()?;

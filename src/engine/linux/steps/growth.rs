@@ -45,6 +45,7 @@ impl LinuxEngine {
             return Err(not_ours(&spare));
         }
         marked(&spare, job)?;
+        not_entangled(&row)?;
         let sum = old.checked_add(yields(&mut session, &row, &spare)?);
         if sum != Some(size) || spare.lv_uuid == row.lv_uuid {
             return Err(Error::invalid(
@@ -52,7 +53,7 @@ impl LinuxEngine {
             ));
         }
         self.refuse_exported(&spare, deadline)?;
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         self.take_over(&mut session, &row, &spare, size)
@@ -144,7 +145,7 @@ impl LinuxEngine {
             )));
         }
         let extents = extents(&self.state(&mut session)?, size)?;
-        if !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         let done = session.extend_thin(&device_name(&row)?, extents);
@@ -177,12 +178,7 @@ impl LinuxEngine {
                 row.lv_name
             )));
         }
-        if !row.lv_descendants.is_empty() {
-            return Err(Error::in_use(format!(
-                "volume {} has snapshots; remove them first",
-                row.lv_name
-            )));
-        }
+        not_entangled(&row)?;
         let extents = extents(&self.state(&mut session)?, size)?;
         let rows = session.segments()?;
         let legs = Shapes::new(&rows, [], [])
@@ -198,6 +194,23 @@ impl LinuxEngine {
         self.refuse_held(&mut session, &row)?;
         let done = session.reduce(&device_name(&row)?, extents);
         has_size(&mut session, &name, size, done)
+    }
+}
+
+/// Refuses what has snapshots of its size, or is one.
+fn not_entangled(row: &LvRow) -> Result<(), Error> {
+    if row.is_delta() {
+        return Err(Error::invalid(format!(
+            "volume {} is a snapshot and has the size of its source; it cannot have another one",
+            row.lv_name
+        )));
+    }
+    match row.lv_descendants.is_empty() {
+        true => Ok(()),
+        false => Err(Error::has_dependents(format!(
+            "volume {} has snapshots; remove them first",
+            row.lv_name
+        ))),
     }
 }
 

@@ -4,12 +4,16 @@
 //! Here is what they have in common: how a volume is found, and what is refused.
 
 mod copies;
+mod copy;
 mod groups;
 mod growth;
 mod moves;
 mod raid;
+mod replicas;
+mod takeover;
 mod thin;
 mod volumes;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,7 +119,11 @@ impl LinuxEngine {
         if let Some(device) = self.device(&session.group.uuid, uuid)? {
             return Ok(device);
         }
-        let done = session.activate(uuid);
+        // A snapshot that keeps what changes appears with its origin, and LVM says yes to nothing else.
+        let row = session.find(Which::Uuid(uuid))?;
+        let origin = row.filter(LvRow::is_delta);
+        let origin = origin.and_then(|row| LvmUuid::new(row.origin_uuid).ok());
+        let done = session.activate(origin.as_ref().unwrap_or(uuid));
         match (self.device(&session.group.uuid, uuid)?, done) {
             (Some(device), _) => Ok(device),
             (None, Err(error)) => Err(error.into()),
@@ -159,8 +167,14 @@ impl LinuxEngine {
         }
     }
 
+    /// Whether a backstore of ours holds a volume open, or one with its identifier.
+    fn is_exported(&self, row: &LvRow, deadline: Deadline) -> Result<bool, Error> {
+        let kept = Marks::read(&row.lv_tags).serial;
+        self.exports.is_exported(&row.lv_uuid, kept, deadline)
+    }
+
     fn refuse_exported(&self, row: &LvRow, deadline: Deadline) -> Result<(), Error> {
-        match self.exports.is_exported(&row.lv_uuid, deadline)? {
+        match self.is_exported(row, deadline)? {
             true => Err(Error::in_use(format!(
                 "volume {} is exported; unmask it first",
                 row.lv_name

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{SETTLE, STANDSTILL, device_name, extent_size, found, identity, path, verify};
-use crate::array::{DiskId, Error, PoolId, Progress, Subject, Trouble, VolumeId};
-use crate::engine::linux::dm::{self, Raid, Status};
+use crate::array::{DiskId, Error, PoolId, Progress, Subject, Trouble, VolumeId, cancelled};
+use crate::engine::linux::dm::{self, Raid};
 use crate::engine::linux::lvm::group::{LvmError, Session};
 use crate::engine::linux::lvm::line::{Line, Qualified};
 use crate::engine::linux::lvm::names::DevicePath;
@@ -112,10 +112,9 @@ impl LinuxEngine {
         }
         self.active(&mut session, &identity(&row)?)?;
         drop(session);
-        let device = dm::name(group.name.as_str(), &row.lv_name);
         let mut best = (0, Instant::now());
         loop {
-            let raid = self.raid(&device)?;
+            let raid = self.raid(&row)?;
             let (done, total) = raid.in_step;
             if raid.works.iter().any(|works| !works) {
                 return Err(Error::unavailable(format!(
@@ -129,7 +128,7 @@ impl LinuxEngine {
                 return Ok(());
             }
             if progress.is_cancelled() {
-                return Err(Error::unavailable("the job was cancelled"));
+                return Err(cancelled());
             }
             if done != best.0 {
                 best = (done, Instant::now());
@@ -145,14 +144,15 @@ impl LinuxEngine {
     }
 
     /// The state of an active volume with legs.
-    pub(super) fn raid(&self, device: &str) -> Result<Raid, Error> {
+    pub(super) fn raid(&self, row: &LvRow) -> Result<Raid, Error> {
         let statuses = dm::statuses(&self.dmsetup, Deadline::after(LIMIT))?;
-        match statuses.get(device) {
-            Some(Status::Raid(raid)) => Ok(raid.clone()),
-            _ => Err(Error::not_found(format!(
-                "device {device} is gone; activate the volume again"
-            ))),
-        }
+        let raid = dm::raid(&statuses, &row.vg_name, &row.lv_name);
+        raid.cloned().ok_or_else(|| {
+            Error::not_found(format!(
+                "the device of volume {} is gone; activate the volume again",
+                row.lv_name
+            ))
+        })
     }
 
     pub(in super::super) fn refresh(
@@ -183,17 +183,14 @@ impl LinuxEngine {
 
     /// Refuses RAID of which not all legs but these hold everything. While the kernel notes that one
     /// failed it tells something else for a moment; that is waited for.
-    pub(super) fn expect_in_step(
-        &self,
-        device: &str,
-        without: &BTreeSet<u16>,
-    ) -> Result<(), Error> {
+    pub(super) fn expect_in_step(&self, row: &LvRow, without: &BTreeSet<u16>) -> Result<(), Error> {
         let settled = Deadline::after(SETTLE);
-        while !self.raid(device)?.is_in_step_without(without) {
+        while !self.raid(row)?.is_in_step_without(without) {
             if settled.left().is_zero() {
                 return Err(Error::unavailable(format!(
-                    "the other legs of {device} are not all whole and in step; wait until they \
-                     are, then repair the volume"
+                    "the other legs of volume {} are not all whole and in step; wait until they \
+                     are, then repair the volume",
+                    row.lv_name
                 )));
             }
             thread::sleep(LOOK);
@@ -221,8 +218,7 @@ impl LinuxEngine {
             };
         }
         self.active(&mut session, &identity(&row)?)?;
-        let device = dm::name(group.name.as_str(), &row.lv_name);
-        let loss = self.loss(&mut session, &row, Some(&self.raid(&device)?))?;
+        let loss = self.loss(&mut session, &row, Some(&self.raid(&row)?))?;
         let legs = &loss.missing | &loss.trouble.failing;
         if legs.is_empty() {
             return Ok(());
@@ -230,7 +226,7 @@ impl LinuxEngine {
         loss.permits(&row, &legs)?;
         let onto = self.spares(&mut session, &loss, &legs, onto)?;
         // What is put on other disks is read from the legs that are left: all that they hold.
-        self.expect_in_step(&device, &legs)?;
+        self.expect_in_step(&row, &legs)?;
         match loss.missing.is_empty() {
             true => self.replace(&mut session, &row, &loss, &onto),
             false => self.replace_missing(&mut session, &row, &loss, &onto),

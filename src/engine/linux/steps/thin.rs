@@ -141,9 +141,9 @@ impl LinuxEngine {
         }
     }
 
-    /// Makes the thin pools and thin volumes of ours in a group active, so that it is known how
-    /// full they are.
-    pub(in super::super) fn activate_thin(
+    /// Makes the thin pools and thin volumes of ours in a group active, and what has snapshots, so
+    /// that it is known how full they are.
+    pub(in super::super) fn activate_replicas(
         &self,
         group: &Group,
         deadline: Deadline,
@@ -152,10 +152,13 @@ impl LinuxEngine {
         // A group whose disks are all away has none.
         let rows = session.volumes()?;
         let is_ours = |row: &LvRow| row.has_layout("thin") && Marks::read(&row.lv_tags).owned;
-        match rows.iter().any(is_ours) {
-            true => Ok(session.activate_thin()?),
-            false => Ok(()),
+        if rows.iter().any(is_ours) {
+            session.activate_thin()?;
         }
+        if rows.iter().any(|row| row.has_role("thickorigin")) {
+            session.activate_origins()?;
+        }
+        Ok(())
     }
 }
 

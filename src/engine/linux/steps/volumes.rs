@@ -2,19 +2,18 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 
+use super::watched::{Work, watched};
 use super::{
-    Making, Name, STANDSTILL, busy, device_name, extents, found, identity, is_of, job_tag, marked,
-    name_tag, not_busy, nothing, path, room_for, rows_of, verify,
+    Making, Name, busy, device_name, extents, found, identity, is_of, job_tag, marked, name_tag,
+    not_busy, nothing, path, room_for, rows_of, verify,
 };
 use crate::array::{
     DiskId, Erasing, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress,
     Subject, VolumeId,
 };
 use crate::engine::linux::LinuxEngine;
-use crate::engine::linux::blockdev::{self, Zeroed};
+use crate::engine::linux::blockdev::{self, Ended, Places};
 use crate::engine::linux::dm;
 use crate::engine::linux::lio::export::Exported;
 use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
@@ -25,6 +24,28 @@ use crate::engine::linux::watch::Deadline;
 
 /// How often a removal is tried that LVM refuses.
 const REMOVALS: usize = 5;
+
+/// A volume that nobody uses.
+struct Idle {
+    place: Written,
+    /// Bytes.
+    size: u64,
+    is_thin: bool,
+}
+
+/// What is written to: a device that goes by a name which may be another's meanwhile.
+struct Written {
+    path: PathBuf,
+    /// The UUID of the device-mapper device.
+    uuid: String,
+    places: Places,
+}
+
+impl Written {
+    fn is_it(&self, file: &File) -> bool {
+        self.places.is_dm_device(file, &self.uuid)
+    }
+}
 
 impl LinuxEngine {
     pub(in super::super) fn create(
@@ -92,7 +113,11 @@ impl LinuxEngine {
     }
 
     /// The name of a thin pool of that group that takes volumes.
-    fn thin_pool(&self, session: &mut Session<'_>, pool: &PoolId) -> Result<LvName, Error> {
+    pub(super) fn thin_pool(
+        &self,
+        session: &mut Session<'_>,
+        pool: &PoolId,
+    ) -> Result<LvName, Error> {
         let mut rows = session.segments()?.into_iter();
         let row = rows.find(|row| row.lv_uuid == pool.as_str() && row.is_thin_pool());
         let row = row.ok_or_else(|| nothing(&Subject::Pool(pool.clone())))?;
@@ -170,21 +195,16 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(volume, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = self.owned(&mut session, &name, volume)?;
-        marked(&row, job)?;
-        self.refuse_exported(&row, deadline)?;
-        self.refuse_held(&mut session, &row)?;
-        let device = self.active(&mut session, &identity(&row)?)?;
+        let Idle { place, size, .. } = self.idle(&mut session, &name, volume, job)?;
         drop(session);
-        let size = row
-            .lv_size
-            .ok_or_else(|| Error::bug("LVM reports a volume without a size"))?;
-        let which = names::dm_uuid(&group.uuid, &identity(&row)?);
-        let place = self.places.clone();
-        let path = self.places.dev.join(&device.name);
-        let is_it = move |file: &File| place.is_dm_device(file, &which);
-        let done = overwrite_watched(path, Overwriting::Zeros, is_it, size, progress);
-        done.map(drop)
+        let work = Work {
+            on: place.path.display().to_string(),
+            done: "zeroed",
+            size,
+        };
+        watched(&work, progress, move |go_on| {
+            blockdev::zero(&place.path, |file| place.is_it(file), size, go_on)
+        })
     }
 
     pub(in super::super) fn erase(
@@ -203,29 +223,59 @@ impl LinuxEngine {
         if session.find(name.which())?.is_none() {
             return Ok(());
         }
-        let row = self.owned(&mut session, &name, volume)?;
-        marked(&row, job)?;
-        self.refuse_exported(&row, deadline)?;
-        self.refuse_held(&mut session, &row)?;
-        let uuid = identity(&row)?;
-        let device = self.active(&mut session, &uuid)?;
+        let Idle {
+            place,
+            size,
+            is_thin,
+        } = self.idle(&mut session, &name, volume, job)?;
         drop(session);
+        let work = Work {
+            on: place.path.display().to_string(),
+            done: "erased",
+            size,
+        };
+        watched(&work, progress, move |go_on| {
+            let is_it = |file: &File| place.is_it(file);
+            // To a thin volume zeros would only give more of its pool.
+            if how == Erasing::Zero && !is_thin {
+                return blockdev::zero(&place.path, is_it, size, go_on);
+            }
+            match blockdev::discard(&place.path, is_it, size, go_on) {
+                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                    tracing::warn!(device = %place.path.display(), "what lies under it takes no discards");
+                    Ok(Ended::Whole)
+                }
+                other => other,
+            }
+        })
+    }
+
+    /// The device of a volume that bears the job's mark and that nobody uses.
+    fn idle(
+        &self,
+        session: &mut Session<'_>,
+        name: &Name,
+        volume: &Subject,
+        job: &JobId,
+    ) -> Result<Idle, Error> {
+        let row = self.owned(session, name, volume)?;
+        marked(&row, job)?;
+        self.refuse_exported(&row, session.deadline)?;
+        self.refuse_held(session, &row)?;
+        let uuid = identity(&row)?;
+        let device = self.active(session, &uuid)?;
         let size = row
             .lv_size
             .ok_or_else(|| Error::bug("LVM reports a volume without a size"))?;
-        let which = names::dm_uuid(&group.uuid, &uuid);
-        let place = self.places.clone();
-        let path = self.places.dev.join(&device.name);
-        let is_it = move |file: &File| place.is_dm_device(file, &which);
-        // To a thin volume zeros would only give more of its pool.
-        let how = match how {
-            Erasing::Zero if !row.has_layout("thin") => Overwriting::Zeros,
-            _ => Overwriting::Nothing,
-        };
-        if !overwrite_watched(path, how, is_it, size, &Unstoppable(progress))? {
-            tracing::warn!(volume = row.lv_name, "what lies under it takes no discards");
-        }
-        Ok(())
+        Ok(Idle {
+            place: Written {
+                path: self.places.dev.join(&device.name),
+                uuid: names::dm_uuid(&session.group.uuid, &uuid),
+                places: self.places.clone(),
+            },
+            size,
+            is_thin: row.has_layout("thin"),
+        })
     }
 
     pub(in super::super) fn mark(
@@ -350,13 +400,16 @@ impl LinuxEngine {
         }
         // What exports it has it open.
         let is_open = !row.lv_device_open.is_empty();
-        if !is_open || !self.exports.is_exported(&row.lv_uuid, deadline)? {
+        if !is_open || !self.is_exported(&row, deadline)? {
             self.refuse_held(&mut session, &row)?;
         }
         let device = self.active(&mut session, &uuid)?;
         drop(session);
         let serial = marks.serial.unwrap_or_else(|| map.volume.unit_serial());
-        let exported = exported(&group, &uuid, device.number, serial);
+        let exported = Exported {
+            model: marks.model,
+            ..exported(&group, &uuid, device.number, serial)
+        };
         self.exports.show(exported, map, deadline)
     }
 
@@ -384,9 +437,9 @@ impl LinuxEngine {
             // disk that went would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
-            if !now.lv_descendants.is_empty() {
-                return Err(Error::in_use(format!(
-                    "volume {} has snapshots; remove them first",
+            if now.is_needed() {
+                return Err(Error::has_dependents(format!(
+                    "volume {} has snapshots, which are nothing without it; remove them first",
                     now.lv_name
                 )));
             }
@@ -413,6 +466,7 @@ fn exported(group: &Group, uuid: &LvmUuid, number: (u32, u32), serial: String) -
         number,
         naa: Naa::from_serial(Naa::LIO_COMPANY, &serial),
         serial,
+        model: None,
         uuid: uuid.to_string(),
     }
 }
@@ -443,95 +497,4 @@ fn refuse_filled(session: &mut Session<'_>, pool: &LvRow) -> Result<(), Error> {
 fn has_job(session: &mut Session<'_>, name: &Name, job: &JobId) -> Result<Option<bool>, LvmError> {
     let row = session.find(name.which())?;
     Ok(row.map(|row| Marks::read(&row.lv_tags).job == Some(job.to_string())))
-}
-
-/// Progress of what is not stopped once it has begun.
-struct Unstoppable<'a>(&'a dyn Progress);
-
-impl Progress for Unstoppable<'_> {
-    fn report(&self, done: u64, total: u64) {
-        self.0.report(done, total);
-    }
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// What takes the place of what a device holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Overwriting {
-    Zeros,
-    /// Whatever the device likes: it is only told that nobody needs it.
-    Nothing,
-}
-
-/// Overwrites on a thread of its own: the kernel may hang, the caller may not. The thread asks before
-/// each slice, so that a wish to stop is heard there and then. Whether the device can do that.
-fn overwrite_watched(
-    device: PathBuf,
-    how: Overwriting,
-    is_it: impl FnOnce(&File) -> bool + Send + 'static,
-    size: u64,
-    progress: &dyn Progress,
-) -> Result<bool, Error> {
-    enum Word {
-        Done(u64),
-        End(std::io::Result<Zeroed>),
-    }
-    let (sender, words) = sync_channel(1);
-    let (answer, answers) = sync_channel(1);
-    let path = device.clone();
-    thread::spawn(move || {
-        let go_on = |done| {
-            // Without an answer nobody is waiting any more.
-            sender.send(Word::Done(done)).is_ok() && answers.recv().unwrap_or(false)
-        };
-        let end = match how {
-            Overwriting::Zeros => blockdev::zero(&path, is_it, size, go_on),
-            Overwriting::Nothing => blockdev::discard(&path, is_it, size, go_on),
-        };
-        let _ = sender.send(Word::End(end));
-    });
-    loop {
-        let (kind, message, source) = match words.recv_timeout(STANDSTILL) {
-            Ok(Word::Done(done)) => {
-                progress.report(done, size);
-                let _ = answer.send(!progress.is_cancelled());
-                continue;
-            }
-            Ok(Word::End(Ok(Zeroed::Whole))) => return Ok(true),
-            Ok(Word::End(Ok(Zeroed::Stopped))) => {
-                return Err(Error::unavailable("the job was cancelled"));
-            }
-            Ok(Word::End(Err(error)))
-                if how == Overwriting::Nothing
-                    && error.kind() == std::io::ErrorKind::Unsupported =>
-            {
-                return Ok(false);
-            }
-            Ok(Word::End(Err(error))) if error.kind() == std::io::ErrorKind::ResourceBusy => (
-                Kind::InUse,
-                "is open elsewhere; close it first",
-                Some(error),
-            ),
-            Ok(Word::End(Err(error))) => (
-                Kind::Unavailable,
-                "cannot be overwritten; see the log",
-                Some(error),
-            ),
-            Err(RecvTimeoutError::Timeout) => (
-                Kind::Timeout,
-                "does not get on with being overwritten",
-                None,
-            ),
-            Err(RecvTimeoutError::Disconnected) => {
-                (Kind::Bug, "was left while being overwritten", None)
-            }
-        };
-        let error = Error::new(kind, format!("{} {message}", device.display()));
-        return Err(match source {
-            Some(source) => error.caused_by(source),
-            None => error,
-        });
-    }
 }
