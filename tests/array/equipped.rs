@@ -19,12 +19,12 @@ const REDUNDANT: Quality = Quality {
 
 /// Pool `ours` of four disks with a mirrored volume `twin` and a thin pool `thin` with volume
 /// `sparse`; pool `empty` of one disk, and thin pool `unused` in it; two disks are free.
-fn equipped() -> Rig {
+pub fn equipped() -> Rig {
     equipped_to(None)
 }
 
 /// The same, where what a volume held is overwritten before it is removed.
-fn erasing() -> Rig {
+pub fn erasing() -> Rig {
     equipped_to(Some(Erasing::Zero))
 }
 
@@ -109,7 +109,7 @@ fn hurt(how: impl Fn(&SimEngine, &DiskId) -> bool) -> Rig {
     rig
 }
 
-fn volume(rig: &Rig, name: &str) -> VolumeId {
+pub fn volume(rig: &Rig, name: &str) -> VolumeId {
     rig.named(name).expect("it was made")
 }
 
@@ -122,7 +122,7 @@ fn resize(rig: &Rig, name: &str, extents: u64, new: Option<&str>) -> Command {
 }
 
 /// The disks of pool `ours` but for that one.
-fn others(rig: &Rig, but: &DiskId) -> Vec<DiskId> {
+pub fn others(rig: &Rig, but: &DiskId) -> Vec<DiskId> {
     let now = rig.now();
     let pool = now.pool(&rig.pool_named("ours")).expect("it was made");
     let others = pool.disks.iter().filter(|disk| *disk != but);

@@ -1,20 +1,20 @@
 //! Snapshots and clones as clients and administrators have them: what goes on beside a copy, what is
 //! refused, and what becomes of a copy that fails.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use standpipe::array::{
-    Array, Command, Copying, Effect, Engine, Error, Facts, GroupFacts, GroupKind, Health, JobId,
-    JobState, Kind, MadeTarget, Map, Members, Policy, PoolId, Progress, ReplicaKind, Step,
-    SystemName, Ticket, VolumeGroup, VolumeId, Waited,
+    Array, Command, Copying, Effect, GroupKind, Health, JobState, Kind, Members, ReplicaKind, Step,
+    VolumeId, Waited,
 };
 use standpipe::engine::sim::{Content, EXTENT, Moment, SimEngine};
 
+use super::gate::{self, Gate, begin, done, refused, running, wait_for};
 use super::replicated::{
     clone, delete, detach, group, new_group, replicate, replicated, restore, resync, snapshot,
     volume, write,
 };
-use super::rig::{Medium, Rig, creation, host, who};
+use super::rig::{Rig, creation, host};
 
 /// What each extent of a volume holds: a byte, where a host wrote it.
 fn bytes(rig: &Rig, name: &str) -> Vec<u8> {
@@ -388,119 +388,23 @@ fn wishes_about_groups_that_are_refused() {
     assert_eq!(rig.now().replication_groups().count(), 2);
 }
 
-/// A machine on which copies wait until somebody lets them go on.
-struct Gated {
-    sim: SimEngine,
-    /// Copies that wait, and whether they may go on.
-    gate: Mutex<(usize, bool)>,
-    moved: Condvar,
-}
-
-impl Gated {
-    /// Waits until so many copies wait.
-    fn reached(&self, copies: usize) {
-        let gate = self.gate.lock().expect("no panic");
-        let reached = self.moved.wait_while(gate, |gate| gate.0 < copies);
-        drop(reached.expect("no panic"));
-    }
-
-    fn open(&self) {
-        self.gate.lock().expect("no panic").1 = true;
-        self.moved.notify_all();
-    }
-}
-
-impl Engine for Gated {
-    fn scan(&self) -> Result<Facts, Error> {
-        self.sim.scan()
-    }
-
-    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
-        self.sim.scan_group(pool)
-    }
-
-    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
-        self.sim.manage(groups, targets)
-    }
-
-    fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
-        self.sim.is_mapped(map)
-    }
-
-    fn fingerprint(&self) -> Result<u64, Error> {
-        self.sim.fingerprint()
-    }
-
-    fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
-        if let Step::Copy { .. } = step {
-            let mut gate = self.gate.lock().expect("no panic");
-            gate.0 += 1;
-            self.moved.notify_all();
-            let open = self.moved.wait_while(gate, |gate| !gate.1);
-            drop(open.expect("no panic"));
-        }
-        self.sim.apply(step, progress)
-    }
-
-    fn converge(&self, maps: &[Map]) -> Result<(), Error> {
-        self.sim.converge(maps)
-    }
+fn is_copy(step: &Step) -> bool {
+    matches!(step, Step::Copy { .. })
 }
 
 /// The array of [`replicated`] with a gate before every copy.
-fn gated() -> (Rig, Array, Arc<Gated>) {
+fn gated() -> (Rig, Array, Arc<Gate>) {
     let rig = replicated();
     rig.mortal.die();
-    let (array, engine) = gated_on(&rig.sim, &rig.medium.image());
-    (rig, array, engine)
-}
-
-fn gated_on(sim: &SimEngine, medium: &Medium) -> (Array, Arc<Gated>) {
-    let engine = Arc::new(Gated {
-        sim: sim.clone(),
-        gate: Mutex::default(),
-        moved: Condvar::new(),
-    });
-    let system = SystemName {
-        name: "system".into(),
-        label: "label".into(),
-    };
-    let array = Array::open(engine.clone(), medium.store(), system, Policy::default());
-    (array.expect("it starts"), engine)
-}
-
-fn begin(array: &Array, command: Command) -> Ticket {
-    array.submit(&who(), command).expect("there is a slot")
-}
-
-fn done(array: &Array, command: Command) {
-    match begin(array, command.clone()).join() {
-        Waited::Done(..) => {}
-        other => panic!("{command:?}: {other:?}"),
-    }
-}
-
-fn refused(array: &Array, command: Command, kind: Kind) -> Error {
-    match begin(array, command.clone()).join() {
-        Waited::Failed(error, None) => {
-            assert_eq!(error.kind, kind, "{command:?}: {error}");
-            error
-        }
-        other => panic!("{command:?}: {other:?}"),
-    }
-}
-
-fn running(array: &Array) -> JobId {
-    let now = array.snapshot();
-    let mut jobs = now.jobs().filter(|job| !job.is_finished());
-    jobs.next().expect("one runs").id
+    let (array, gate) = gate::gated(&rig.sim, &rig.medium.image(), is_copy);
+    (rig, array, gate)
 }
 
 #[test]
 fn everything_else_goes_on_beside_a_copy() {
-    let (rig, array, engine) = gated();
+    let (rig, array, gate) = gated();
     let ticket = begin(&array, clone(&rig, &[("first", "new")], None));
-    engine.reached(1);
+    gate.reached(1);
     // Other volumes of the group, masking of anything, and the source itself.
     done(&array, creation(rig.pool(), "other", 2));
     done(
@@ -527,7 +431,7 @@ fn everything_else_goes_on_beside_a_copy() {
     write(&rig, "first", 0..3, 0x55);
     done(&array, snapshot(&rig, &[("first", "first now")]));
     refused(&array, creation(rig.pool(), "new", 2), Kind::InUse);
-    engine.open();
+    gate.open();
     assert!(matches!(ticket.join(), Waited::Done(..)));
     let now = array.snapshot();
     let new = now.volumes_named("new").next().expect("it was made");
@@ -537,9 +441,9 @@ fn everything_else_goes_on_beside_a_copy() {
 
 #[test]
 fn what_a_copy_needs_is_left_alone() {
-    let (rig, array, engine) = gated();
+    let (rig, array, gate) = gated();
     let restoring = begin(&array, restore(&rig, "first then"));
-    engine.reached(1);
+    gate.reached(1);
     for name in ["first", "first then"] {
         refused(&array, delete(&rig, &[name]), Kind::InUse);
     }
@@ -553,19 +457,19 @@ fn what_a_copy_needs_is_left_alone() {
     let error = array.cancel(running(&array)).expect_err("it overwrites");
     assert_eq!(error.kind, Kind::NotSupported);
     assert!(error.message.contains("neither"), "{error}");
-    engine.open();
+    gate.open();
     assert!(matches!(restoring.join(), Waited::Done(..)));
     assert_eq!(bytes(&rig, "first"), [0x11; 3]);
 }
 
 #[test]
 fn a_clone_that_is_cancelled_leaves_nothing() {
-    let (rig, array, engine) = gated();
+    let (rig, array, gate) = gated();
     let before = rig.sim.lvs(&rig.pool());
     let ticket = begin(&array, clone(&rig, &[("first", "new")], None));
-    engine.reached(1);
+    gate.reached(1);
     array.cancel(running(&array)).expect("it may be stopped");
-    engine.open();
+    gate.open();
     assert!(matches!(ticket.join(), Waited::Failed(_, Some(_))));
     assert_eq!(rig.sim.lvs(&rig.pool()), before);
     let now = array.snapshot();
@@ -575,7 +479,7 @@ fn a_clone_that_is_cancelled_leaves_nothing() {
 
 #[test]
 fn copies_at_once_do_not_count_the_same_room_twice() {
-    let (rig, array, engine) = gated();
+    let (rig, array, gate) = gated();
     // The thin pool has 24 extents; `sparse` and what was made of it have ten of them.
     let thin = rig.pool_named("thin");
     let free = rig.now().pool(&thin).expect("it is listed").free / EXTENT;
@@ -593,10 +497,10 @@ fn copies_at_once_do_not_count_the_same_room_twice() {
         }
     };
     let first = begin(&array, large("one"));
-    engine.reached(1);
+    gate.reached(1);
     let error = refused(&array, large("two"), Kind::NoSpace);
     assert!(error.message.contains("grow it"), "{error}");
-    engine.open();
+    gate.open();
     assert!(matches!(first.join(), Waited::Done(..)));
     // It holds zeros and took nothing, so there is room for the second now.
     done(&array, large("two"));
@@ -607,12 +511,12 @@ fn a_start_does_not_wait_for_a_copy_that_goes_on() {
     let rig = replicated();
     rig.mortal.die();
     let medium = rig.medium.image();
-    let (first, engine) = gated_on(&rig.sim, &medium);
+    let (first, before) = gate::gated(&rig.sim, &medium, is_copy);
     begin(&first, restore(&rig, "first then"));
-    engine.reached(1);
+    before.reached(1);
     // The gateway dies in the middle of the copy.
     let image = medium.image();
-    let (second, gate) = gated_on(&rig.sim, &image);
+    let (second, gate) = gate::gated(&rig.sim, &image, is_copy);
     gate.reached(1);
     // The array is in use while it goes on.
     let job = running(&second);
@@ -630,21 +534,6 @@ fn a_start_does_not_wait_for_a_copy_that_goes_on() {
             .is_some_and(|note| note.contains("finished"))
     );
     assert_eq!(bytes(&rig, "first"), [0x11; 3]);
-}
-
-/// Waits until a job has ended.
-fn wait_for(array: &Array, job: JobId) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let mut versions = array.versions();
-    let ended = |array: &Array| {
-        let now = array.snapshot();
-        now.job(&job).is_some_and(|job| job.is_finished())
-    };
-    let waited = runtime
-        .expect("a runtime")
-        .block_on(versions.wait_for(|_| ended(array)))
-        .is_ok();
-    assert!(waited);
 }
 
 #[test]

@@ -1,57 +1,12 @@
 //! Creates that are planned before either of them has taken anything.
 
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 
-use standpipe::array::{
-    Array, Command, Engine, Error, Facts, GroupFacts, MadeTarget, Map, Place, Policy, PoolId,
-    Progress, Quality, Step, SystemName, VolumeGroup, Waited,
-};
+use standpipe::array::{Array, Command, Place, Policy, Quality, Step, Waited};
 use standpipe::engine::sim::{Clock, EXTENT, SimEngine};
 
+use super::gate::hooked;
 use super::rig::{Medium, who};
-
-/// A machine on which nobody makes a volume with legs of its own before everybody is about to.
-struct Gathered {
-    sim: SimEngine,
-    all: Barrier,
-}
-
-impl Engine for Gathered {
-    fn scan(&self) -> Result<Facts, Error> {
-        self.sim.scan()
-    }
-
-    fn scan_group(&self, pool: &PoolId) -> Result<GroupFacts, Error> {
-        self.sim.scan_group(pool)
-    }
-
-    fn manage(&self, groups: &[VolumeGroup], targets: &[MadeTarget]) -> Result<(), Error> {
-        self.sim.manage(groups, targets)
-    }
-
-    fn is_mapped(&self, map: &Map) -> Result<bool, Error> {
-        self.sim.is_mapped(map)
-    }
-
-    fn fingerprint(&self) -> Result<u64, Error> {
-        self.sim.fingerprint()
-    }
-
-    fn apply(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
-        if let Step::Create {
-            place: Place::Disks { .. },
-            ..
-        } = step
-        {
-            self.all.wait();
-        }
-        self.sim.apply(step, progress)
-    }
-
-    fn converge(&self, maps: &[Map]) -> Result<(), Error> {
-        self.sim.converge(maps)
-    }
-}
 
 /// An array with one pool of four disks of 20 extents, where so many creates meet.
 fn array(creates: usize) -> Array {
@@ -60,16 +15,17 @@ fn array(creates: usize) -> Array {
         .clock(Clock::instant())
         .build()
         .expect("a machine");
-    let engine = Gathered {
-        sim,
-        all: Barrier::new(creates),
-    };
-    let system = SystemName {
-        name: "system".into(),
-        label: "label".into(),
-    };
-    let store = Medium::default().store();
-    Array::open(Arc::new(engine), store, system, Policy::default()).expect("it starts")
+    // Nobody makes a volume with legs of its own before everybody is about to.
+    let all = Barrier::new(creates);
+    hooked(Policy::default(), &sim, &Medium::default(), move |step| {
+        if let Step::Create {
+            place: Place::Disks { .. },
+            ..
+        } = step
+        {
+            all.wait();
+        }
+    })
 }
 
 fn mirror(array: &Array, name: &str, extents: u64) -> Command {

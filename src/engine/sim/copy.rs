@@ -6,7 +6,7 @@ use super::extents::{Content, EXTENT};
 use super::guards::{marked_by, ours};
 use super::machine::{Body, Lv, Machine};
 use super::{Core, SLICE};
-use crate::array::{Error, JobId, Progress, Subject, VolumeId, cancelled};
+use crate::array::{Error, JobId, Progress, Step, Subject, VolumeId, cancelled};
 
 /// What is copied.
 pub(super) struct Copy<'a> {
@@ -14,6 +14,26 @@ pub(super) struct Copy<'a> {
     pub(super) to: &'a Subject,
     pub(super) fresh: bool,
     pub(super) job: JobId,
+}
+
+impl<'a> Copy<'a> {
+    /// What a step copies, if it does.
+    pub(super) fn of(step: &'a Step) -> Option<Self> {
+        match step {
+            Step::Copy {
+                from,
+                to,
+                fresh,
+                job,
+            } => Some(Self {
+                from,
+                to,
+                fresh: *fresh,
+                job: *job,
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl Core {

@@ -110,6 +110,9 @@ impl Core {
 
     /// Takes a step, whatever the script says.
     fn take(&self, step: &Step, progress: &dyn Progress) -> Result<(), Error> {
+        if let Some(copy) = Copy::of(step) {
+            return self.copy(&copy, progress, false);
+        }
         match step {
             Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
             Step::Erase { volume, how, job } => self.erase(volume, *how, *job, progress),
@@ -117,44 +120,19 @@ impl Core {
             Step::Move {
                 what, from, onto, ..
             } => self.move_off(what, from, onto, progress),
-            Step::Copy {
-                from,
-                to,
-                fresh,
-                job,
-            } => {
-                let copy = Copy {
-                    from,
-                    to,
-                    fresh: *fresh,
-                    job: *job,
-                };
-                self.copy(&copy, progress, false)
-            }
             other => take_at_once(&mut self.machine(), other),
         }
     }
 
     /// Takes the first half of a step, where it has halves.
     fn take_half(&self, step: &Step) -> Result<(), Error> {
+        if let Some(copy) = Copy::of(step) {
+            return self.copy(&copy, &Unwatched, true);
+        }
         match step {
             Step::Zero { volume, job } => {
                 let half = self.machine().may_zero(volume, *job)? / 2;
                 self.zero(volume, *job, &Unwatched, Some(half))
-            }
-            Step::Copy {
-                from,
-                to,
-                fresh,
-                job,
-            } => {
-                let copy = Copy {
-                    from,
-                    to,
-                    fresh: *fresh,
-                    job: *job,
-                };
-                self.copy(&copy, &Unwatched, true)
             }
             Step::Snapshot { group, of, job } => {
                 self.machine().snapshot(group, &of[..of.len() / 2], *job)
