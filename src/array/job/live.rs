@@ -155,15 +155,15 @@ impl Live {
         mut control: MutexGuard<'a, Control>,
         tell: impl Fn(JobState),
     ) -> (MutexGuard<'a, Control>, Result<(), Error>) {
-        if control.wish == Wish::Rest {
+        // Who is woken may be wanted to rest again before he is awake.
+        while control.wish == Wish::Rest {
             let mut pace = lock(&self.pace);
             pace.before = pace.worked();
             pace.since = None;
             drop(pace);
             control.rests = true;
             tell(JobState::Suspended);
-            let woken = |control: &mut Control| control.wish == Wish::Rest;
-            let waited = self.woken.wait_while(control, woken);
+            let waited = self.woken.wait_while(control, |control| control.rests);
             control = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let done = match control.wish {
@@ -242,6 +242,35 @@ mod tests {
         assert_eq!(live.remaining(), None, "nothing was done since");
         live.report(100, 100);
         assert_eq!(live.remaining(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn whoever_is_woken_and_suspended_at_once_rests_again() {
+        let live = Live::begun();
+        live.enter(true);
+        let (sender, told) = std::sync::mpsc::channel();
+        let next = || {
+            let within = Duration::from_secs(60);
+            told.recv_timeout(within).expect("it is told")
+        };
+        std::thread::scope(|scope| {
+            let worker = sender.clone();
+            let live = &live;
+            scope.spawn(move || {
+                let tell = |state| worker.send(state).expect("somebody listens");
+                while live.rest(tell).is_ok() {}
+            });
+            let tell = |state| sender.send(state).expect("somebody listens");
+            live.suspend().expect("it can rest");
+            assert_eq!(next(), JobState::Suspended);
+            for _ in 0..1000 {
+                live.resume(tell).expect("it rests");
+                live.suspend().expect("it can rest");
+                assert_eq!(next(), JobState::Running);
+                assert_eq!(next(), JobState::Suspended);
+            }
+            live.end(JobState::Cancelled, tell);
+        });
     }
 
     #[test]
