@@ -485,6 +485,18 @@ impl Step {
     pub const fn can_pause(&self) -> bool {
         matches!(self, Self::Zero { .. } | Self::Copy { .. })
     }
+
+    /// Whether it takes as long as what it works on is large, and tells its progress.
+    pub const fn takes_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Zero { .. }
+                | Self::Copy { .. }
+                | Self::Erase { .. }
+                | Self::Sync { .. }
+                | Self::Move { .. }
+        )
+    }
 }
 
 /// What is done to what a volume holds before it is removed.

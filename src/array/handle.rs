@@ -32,6 +32,8 @@ use super::work::{
 
 /// How many commands may be under way at once; one more is refused.
 const MAX_RUNNING: usize = 64;
+/// How many more may be in steps that take long, or rest in one.
+const MAX_LONG: usize = 256;
 /// How long a command waits for others that hold what it needs: less than any method waits for a
 /// command, so that a client never hears of a job that was then refused.
 const fn lock_patience(area: Area) -> Duration {
@@ -71,7 +73,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Crowd {
     running: usize,
-    /// Those that rest take no place.
+    /// Those in a step that takes long, or that rest in one: they keep nobody else out.
+    long: usize,
+    /// Those that rest.
     suspended: usize,
 }
 
@@ -234,14 +238,21 @@ struct Slot(Arc<Inner>);
 
 impl Slot {
     fn take(inner: &Arc<Inner>) -> Result<Self, Error> {
-        let mut crowd = lock(&inner.crowd);
-        if crowd.running >= MAX_RUNNING {
+        let crowd = lock(&inner.crowd);
+        if crowd.running >= MAX_RUNNING || crowd.long >= MAX_LONG {
             return Err(Error::unavailable(format!(
-                "{MAX_RUNNING} commands are under way; try again when one of them has ended"
+                "{} commands are under way; try again when one of them has ended",
+                crowd.running + crowd.long
             )));
         }
-        crowd.running += 1;
-        Ok(Self(Arc::clone(inner)))
+        drop(crowd);
+        Ok(Self::again(inner))
+    }
+
+    /// A place for what was taken in once.
+    fn again(inner: &Arc<Inner>) -> Self {
+        lock(&inner.crowd).running += 1;
+        Self(Arc::clone(inner))
     }
 }
 
@@ -312,7 +323,7 @@ impl Inner {
 
     /// Carries out what a job is about, with an ear for what is wanted of it.
     fn carry(&self, job: &Job, begun: &mut Begun) -> Result<Reached, Box<Setback>> {
-        let watched = Watched { array: self, job };
+        let watched = Watched::new(self, job);
         let course = Course::new(&watched, &begun.plan, &self.published.load());
         carry_out(begun, self.engine.as_ref(), &course, &|begun| {
             self.note(begun)
@@ -326,29 +337,30 @@ impl Inner {
 
     /// Lets work go on that a restart interrupted; returns when it holds what it works on.
     fn take_up(self: &Arc<Self>, begun: Begun, job: Job) -> Result<(), Error> {
-        let slot = Slot::take(self)?;
+        let slot = Slot::again(self);
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         spawn(job.id, move || {
             let inner = &slot.0;
-            // Nobody holds anything yet but those who go on as well.
-            let held = inner
-                .locks
-                .take(keys_of(&begun.plan), lock_patience(job.area));
+            let keys = keys_of(&begun.plan);
+            let patience = lock_patience(job.area);
+            // Nobody holds anything yet but those who go on as well, and they end.
+            let _held = loop {
+                match inner.locks.take(keys.clone(), patience) {
+                    Some(held) => break held,
+                    None => drop(tell.try_send(())),
+                }
+            };
             let _claimed = inner.claims.again(&begun, &inner.published.load());
-            let _ = tell.send(held.is_some());
-            if let Some(_held) = held {
-                inner.resume(begun, &job);
-            }
+            let _ = tell.try_send(());
+            inner.resume(begun, &job);
         })?;
-        match told.recv() {
-            Ok(true) => Ok(()),
-            _ => Err(Error::bug("work could not be taken up again")),
-        }
+        told.recv()
+            .map_err(|_| Error::bug("work could not be taken up again"))
     }
 
     /// Goes on with work that a restart interrupted and that takes long.
     fn resume(&self, mut begun: Begun, job: &Job) {
-        let watched = Watched { array: self, job };
+        let watched = Watched::new(self, job);
         let course = Course::new(&watched, &begun.plan, &self.published.load());
         let note = |begun: &Begun| self.note(begun);
         match recover(&mut begun, self.engine.as_ref(), &course, &note) {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use standpipe::array::{
     Call, Command, Job, JobId, JobState, Kind, MAX_CALL, MAX_FINISHED, MAX_RETENTION, Quality,
-    Retention, Ticket, Waited,
+    Retention, Step, Ticket, Waited,
 };
 use standpipe::engine::sim::{Clock, EXTENT};
 use standpipe::store::{Batch, Table};
 
+use super::gate::{self, done, gated};
 use super::rig::{Rig, creation, host, machine, who};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -262,10 +263,23 @@ fn jobs_that_rest_take_no_place() {
     for ticket in tickets.into_iter().chain([more]) {
         assert!(matches!(ticket.join(), Waited::Done(..)));
     }
-    // Each gave its place back once.
-    let tickets: Vec<_> = (100..164).map(submit).collect();
-    assert!(rig.array.submit(&who(), wish(200)).is_err(), "full");
-    drop(tickets);
+}
+
+#[test]
+fn more_commands_than_there_are_places_are_refused() {
+    let rig = Rig::new();
+    rig.mortal.die();
+    let is_creation = |step: &Step| matches!(step, Step::Create { .. });
+    let (array, gate) = gated(&rig.sim, &rig.medium.image(), is_creation);
+    let wish = |n: usize| creation(rig.pool(), &format!("v{n}"), 1);
+    let tickets: Vec<_> = (0..64).map(|n| gate::begin(&array, wish(n))).collect();
+    let error = array.submit(&who(), wish(64)).err().expect("it is full");
+    assert_eq!(error.kind, Kind::Unavailable);
+    gate.open();
+    for ticket in tickets {
+        assert!(matches!(ticket.join(), Waited::Done(..)));
+    }
+    done(&array, wish(64));
 }
 
 #[test]

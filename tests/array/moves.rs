@@ -186,6 +186,57 @@ fn what_is_being_erased_is_not_spared() {
 }
 
 #[test]
+fn long_work_keeps_nobody_out_and_all_of_it_goes_on_after_a_restart() {
+    // One more than commands may be under way that do not take long.
+    const MANY: usize = 65;
+    let rig = equipped();
+    for count in [MANY - 1, 1] {
+        rig.done(Command::CreateVolumes {
+            pool: rig.pool_named("ours"),
+            names: Vec::new(),
+            count,
+            size: EXTENT,
+            quality: Quality::default(),
+        });
+    }
+    let known = ["twin", "sparse", "single"].map(|name| volume(&rig, name));
+    let (now, ours) = (rig.now(), rig.pool_named("ours"));
+    let new = now.volumes_in(&ours);
+    let new: Vec<VolumeId> = new
+        .map(|volume| volume.id.clone())
+        .filter(|id| !known.contains(id))
+        .collect();
+    assert_eq!(new.len(), MANY);
+    rig.mortal.die();
+    let policy = || Policy {
+        erase: Some(Erasing::Zero),
+        ..Policy::default()
+    };
+    let medium = rig.medium.image();
+    let (first, before) = gated_under(policy(), &rig.sim, &medium, is_erasure);
+    for id in &new {
+        let volumes = vec![id.clone()];
+        begin(&first, Command::DeleteVolumes { volumes });
+    }
+    before.reached(MANY);
+    let rename = |name: &str| Command::RenameVolume {
+        volume: known[2].clone(),
+        name: name.into(),
+    };
+    done(&first, rename("renamed"));
+    let (second, gate) = gated_under(policy(), &rig.sim, &medium.image(), is_erasure);
+    gate.reached(MANY);
+    done(&second, rename("renamed again"));
+    let now = second.snapshot();
+    let going: Vec<_> = now.jobs().filter(|job| !job.is_finished()).collect();
+    assert_eq!(going.len(), MANY);
+    gate.open();
+    going.iter().for_each(|job| wait_for(&second, job.id));
+    let now = second.snapshot();
+    assert!(new.iter().all(|id| now.volume(id).is_none()));
+}
+
+#[test]
 fn what_depends_on_another_stays_where_it_is() {
     let rig = equipped();
     let single = volume(&rig, "single");

@@ -1,8 +1,9 @@
 //! What clients want of jobs: that they rest, go on, end, are remembered or forgotten.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
-use super::{Array, Inner, lock, store_failed};
+use super::{Array, Crowd, Inner, lock, store_failed};
 use crate::array::course::Watch;
 use crate::array::engine::{Progress, Step};
 use crate::array::error::Error;
@@ -140,11 +141,37 @@ fn gone() -> Error {
 
 /// Whoever carries out a job, with an ear for what is wanted of it.
 pub(super) struct Watched<'a> {
-    pub(super) array: &'a Inner,
-    pub(super) job: &'a Job,
+    array: &'a Inner,
+    job: &'a Job,
+    /// Whether it is in a step that takes long.
+    is_long: AtomicBool,
 }
 
-impl Watched<'_> {
+impl<'a> Watched<'a> {
+    pub(super) fn new(array: &'a Inner, job: &'a Job) -> Self {
+        Self {
+            array,
+            job,
+            is_long: AtomicBool::new(false),
+        }
+    }
+
+    /// Stands among those that take long, or among the others: it was taken in once, so it is not
+    /// refused now.
+    fn stand(&self, is_long: bool) {
+        if self.is_long.swap(is_long, Ordering::Relaxed) == is_long {
+            return;
+        }
+        let mut crowd = lock(&self.array.crowd);
+        let Crowd { running, long, .. } = &mut *crowd;
+        let (from, to) = match is_long {
+            true => (running, long),
+            false => (long, running),
+        };
+        *from -= 1;
+        *to += 1;
+    }
+
     fn tell(&self) -> impl Fn(JobState) {
         |state| self.array.shift(self.job.id, state)
     }
@@ -166,11 +193,20 @@ impl Progress for Watched<'_> {
 
 impl Watch for Watched<'_> {
     fn enters(&self, step: Option<&Step>) {
+        self.stand(step.is_some_and(Step::takes_long));
         self.job.live.enter(step.is_some_and(Step::can_pause));
     }
 
     fn leaves(&self) -> Result<(), Error> {
-        self.job.live.leave(self.tell())
+        let left = self.job.live.leave(self.tell());
+        self.stand(false);
+        left
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.stand(false);
     }
 }
 
@@ -189,15 +225,8 @@ impl Inner {
     fn shift(&self, id: JobId, state: JobState) {
         let mut crowd = lock(&self.crowd);
         match state {
-            JobState::Suspended => {
-                crowd.running -= 1;
-                crowd.suspended += 1;
-            }
-            // It was taken in once, so it is not refused now.
-            _ => {
-                crowd.suspended -= 1;
-                crowd.running += 1;
-            }
+            JobState::Suspended => crowd.suspended += 1,
+            _ => crowd.suspended -= 1,
         }
         drop(crowd);
         let edit = |job: &mut Job| {

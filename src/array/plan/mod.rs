@@ -88,7 +88,12 @@ impl Plan {
         self.steps.iter().any(|planned| {
             matches!(
                 planned.step,
-                Step::Copy { .. } | Step::Erase { .. } | Step::Move { .. } | Step::AddCopies { .. }
+                Step::Copy { .. }
+                    | Step::Erase { .. }
+                    | Step::Move { .. }
+                    | Step::AddCopies { .. }
+                    | Step::Repair { .. }
+                    | Step::Refresh { .. }
             )
         })
     }

@@ -1,6 +1,8 @@
-//! Calls that always end: deadlines, gates that are waited for only so long, and a thread of its
-//! own for what the kernel may never finish.
+//! Calls that always end: deadlines, gates that are waited for while their line moves, and a thread of
+//! its own for what the kernel may never finish.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,27 +28,53 @@ impl TimedOut {
     }
 }
 
-/// The moment at which a call must have ended, whatever it has to wait for on its way.
+thread_local! {
+    /// How long this thread has waited in lines that moved.
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The moment at which a call must have ended. The time in which its thread waits for others at a
+/// [`Gate`] does not count: what is slow for one is not too slow because many want it.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(Instant);
+pub struct Deadline {
+    at: Instant,
+    /// How long the thread had waited when it was set.
+    waited: Duration,
+}
 
 impl Deadline {
     /// That long from now.
     pub fn after(limit: Duration) -> Self {
-        Self(Instant::now() + limit)
+        Self {
+            at: Instant::now() + limit,
+            waited: WAITED.get(),
+        }
     }
 
     /// What is left; zero when it has passed.
     pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        let at = self.at + WAITED.get().saturating_sub(self.waited);
+        at.saturating_duration_since(Instant::now())
     }
 }
 
-/// A value that one caller uses at a time, and that others wait for only until their deadline.
+/// A value that one caller uses at a time. The others wait in line, as long as it moves.
 #[derive(Debug)]
 pub struct Gate<T> {
-    value: Mutex<Option<T>>,
-    free: Condvar,
+    line: Mutex<Line<T>>,
+    moved: Condvar,
+}
+
+#[derive(Debug)]
+struct Line<T> {
+    /// None while somebody uses it.
+    value: Option<T>,
+    /// Those who wait, the first one first.
+    waiting: VecDeque<u64>,
+    /// How many have come.
+    came: u64,
+    /// How many turns have ended.
+    ended: u64,
 }
 
 /// The value while it is used; dropping passes it on.
@@ -60,23 +88,51 @@ impl<T> Gate<T> {
     /// A gate before `value`.
     pub fn new(value: T) -> Self {
         Self {
-            value: Mutex::new(Some(value)),
-            free: Condvar::new(),
+            line: Mutex::new(Line {
+                value: Some(value),
+                waiting: VecDeque::new(),
+                came: 0,
+                ended: 0,
+            }),
+            moved: Condvar::new(),
         }
     }
 
-    /// Waits for the value; `what` names it in the error.
+    /// Waits for the value, until nobody's turn has ended for as long as the deadline leaves; `what`
+    /// names it in the error.
     pub fn enter(&self, what: &str, deadline: Deadline) -> Result<Turn<'_, T>, TimedOut> {
-        let slot = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut slot, _) = self
-            .free
-            .wait_timeout_while(slot, deadline.left(), |slot| slot.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        match slot.take() {
-            Some(value) => Ok(Turn {
-                gate: self,
-                value: Some(value),
-            }),
+        let (began, patience) = (Instant::now(), deadline.left());
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = line.came;
+        line.came += 1;
+        line.waiting.push_back(me);
+        let is_mine = |line: &Line<T>| line.waiting.front() == Some(&me) && line.value.is_some();
+        loop {
+            let ended = line.ended;
+            let is_still = |line: &mut Line<T>| !is_mine(line) && line.ended == ended;
+            let waited = self.moved.wait_timeout_while(line, patience, is_still);
+            line = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if is_mine(&line) || line.ended == ended {
+                break;
+            }
+        }
+        let value = if is_mine(&line) {
+            line.value.take()
+        } else {
+            None
+        };
+        line.waiting.retain(|other| *other != me);
+        drop(line);
+        // Whoever is first now may not have been when it was passed on.
+        self.moved.notify_all();
+        match value {
+            Some(value) => {
+                WAITED.set(WAITED.get() + began.elapsed());
+                Ok(Turn {
+                    gate: self,
+                    value: Some(value),
+                })
+            }
             None => Err(TimedOut::new(format_args!("the wait for {what}"))),
         }
     }
@@ -101,12 +157,12 @@ impl<T> DerefMut for Turn<'_, T> {
 
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
-        *self
-            .gate
-            .value
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = self.value.take();
-        self.gate.free.notify_one();
+        let line = self.gate.line.lock();
+        let mut line = line.unwrap_or_else(PoisonError::into_inner);
+        line.value = self.value.take();
+        line.ended += 1;
+        drop(line);
+        self.gate.moved.notify_all();
     }
 }
 
@@ -192,6 +248,32 @@ mod tests {
             .enter("the count", Deadline::after(Duration::ZERO))
             .expect("free");
         assert_eq!(*count, 8);
+    }
+
+    #[test]
+    fn a_line_is_kept_and_the_wait_in_it_does_not_count() {
+        let gate = Gate::new(Vec::new());
+        let (limit, held) = (Duration::from_secs(60), Duration::from_millis(50));
+        let turn = gate.enter("it", Deadline::after(limit)).expect("free");
+        thread::scope(|scope| {
+            for number in 0..6 {
+                let gate = &gate;
+                scope.spawn(move || {
+                    let (began, deadline) = (Instant::now(), Deadline::after(limit));
+                    let mut turn = gate.enter("it", deadline).expect("the line moves");
+                    assert!(deadline.left() + began.elapsed() >= limit + held);
+                    turn.push(number);
+                });
+                // Until it stands in line.
+                while gate.line.lock().expect("no panic").waiting.len() <= number {
+                    thread::yield_now();
+                }
+            }
+            thread::sleep(held);
+            drop(turn);
+        });
+        let turn = gate.enter("it", Deadline::after(limit)).expect("free");
+        assert_eq!(*turn, [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
