@@ -1,4 +1,4 @@
-"""Many clients at once that make, grow, copy, show, hide and delete at random.
+"""Many clients at once that make, grow, copy, restore, mirror, move, show, hide and delete at random.
 
 Each client knows what its own volumes must be: that is the model. Every answer must be done, a job
 that ends, or a refusal with a sentence; wrong wishes must be refused. In the end the array must be
@@ -24,10 +24,8 @@ from harness import (
 SIZE = 4 * MIB
 #: How much of the pool all volumes of a client may take together.
 MOST = 4
-SNAPSHOT = 7
+SNAPSHOT, CLONE, RESTORE = 7, 8, 15
 IN_USE = 6
-#: What a job ends in that waited too long for its turn behind others: nothing of it was done.
-OVERDUE = 3
 #: How long one answer may take: behind everybody else's on a slow machine.
 PATIENCE = 300
 
@@ -40,6 +38,12 @@ class Volume:
     size: int
     is_shown: bool = False
     source: str = None
+    copies: int = 1
+
+    @property
+    def takes(self):
+        """Bytes of the pool."""
+        return self.size * self.copies
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Client:
         self.crowd, self.number = crowd, number
         self.dice = random.Random(f"{crowd.seed}-{number}")
         self.connection = crowd.connect()
-        self.volumes, self.made = {}, 0
+        self.volumes, self.made, self.goals = {}, 0, {}
 
     def run(self, end):
         """Acts until the time is over; a surprise ends it."""
@@ -81,7 +85,9 @@ class Client:
         wishes = [self.create] if not self.volumes else [
             self.create, self.grow, self.show, self.hide, self.delete, self.rename, self.take_a_name]
         if self.volumes and self.crowd.replication is not None:
-            wishes.append(self.copy)
+            wishes += [self.copy, self.restore]
+        if self.volumes and self.crowd.relocation is not None:
+            wishes += [self.move, self.mirror]
         self.dice.choice(wishes)()
 
     def ask(self, wish, method, path, **words):
@@ -120,8 +126,11 @@ class Client:
         self.expect(len(found) == 1, f"{name} was made, and there are {len(found)}")
         return found[0]
 
+    def is_full(self):
+        return sum(volume.takes for volume in self.volumes.values()) >= MOST * SIZE
+
     def create(self):
-        if sum(volume.size for volume in self.volumes.values()) >= MOST * SIZE:
+        if self.is_full():
             return
         name = self.new_name()
         code, outputs = self.ask(
@@ -131,20 +140,88 @@ class Client:
         if code == DONE:
             self.volumes[name] = Volume(outputs.get("TheElement") or self.find(name), SIZE)
         else:
-            self.expect(code in (SIZE_NOT_SUPPORTED, FAILED, OVERDUE), f"create ended in {code}")
+            self.expect(code in (SIZE_NOT_SUPPORTED, FAILED), f"create ended in {code}")
 
     def copy(self):
-        """A snapshot of one of its volumes."""
+        """A snapshot or a clone of one of its volumes."""
         source, volume = self.any_volume()
-        if volume.source or sum(v.size for v in self.volumes.values()) >= MOST * SIZE:
+        if volume.source or self.is_full():
             return
-        name = self.new_name()
+        name, kind = self.new_name(), self.dice.choice([SNAPSHOT, CLONE])
         code, outputs = self.ask(
-            "snapshot", "CreateElementReplica", self.crowd.replication, ElementName=name,
-            SyncType=pywbem.Uint16(SNAPSHOT), SourceElement=volume.path)
+            "snapshot" if kind == SNAPSHOT else "clone", "CreateElementReplica", self.crowd.replication,
+            ElementName=name, SyncType=pywbem.Uint16(kind), SourceElement=volume.path)
         if code == DONE:
             path = outputs.get("TargetElement") or self.find(name)
-            self.volumes[name] = Volume(path, volume.size, source=source)
+            self.volumes[name] = Volume(path, volume.size)
+            if kind == SNAPSHOT:
+                self.volumes[name].source = source
+            else:
+                # It lies as its source does.
+                self.volumes[name].copies = volume.copies
+
+    def restore(self):
+        """What hosts see is never overwritten."""
+        name, volume = self.any_volume()
+        if volume.source is None:
+            return
+        relation, = self.connection.ReferenceNames(
+            volume.path, ResultClass="CIM_StorageSynchronized", Role="SyncedElement")
+        code, _ = self.ask("restore", "ModifyReplicaSynchronization", self.crowd.replication,
+                           Operation=pywbem.Uint16(RESTORE), Synchronization=relation)
+        if self.volumes[volume.source].is_shown:
+            self.expect(code != DONE, f"{volume.source} was overwritten although it is shown")
+        else:
+            self.expect(code in (DONE, FAILED, IN_USE), f"restore from {name} ended in {code}")
+
+    def goal(self, copies):
+        """A setting that asks for so many copies."""
+        if copies not in self.goals:
+            abilities, = self.connection.AssociatorNames(
+                self.crowd.pool, AssocClass="CIM_ElementCapabilities",
+                ResultClass="CIM_StorageCapabilities")
+            _, outputs = self.connection.InvokeMethod(
+                "CreateSetting", abilities, SettingType=pywbem.Uint16(3))
+            setting = outputs["NewSetting"]
+            values = {"DataRedundancyGoal": pywbem.Uint16(copies),
+                      "PackageRedundancyGoal": pywbem.Uint16(copies - 1)}
+            self.connection.ModifyInstance(
+                pywbem.CIMInstance(setting.classname, values, path=setting), PropertyList=list(values))
+            self.goals[copies] = setting
+        return self.goals[copies]
+
+    def mirror(self):
+        """One of its volumes gains a copy, or loses it."""
+        name, volume = self.any_volume()
+        if self.is_full() and volume.copies == 1:
+            return
+        copies = 3 - volume.copies
+        code, _ = self.ask(
+            "mirror", "CreateOrModifyElementFromStoragePool", self.crowd.array.configuration,
+            ElementType=pywbem.Uint16(2), TheElement=volume.path, Goal=self.goal(copies))
+        if code == DONE:
+            self.expect(volume.source is None and not self.is_source(name),
+                        f"{name} hangs together with another and was mirrored")
+            volume.copies = copies
+
+    def move(self):
+        """One of its volumes goes to another disk."""
+        _, volume = self.any_volume()
+        based = self.connection.AssociatorNames(
+            volume.path, AssocClass="CIM_BasedOn", Role="Dependent")
+        here = {path["DeviceID"] for path in based}
+        others = [path for path in self.crowd.extents if path["DeviceID"] not in here]
+        if not others:
+            return
+        other = self.dice.choice(others)
+        code, _ = self.ask(
+            "move", "RelocateStorageVolumeToStorageExtents", self.crowd.relocation,
+            TheElement=volume.path, InElements=[other])
+        if code == DONE:
+            based = self.connection.AssociatorNames(
+                volume.path, AssocClass="CIM_BasedOn", Role="Dependent")
+            self.expect([path["DeviceID"] for path in based] == [other["DeviceID"]],
+                        "it does not lie where it was moved to")
 
     def is_source(self, name):
         return any(volume.source == name for volume in self.volumes.values())
@@ -158,7 +235,7 @@ class Client:
         if code == DONE:
             volume.size = size
         else:
-            is_told = code in (SIZE_NOT_SUPPORTED, FAILED, OVERDUE) or volume.source or self.is_source(name)
+            is_told = code in (SIZE_NOT_SUPPORTED, FAILED) or volume.source or self.is_source(name)
             self.expect(is_told, f"grow ended in {code}")
 
     def rename(self):
@@ -169,7 +246,7 @@ class Client:
         code, _ = self.ask(
             "rename", "CreateOrModifyElementFromStoragePool", self.crowd.array.configuration,
             ElementType=pywbem.Uint16(2), TheElement=volume.path, ElementName=new)
-        self.expect(code in (DONE, OVERDUE), f"rename ended in {code}")
+        self.expect(code == DONE, f"rename ended in {code}")
         if code == DONE:
             self.volumes[new] = self.volumes.pop(name)
 
@@ -207,9 +284,9 @@ class Client:
         if volume.is_shown:
             self.expect(code != DONE, f"{name} was deleted although it is shown")
         elif self.is_source(name):
-            self.expect(code in (DONE, IN_USE, FAILED, OVERDUE), f"delete of a source ended in {code}")
+            self.expect(code in (DONE, IN_USE, FAILED), f"delete of a source ended in {code}")
         else:
-            self.expect(code in (DONE, OVERDUE), f"delete ended in {code}")
+            self.expect(code == DONE, f"delete ended in {code}")
         if code == DONE:
             del self.volumes[name]
             for other in self.volumes.values():
@@ -224,12 +301,12 @@ class Client:
                 self.ask("hide", "RemoveMembers", self.crowd.array.masking,
                          MaskingGroup=self.crowd.groups[4], Members=[volume.path], DeleteOnEmpty=False)
         for _, volume in sorted(self.volumes.items(), key=lambda each: each[1].source is None):
-            code = OVERDUE
-            while code == OVERDUE:
-                code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
-                                   TheElement=volume.path)
+            code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
+                               TheElement=volume.path)
             self.expect(code == DONE, f"the last delete ended in {code}")
         self.volumes = {}
+        for goal in self.goals.values():
+            self.connection.DeleteInstance(goal)
 
 
 class Crowd:
@@ -241,9 +318,10 @@ class Crowd:
         self.connection = self.connect()
         self.array = discovery.discover(self.connection)
         self.pool = self.array.thick_pool(4 * SIZE)
-        services = self.connection.AssociatorNames(
-            self.array.system, AssocClass="CIM_HostedService", ResultClass="CIM_ReplicationService")
-        self.replication = services[0] if services else None
+        self.replication = self.service("CIM_ReplicationService")
+        self.relocation = self.service("CIM_StorageRelocationService")
+        self.extents = self.connection.AssociatorNames(
+            self.pool, AssocClass="CIM_AssociatedComponentExtent", Role="GroupComponent")
         self.groups = {}
         self.before = self.picture()
 
@@ -253,9 +331,15 @@ class Crowd:
         connection.timeout = PATIENCE
         return connection
 
+    def service(self, classname):
+        """A service that the array may have."""
+        found = self.connection.AssociatorNames(
+            self.array.system, AssocClass="CIM_HostedService", ResultClass=classname)
+        return found[0] if found else None
+
     def picture(self):
-        """What the array has: its volumes with sizes, and the room that is left."""
-        volumes = {item["ElementName"]: item["BlockSize"] * item["NumberOfBlocks"]
+        """What the array has: its volumes with sizes and copies, and the room that is left."""
+        volumes = {item["ElementName"]: (item["BlockSize"] * item["NumberOfBlocks"], item["DataRedundancy"])
                    for item in self.array.enumerate("CIM_StorageVolume")}
         return volumes, self.connection.GetInstance(self.pool)["RemainingManagedSpace"]
 
@@ -312,7 +396,7 @@ class Crowd:
         """No update was lost: the array is what the clients know, and the view shows what it should."""
         checks = self.checks
         volumes, _ = self.picture()
-        known = {name: volume.size for client in clients for name, volume in client.volumes.items()}
+        known = {name: (volume.size, volume.copies) for client in clients for name, volume in client.volumes.items()}
         found = {name: size for name, size in volumes.items() if name not in self.before[0]}
         checks.equal(found, known, "the array has the volumes that the clients know")
         shown = self.connection.AssociatorNames(

@@ -277,9 +277,15 @@ fn vm_snapshots_that_fail_midway_leave_nothing_suspended_and_can_be_taken_back()
         job,
     };
     let (of_thin, of_thick) = (take(&thin, None), take(&thick, Some(room(EXTENT))));
+    let too_early = format!(
+        r#"case "$4" in create_snap*) /usr/sbin/dmsetup resume /dev/vg0/{};; esac"#,
+        thin[1].device
+    );
     for (broken, step) in [
         // The pool forgets a snapshot and does not take it anew.
         (r#"case "$4" in create_snap*) exit 1;; esac"#, &of_thin),
+        // Somebody lets the second one take writes before the pool has taken it.
+        (&too_early, &of_thin),
         // Only some come to rest.
         (
             r#"[ "$1" = suspend ] && exec /usr/sbin/dmsetup suspend "$2""#,

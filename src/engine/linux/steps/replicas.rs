@@ -36,6 +36,18 @@ struct Taking {
 }
 
 impl Taking {
+    /// Refuses a source that takes writes again: somebody else has ended the moment, and it is one no
+    /// more.
+    fn expect_still(&self, still: &Still, device: &DmDevice) -> Result<(), Error> {
+        match still.is_still(device) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!(
+                "volume {} was made to take writes again too early; try again",
+                self.origin
+            ))),
+        }
+    }
+
     /// Whether that row is of this snapshot, whatever its moment.
     fn is(&self, row: &LvRow) -> bool {
         let has = |tag: &Tag| row.lv_tags.split(',').any(|word| word == tag.as_str());
@@ -200,15 +212,12 @@ impl LinuxEngine {
         for ids in &ids {
             ids.take_anew(&self.dmsetup, session.deadline)?;
         }
+        for (taking, device) in thin.iter().zip(&of_thin) {
+            taking.expect_still(&still, device)?;
+        }
         still.release(&of_thin);
         for (taking, device) in thick.iter().zip(&of_thick) {
-            // Somebody else may have ended the moment: then it is one no more.
-            if !still.is_still(device) {
-                return Err(Error::unavailable(format!(
-                    "volume {} was made to take writes again too early; try again",
-                    taking.origin
-                )));
-            }
+            taking.expect_still(&still, device)?;
             let wanted = NewVolume {
                 name: &taking.device,
                 extents: taking.room.unwrap_or_default(),
