@@ -224,8 +224,8 @@ class Clients:
 
         tag, initiator = f"wbemcli-{self.tag}", f"iqn.2024-01.example.wbemcli:{self.tag}"
         call(array.configuration, "CreateOrModifyElementFromStoragePool", ElementName=quoted(tag),
-             ElementType=2, Size=64 * MIB, InPool=keys(self.pool),
-             expect=[f"Size \\(uint64\\): {64 * MIB}", "TheElement \\(reference\\)"])
+             ElementType=2, Size=8 * MIB, InPool=keys(self.pool),
+             expect=[f"Size \\(uint64\\): {8 * MIB}", "TheElement \\(reference\\)"])
         volume = named("CIM_StorageVolume", "ElementName", tag)
         path = volume.path
         here = f"{array.namespace}:{keys(path)}"

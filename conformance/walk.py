@@ -192,10 +192,24 @@ def ends(instance):
 
 def walk(checks, connection, namespaces):
     """Walk everything from both ends; one check per class and question."""
+    keep_jobs(connection, namespaces)
     found = all_associations(connection, namespaces)
     for classname in sorted(found):
         _walk_class(checks, connection, classname, found[classname])
     return found
+
+
+def keep_jobs(connection, namespaces):
+    """Has finished jobs kept for an hour: none is to vanish on the way."""
+    hour = pywbem.CIMDateTime("00000000010000.000000:000")
+    for namespace in namespaces:
+        for job in connection.EnumerateInstanceNames("CIM_ConcreteJob", namespace=namespace):
+            change = pywbem.CIMInstance(job.classname, {"TimeBeforeRemoval": hour}, path=job)
+            try:
+                connection.ModifyInstance(change, PropertyList=["TimeBeforeRemoval"])
+            except pywbem.CIMError as error:
+                if error.status_code != pywbem.CIM_ERR_NOT_FOUND:
+                    raise
 
 
 def _walk_class(checks, connection, classname, instances):
