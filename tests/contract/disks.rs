@@ -119,13 +119,8 @@ pub fn a_group_without_one_of_its_disks_is_not_changed(rig: &mut dyn Rig) {
     if !rig.take_away(&gone) {
         return;
     }
-    let volume = || Subject::Known(kept.id.clone());
     let steps = [
         creation_at(&group, JobId::new(), 1, &Place::ANYWHERE).remove(0),
-        Step::Mark {
-            volume: volume(),
-            job: JobId::new(),
-        },
         Step::Rename {
             volume: kept.id.clone(),
             name: "other".to_owned(),
@@ -200,6 +195,87 @@ fn clear_away(rig: &dyn Rig, group: &Pool, volume: &Volume) {
     ] {
         apply(rig, &step);
     }
+}
+
+/// The steps that remove a volume.
+fn removal(volume: &Volume) -> [Step; 2] {
+    let (job, volume) = (JobId::new(), Subject::Known(volume.id.clone()));
+    let mark = Step::Mark {
+        volume: volume.clone(),
+        job,
+    };
+    [mark, Step::Remove { volume, job }]
+}
+
+pub fn volumes_on_a_dead_disk_are_removed_and_the_disk_is_dropped(rig: &mut dyn Rig) {
+    let scene = scene(rig);
+    let group = &scene.group;
+    let place = Place::Disks {
+        layout: Layout::Striped { stripes: 2 },
+        legs: vec![group.disks[1].clone(), group.disks[0].clone()],
+    };
+    let striped = finished_at(rig, group, 4, &place);
+    let kept = finished_at(rig, group, 2, &on_disk(&group.disks[1]));
+    written(rig, &kept, 4, 0x44);
+    let gone = group.disks[0].clone();
+    let device = disk_device(rig, &gone);
+    if !rig.take_away(&gone) {
+        return;
+    }
+    let a = &host("a");
+    let is_kept = |rig: &dyn Rig| {
+        assert!(rig.reads(a, 4, 0..kept.size, 0x44));
+        assert_eq!(health(rig, &kept), Health::Ok);
+    };
+    let drop = Step::DropMissing {
+        group: group.id.clone(),
+    };
+    // A volume that hosts see stays, and so does one without the mark of the job.
+    let [mark, remove] = removal(&scene.on_first);
+    refused(rig, &mark, Kind::InUse);
+    let hidden = |volume: &Volume, lun| Step::Unmap(map(rig, &volume.id, a, lun));
+    apply(rig, &hidden(&scene.on_first, 1));
+    refused(rig, &remove, Kind::InUse);
+    apply(rig, &mark);
+    let Step::Mark { volume, job } = mark.clone() else {
+        panic!("a mark");
+    };
+    apply(rig, &Step::Unmark { volume, job });
+    refused(rig, &remove, Kind::InUse);
+    for step in [mark, remove.clone()] {
+        apply(rig, &step);
+    }
+    idle(rig, &remove);
+    assert!(!rig.lvs_in(&group.id).contains_key(&scene.on_first.id));
+    idle(rig, &drop);
+    is_kept(rig);
+
+    // A whole one goes as well, and one of which half is there.
+    apply(rig, &hidden(&scene.on_third, 3));
+    for volume in [&scene.on_third, &striped] {
+        removal(volume).iter().for_each(|step| apply(rig, step));
+        assert!(!rig.lvs_in(&group.id).contains_key(&volume.id));
+    }
+    idle(rig, &drop);
+    assert!(rig.reads(a, 2, 0..scene.mirror.size, 0x22));
+    apply(rig, &hidden(&scene.mirror, 2));
+    removal(&scene.mirror)
+        .iter()
+        .for_each(|step| apply(rig, step));
+    is_kept(rig);
+
+    // Nothing lies on the disk any more: the group lets go of it, and can be changed again.
+    apply(rig, &drop);
+    idle(rig, &drop);
+    let whole = pool_now(rig, &group.id).expect("it is there");
+    assert_eq!((&whole.health, whole.disks.len()), (&Health::Ok, 4));
+    assert!(!rig.vgs()[&group.id].disks.contains(&device));
+    assert_eq!(rig.lvs_in(&group.id).len(), 1);
+    finished_at(rig, &whole, 2, &on_disk(&group.disks[1]));
+    is_kept(rig);
+    rig.bring_back(&gone);
+    let usage = disk(rig, &gone).map(|disk| disk.usage);
+    assert!(!matches!(usage, Some(DiskUsage::Member { .. })));
 }
 
 pub fn a_repair_restores_redundancy(rig: &mut dyn Rig) {

@@ -222,6 +222,7 @@ cases! {
         every_disk_is_listed_with_its_use
         a_missing_disk_touches_what_lies_on_it
         a_group_without_one_of_its_disks_is_not_changed
+        volumes_on_a_dead_disk_are_removed_and_the_disk_is_dropped
         a_repair_restores_redundancy
         an_impossible_repair_is_refused
         nothing_missing_is_nothing_to_repair

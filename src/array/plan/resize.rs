@@ -180,7 +180,6 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
     let pool = pool(inventory, &volume.pool)?;
     let is_redundant = volume.layout.survives() > 0;
     let is_stale = !volume.trouble.stale.is_empty();
-    let lacks_disk = room::lacks_disk(inventory, pool);
     if pool.thin().is_some() || !is_redundant && !is_stale {
         return Err(Error::not_supported(format!(
             "volume '{}' has no redundancy of its own to be repaired from",
@@ -197,9 +196,7 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
         volume: id.clone(),
         onto,
     });
-    let drop = lacks_disk.then(|| Step::DropMissing {
-        group: pool.id.clone(),
-    });
+    let drop = room::dropping(inventory, &pool.id).map(|planned| planned.step);
     // The group is whole again as soon as nothing lies on the lost disk: nobody waits for the legs.
     // A leg that fails though its disk is there is replaced only in a group that lacks no disk.
     match volume.trouble.failing.is_empty() {

@@ -131,12 +131,17 @@ impl Machine {
         known.ok_or_else(|| Error::not_found(format!("there is no disk {id}; look at the disks")))
     }
 
-    /// Whether a disk is there and LVM can use it.
-    pub(super) fn disk_works(&self, id: &DiskId) -> bool {
+    /// Whether a disk is there and answers.
+    pub(super) fn disk_is_there(&self, id: &DiskId) -> bool {
         self.disks.get(id).is_some_and(Disk::works)
     }
 
-    /// The first disk under these segments that does not work.
+    /// Whether a disk is there and LVM uses it.
+    pub(super) fn disk_works(&self, id: &DiskId) -> bool {
+        self.disk_is_there(id) && !self.is_noted_missing(id)
+    }
+
+    /// The first disk under these segments that is away.
     pub(super) fn lost_under<'a>(
         &self,
         segments: impl IntoIterator<Item = &'a Segment>,
@@ -155,7 +160,7 @@ impl Machine {
         let mut disks = segments
             .into_iter()
             .filter_map(|segment| self.disks.get(&segment.disk));
-        disks.find(|disk| !disk.is_sound())
+        disks.find(|disk| !disk.is_sound() || self.is_noted_missing(&disk.row.id))
     }
 
     /// Refuses a disk that a pool cannot be made from.

@@ -88,6 +88,7 @@ impl Machine {
             disks: disks.to_vec(),
             spare: Vec::new(),
             closed: Default::default(),
+            missing: Default::default(),
         })
     }
 
@@ -207,6 +208,7 @@ impl Machine {
         let mut row = group.row.clone();
         row.disks.retain(|disk| !disks.contains(disk));
         row.closed.retain(|disk| !disks.contains(disk));
+        row.missing.retain(|disk| !disks.contains(disk));
         if row.disks.len() == group.row.disks.len() {
             return Ok(());
         }
@@ -230,6 +232,19 @@ impl Machine {
         self.replace_group(row)
     }
 
+    /// Notes down which disks of a group are away, as LVM does with everything that it notes down.
+    pub(super) fn note_missing(&mut self, id: &PoolId) -> Result<(), Error> {
+        let group = self.group(id)?;
+        let away = group.row.disks.iter().filter(|id| !self.disk_is_there(id));
+        let away: BTreeSet<DiskId> = away.cloned().collect();
+        if away.is_subset(&group.row.missing) {
+            return Ok(());
+        }
+        let mut row = group.row.clone();
+        row.missing.extend(away);
+        self.replace_group(row)
+    }
+
     /// See [`Step::DropMissing`](crate::array::Step::DropMissing).
     pub(super) fn drop_missing(&mut self, id: &PoolId) -> Result<(), Error> {
         let group = self.group(id)?;
@@ -238,7 +253,8 @@ impl Machine {
             .disks
             .iter()
             .filter_map(|id| self.disks.get(id))
-            .filter(|disk| !disk.works() && disk.is_empty())
+            .filter(|disk| !disk.works() || group.row.missing.contains(&disk.row.id))
+            .filter(|disk| disk.is_empty())
             .map(|disk| disk.row.id.clone())
             .collect();
         if dropped.is_empty() || dropped.len() == group.row.disks.len() {
@@ -246,6 +262,7 @@ impl Machine {
         }
         let mut row = group.row.clone();
         row.disks.retain(|disk| !dropped.contains(disk));
+        row.missing.retain(|disk| !dropped.contains(disk));
         for id in &dropped {
             let mut disk = self.disk(id)?.row.clone();
             disk.carries = Some(OUTDATED.to_owned());

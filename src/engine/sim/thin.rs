@@ -510,7 +510,23 @@ impl Machine {
     /// Puts a mark on a thin pool or volume only if no other job's is there.
     pub(super) fn may_mark(&self, lv: &Lv, job: JobId) -> Result<(), Error> {
         no_other_job(lv, job)?;
-        self.idle(lv)?;
-        self.complete(self.group(&lv.group)?)
+        self.idle(lv)
+    }
+
+    /// Refuses a volume that its thin pool cannot let go of, because that cannot note it down.
+    pub(super) fn gives_back(&self, lv: &Lv) -> Result<(), Error> {
+        let Body::Thin(map) = &lv.body else {
+            return Ok(());
+        };
+        let pool = self.volumes.get(&map.pool);
+        match pool.and_then(|pool| self.failed_under(pool)) {
+            Some(disk) => Err(Error::unavailable(format!(
+                "{} cannot be taken out of its thin pool because disk {} {}; connect it again",
+                lv.called(),
+                disk.row.device,
+                disk.trouble()
+            ))),
+            None => Ok(()),
+        }
     }
 }
