@@ -110,7 +110,6 @@ impl SimEngine {
         }
         machine.stays(&lv)?;
         machine.has_no_deltas(&lv)?;
-        machine.gives_back(&lv)?;
         machine.note_missing(&lv.group)?;
         machine.delete(&lv)
     }

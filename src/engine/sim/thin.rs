@@ -512,21 +512,4 @@ impl Machine {
         no_other_job(lv, job)?;
         self.idle(lv)
     }
-
-    /// Refuses a volume that its thin pool cannot let go of, because that cannot note it down.
-    pub(super) fn gives_back(&self, lv: &Lv) -> Result<(), Error> {
-        let Body::Thin(map) = &lv.body else {
-            return Ok(());
-        };
-        let pool = self.volumes.get(&map.pool);
-        match pool.and_then(|pool| self.failed_under(pool)) {
-            Some(disk) => Err(Error::unavailable(format!(
-                "{} cannot be taken out of its thin pool because disk {} {}; connect it again",
-                lv.called(),
-                disk.row.device,
-                disk.trouble()
-            ))),
-            None => Ok(()),
-        }
-    }
 }

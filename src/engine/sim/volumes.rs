@@ -272,7 +272,6 @@ impl Machine {
         self.stays(lv)?;
         self.is_unused(lv)?;
         self.has_no_deltas(lv)?;
-        self.gives_back(lv)?;
         let lv = lv.clone();
         self.note_missing(&lv.group)?;
         self.delete(&lv)

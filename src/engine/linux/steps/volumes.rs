@@ -446,15 +446,18 @@ impl LinuxEngine {
             if now.vg_partial != row.vg_partial {
                 return Err(super::lacks_disk(&now.vg_name));
             }
-            let done = session.remove(&uuid);
+            let done = session.remove(&uuid, !now.vg_partial.is_empty());
             tries += 1;
+            // A thin pool whose disk is missing lets go of its volumes with an error.
+            let is_gone = session.find(Which::Uuid(&uuid))?.is_none();
             // udev may have opened it in between.
-            if tries < REMOVALS
+            if !is_gone
+                && tries < REMOVALS
                 && matches!(&done, Err(LvmError::Shell(e)) if !e.outcome_is_unknown())
             {
                 continue;
             }
-            return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
+            return verify(done, || Ok(is_gone));
         }
     }
 }
