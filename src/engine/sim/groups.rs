@@ -195,9 +195,9 @@ impl Machine {
             return Ok(());
         }
         unmarked(group.row.job, &called(group))?;
-        self.complete(group)?;
         self.all_free(&new)?;
-        let mut row = group.row.clone();
+        self.note_missing(id)?;
+        let mut row = self.group(id)?.row.clone();
         row.disks.extend(new);
         self.replace_group(row)
     }
