@@ -355,7 +355,7 @@ pub(super) fn delete(inventory: &Inventory, id: &PoolId, job: JobId) -> Result<P
         vec![mark, remove]
     };
     if !is_group {
-        steps.extend(room::dropping(inventory, pool.group()));
+        steps.extend(room::dropping(inventory, pool.group()).map(Planned::lasting));
     }
     Ok(Plan {
         title: format!("Delete pool '{}'", pool.name),

@@ -1,6 +1,5 @@
 //! The room that a volume group has, disk by disk, and where new volumes go in it.
 
-use super::Planned;
 use super::volumes::human;
 use crate::array::engine::{Place, Step};
 use crate::array::error::Error;
@@ -203,8 +202,27 @@ fn works(inventory: &Inventory, id: &DiskId) -> bool {
 }
 
 /// Whether a group has a disk that is missing or has failed.
-pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
+fn misses_disk(inventory: &Inventory, group: &Pool) -> bool {
     !group.disks.iter().all(|id| works(inventory, id))
+}
+
+/// Whether a group has a disk that was away and that it has to take back.
+fn has_returned(inventory: &Inventory, group: &Pool) -> bool {
+    let mut disks = group.disks.iter().filter_map(|id| inventory.disk(id));
+    disks.any(|disk| disk.is_returned())
+}
+
+/// Whether a group has a disk that it cannot use.
+pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
+    misses_disk(inventory, group) || has_returned(inventory, group)
+}
+
+/// The step that takes the disks of a group back that are there again, where it has some.
+pub(super) fn taking_back(inventory: &Inventory, group: &PoolId) -> Option<Step> {
+    let pool = inventory.pool(group)?;
+    has_returned(inventory, pool).then(|| Step::TakeBack {
+        group: group.clone(),
+    })
 }
 
 /// Refuses a group that lacks a disk: what is noted down in it would make that last.
@@ -226,12 +244,11 @@ pub(super) fn is_lost(inventory: &Inventory, volume: &Volume) -> bool {
 
 /// The step that takes the missing disks from a group on which nothing lies any more, where it has
 /// some: as long as they belong to it, it cannot be changed.
-pub(super) fn dropping(inventory: &Inventory, group: &PoolId) -> Option<Planned> {
+pub(super) fn dropping(inventory: &Inventory, group: &PoolId) -> Option<Step> {
     let pool = inventory.pool(group)?;
-    let step = || Step::DropMissing {
+    misses_disk(inventory, pool).then(|| Step::DropMissing {
         group: group.clone(),
-    };
-    lacks_disk(inventory, pool).then(|| Planned::lasting(step()))
+    })
 }
 
 /// Whether a leg of some volume fails on a disk: then it is no place for one more.

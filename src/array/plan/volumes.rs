@@ -492,7 +492,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
     let mut removals: Vec<_> = volumes.iter().zip(removals).collect();
     removals.sort_by_key(|(volume, _)| volume.depends_on().is_none());
     marks.extend(removals.into_iter().map(|(_, removal)| removal));
-    marks.extend(room::dropping(inventory, group));
+    marks.extend(room::dropping(inventory, group).map(Planned::lasting));
     Ok(Plan {
         title: match &volumes[..] {
             [volume] => format!("Delete volume '{}'", volume.name),

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::extents::{Content, EXTENT, Runs, Segment, Space};
-use super::machine::Machine;
-use crate::array::{self, DiskId, DiskKind, DiskUsage, Drive, Error, Health, PoolId};
+use super::machine::{GroupRow, Machine};
+use crate::array::{self, DiskId, DiskKind, DiskUsage, Drive, Error, Health};
 
 /// Bytes before the first extent (pvcreate(8), `--dataalignment`).
 pub(super) const HEAD: u64 = 1 << 20;
@@ -111,16 +111,29 @@ impl Disk {
         }
     }
 
-    /// As a member of a pool; nothing is free on one that is closed.
-    pub(super) fn report_member(&self, pool: &PoolId, closed: bool) -> array::Disk {
-        self.report(DiskUsage::Member {
-            pool: pool.clone(),
+    /// As a member of a pool; nothing is free on one that is closed, or that LVM counts as missing.
+    pub(super) fn report_member(&self, group: &GroupRow) -> array::Disk {
+        let returned = self.works() && group.missing.contains(&self.row.id);
+        let disk = self.report(DiskUsage::Member {
+            pool: group.id.clone(),
             used: (self.extents() - self.space.free()) * EXTENT,
-            free: match closed {
+            free: match returned || group.closed.contains(&self.row.id) {
                 true => 0,
                 false => self.space.free() * EXTENT,
             },
-        })
+            returned,
+        });
+        match returned {
+            true => array::Disk {
+                health: Health::Degraded(
+                    "it was away while its pool was changed and is there again; repair a volume of \
+                     the pool, which takes it back"
+                        .to_owned(),
+                ),
+                ..disk
+            },
+            false => disk,
+        }
     }
 }
 

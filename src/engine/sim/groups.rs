@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use super::guards::{marked_by, our_group, unmarked};
 use super::keep::Row;
-use super::machine::{Group, GroupRow, Machine, lvm_uuid};
+use super::legs::Standing;
+use super::machine::{Body, Group, GroupRow, Lv, Machine, lvm_uuid};
 use super::names::{check_display, check_group};
 use crate::array::{DiskId, Error, JobId, Owner, PoolId, VolumeGroup};
 
@@ -243,6 +244,35 @@ impl Machine {
         let mut row = group.row.clone();
         row.missing.extend(away);
         self.replace_group(row)
+    }
+
+    /// See [`Step::TakeBack`](crate::array::Step::TakeBack).
+    pub(super) fn take_back(&mut self, id: &PoolId) -> Result<(), Error> {
+        let mut row = self.group(id)?.row.clone();
+        let missing = std::mem::take(&mut row.missing);
+        let (back, away): (Vec<_>, _) = missing
+            .into_iter()
+            .partition(|disk| self.disk_is_there(disk));
+        if back.is_empty() {
+            return Ok(());
+        }
+        let lies_there = |lv: &&Lv| {
+            let is_delta = matches!(lv.body, Body::Delta(_));
+            is_delta && lv.segments().iter().any(|s| back.contains(&s.disk))
+        };
+        if let Some(snapshot) = self.volumes_in(id).find(lies_there) {
+            return Err(Error::unavailable(format!(
+                "{} has not kept what changed while its disk was away; delete it, then repair the \
+                 volume again",
+                snapshot.called()
+            )));
+        }
+        row.missing = away.into_iter().collect();
+        self.replace_group(row)?;
+        for disk in back {
+            self.mark_legs(&disk, Standing::Stale);
+        }
+        Ok(())
     }
 
     /// See [`Step::DropMissing`](crate::array::Step::DropMissing).

@@ -93,6 +93,13 @@ impl Machine {
         if stale.is_empty() {
             return Ok(());
         }
+        let is_missing = |leg: &Leg| leg.segments().any(|s| self.is_noted_missing(&s.disk));
+        if legs.legs.iter().any(is_missing) {
+            return Err(Error::unavailable(format!(
+                "a disk of {} was away when its pool was changed, which has to take it back first",
+                lv.called()
+            )));
+        }
         let mut lv = lv.clone();
         if let Body::Thick(legs) = &mut lv.body {
             for leg in stale {

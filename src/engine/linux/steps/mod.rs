@@ -7,6 +7,7 @@ mod copies;
 mod copy;
 mod groups;
 mod growth;
+mod missing;
 mod moves;
 mod raid;
 mod replicas;
