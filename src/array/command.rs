@@ -83,12 +83,14 @@ pub enum Command {
         /// The new name.
         name: String,
     },
-    /// Removes volumes that nobody uses, and what they hold.
+    /// Removes volumes that nobody uses, and what they hold; missing disks leave their pool when
+    /// nothing lies on them any more.
     DeleteVolumes {
         /// Which.
         volumes: Vec<VolumeId>,
     },
-    /// Puts what lay on missing or failed disks on others of the pool.
+    /// Puts what lay on missing or failed disks on others of the pool, and takes disks of it back that
+    /// are there again.
     RepairVolume {
         /// Which.
         volume: VolumeId,

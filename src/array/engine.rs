@@ -158,7 +158,8 @@ pub enum VolumeGroup {
 ///
 /// Every step checks what it touches, by identity and under the lock of its pool or target, in the
 /// moment it acts: a foreign, open, mounted or exported volume is refused, whatever the plan says,
-/// and so is a disk that is not free, a pool that is not empty, and a group that lacks a disk.
+/// and so is a disk that is not free, a pool that is not empty, and a group that lacks a disk, but
+/// for what repairs, removes or shows what lies in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     /// Makes a volume that bears the owner's mark, its name and the mark of `job`, all in one
@@ -422,6 +423,13 @@ pub enum Step {
         group: PoolId,
         /// The disks.
         disks: Vec<DiskId>,
+    },
+    /// Takes the disks of a group back that were away when something was noted down in it, and that
+    /// are there again, if any. What lies on them is opened anew after that. Refused where a snapshot
+    /// lies on one that keeps what changes: it has missed what changed meanwhile.
+    TakeBack {
+        /// Which.
+        group: PoolId,
     },
     /// Takes the missing disks from a group that nothing lies on any more, if any. One on which
     /// something lies stays.

@@ -2,7 +2,7 @@
 //! it that are killed.
 
 use standpipe::array::{
-    Command, DiskId, Erasing, Growth, Health, Policy, PoolId, Quality, VolumeId,
+    Command, DiskId, Engine, Erasing, Growth, Health, Policy, PoolId, Quality, VolumeId,
 };
 use standpipe::engine::sim::{EXTENT, SimEngine};
 
@@ -92,6 +92,18 @@ fn spoilt() -> Rig {
 /// The same with a disk under `twin` that was away.
 fn returned() -> Rig {
     hurt(|sim, disk| sim.pull_disk(disk, true) && sim.pull_disk(disk, false))
+}
+
+/// The same without a disk that `twin` lies on, which was away when something was noted down.
+fn late() -> Rig {
+    hurt(|sim, disk| {
+        sim.pull_disk(disk, true) && {
+            let mut volumes = sim.scan().expect("a scan").volumes.into_iter();
+            let single = volumes.find(|volume| volume.name == "single");
+            let single = single.expect("it was made").id;
+            sim.lvremove(&single).is_ok() && sim.pull_disk(disk, false)
+        }
+    })
 }
 
 /// The same after that happened to a disk that `twin` lies on.
@@ -263,6 +275,18 @@ pub const ENTRIES: &[Entry] = &[
     }),
     ("open a disk anew", returned, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),
+    }),
+    ("take a disk back", late, |rig| Command::RepairVolume {
+        volume: volume(rig, "twin"),
+    }),
+    ("add a disk to a pool that lacks one", maimed, |rig| {
+        let by = Growth::Disks(rig.free_disks());
+        grow(rig.pool_named("ours"), by, None)
+    }),
+    ("delete a volume of a lost disk", maimed, |rig| {
+        Command::DeleteVolumes {
+            volumes: vec![volume(rig, "twin")],
+        }
     }),
     ("delete several volumes", equipped, |rig| {
         Command::DeleteVolumes {

@@ -24,7 +24,7 @@
 //! | a target of somebody else's, by its name | `AlreadyExists` |
 //! | an address that cannot be listened at, a target that something is shown through | `InUse` |
 //! | a LUN number that is taken, what another manager does not show as it is said | `InUse` |
-//! | a pool that lacks a disk; a cancelled step | `Unavailable` |
+//! | a pool that lacks a disk, but to repair or remove what lies in it, or to add disks; a cancelled step | `Unavailable` |
 //! | a machine that does not answer | `Timeout` |
 
 mod bench;
@@ -34,6 +34,7 @@ mod crashes;
 mod disks;
 mod erase;
 mod growth;
+mod lost;
 mod maps;
 mod moves;
 mod pools;
@@ -228,4 +229,10 @@ cases! {
         a_leg_that_fails_is_put_elsewhere
         a_leg_is_replaced_only_from_others_that_are_in_step
         a_disk_that_came_back_is_opened_anew;
+    lost:
+        volumes_on_a_dead_disk_are_removed_and_the_disk_is_dropped
+        snapshots_and_thin_pools_on_a_dead_disk_are_removed
+        a_lost_leg_moves_to_a_disk_that_is_added_then
+        a_disk_that_came_back_late_is_taken_back
+        a_boot_without_a_disk_shows_what_is_left;
 }

@@ -22,7 +22,7 @@ pub struct Vg {
 /// data, and one target port that the engine has just converged to show nothing. The engine is
 /// configured with this pool and no other.
 ///
-/// Beside it lie five disks that nothing uses and nothing is written on that LVM or a file system
+/// Beside it lie six disks that nothing uses and nothing is written on that LVM or a file system
 /// would know, each with room for at least 70 extents of 4 MiB, full of old data otherwise; and
 /// one that carries a file system of somebody.
 ///
@@ -66,7 +66,7 @@ pub trait Rig {
     /// Every volume group of the machine, whoever made it and manages it, by UUID.
     fn vgs(&self) -> BTreeMap<PoolId, Vg>;
 
-    /// The five disks that pools can be made from. The same ones in the same order in every call,
+    /// The six disks that pools can be made from. The same ones in the same order in every call,
     /// whatever was made of them since.
     fn spare_disks(&self) -> Vec<DiskId>;
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::rig::{Rig, Vg};
 
-/// A modelled machine with one pool of two disks, five spare ones and one of somebody.
+/// A modelled machine with one pool of two disks, six spare ones and one of somebody.
 pub struct SimRig {
     engine: Option<SimEngine>,
     chap: ChapTable,
@@ -59,7 +59,7 @@ fn start(directory: &TempDir, chap: ChapTable) -> SimEngine {
     // Two disks of 40 extents: a volume of more lies on both.
     SimEngine::builder()
         .pool("vg0", 2, 41 * EXTENT)
-        .spare_disks(5, 75 * EXTENT)
+        .spare_disks(6, 75 * EXTENT)
         .dirty_disks(1, 75 * EXTENT)
         .chap(chap)
         .clock(Clock::instant())

@@ -1,7 +1,7 @@
 //! The rig of the real array: LVM and the kernel's target in the test machine, looked at by LVM's
 //! own commands and by initiators of libiscsi and QEMU.
 //!
-//! One volume group `vg0` serves all cases, beside five disks and one with a file system; each case
+//! One volume group `vg0` serves all cases, beside six disks and one with a file system; each case
 //! starts on a cleaned machine.
 
 mod initiator;
@@ -34,7 +34,7 @@ const CLEAR_TARGET: &str = include_str!("guest/clear");
 const CLEAN: &str = include_str!("guest/clean");
 
 /// The serial numbers of the disks that pools can be made from.
-const LEGS: [&str; 5] = ["leg0", "leg1", "leg2", "leg3", "leg4"];
+const LEGS: [&str; 6] = ["leg0", "leg1", "leg2", "leg3", "leg4", "leg5"];
 /// The serial number of the disk with a file system.
 const DIRTY: &str = "dirty";
 /// KiB a second at which legs come into step when that is to take minutes.
@@ -69,11 +69,12 @@ fn vm_contract_linux() {
 
 /// The cases, those first in which most can be lost: there may not be time for all.
 fn turns() -> impl Iterator<Item = &'static (&'static str, Case)> {
-    const FIRST: [&str; 6] = [
+    const FIRST: [&str; 7] = [
         "crashes::",
         "growth::",
         "maps::",
         "disks::",
+        "lost::",
         "thin::",
         "chap::",
     ];

@@ -36,6 +36,11 @@ impl Disk {
         !matches!(self.health, Health::Failed(_))
     }
 
+    /// Whether it was away, and its pool has to take it back.
+    pub fn is_returned(&self) -> bool {
+        matches!(self.usage, DiskUsage::Member { returned: true, .. })
+    }
+
     /// Bytes in free extents of its pool.
     pub fn free(&self) -> u64 {
         match &self.usage {
@@ -132,6 +137,10 @@ pub enum DiskUsage {
         used: u64,
         /// Bytes in free extents.
         free: u64,
+        /// Whether it was away when something was noted down in the pool, and is there again: it is
+        /// not used until the pool takes it back.
+        #[serde(default)]
+        returned: bool,
     },
     /// Pools can be made from it.
     Free,

@@ -1,5 +1,6 @@
 //! Plans that make, grow, rename and remove pools.
 
+use super::room;
 use super::volumes::{SizeRange, human, pool, removing};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::change::Change;
@@ -333,7 +334,7 @@ pub(super) fn delete(inventory: &Inventory, id: &PoolId, job: JobId) -> Result<P
         )));
     }
     let is_group = pool.thin().is_none();
-    let steps = if is_group {
+    let mut steps = if is_group {
         let known = VolumeGroup::Known(id.clone());
         let mark = Step::MarkGroup {
             group: id.clone(),
@@ -353,6 +354,9 @@ pub(super) fn delete(inventory: &Inventory, id: &PoolId, job: JobId) -> Result<P
         let (mark, remove) = removing(Subject::Pool(id.clone()), job);
         vec![mark, remove]
     };
+    if !is_group {
+        steps.extend(room::dropping(inventory, pool.group()).map(Planned::lasting));
+    }
     Ok(Plan {
         title: format!("Delete pool '{}'", pool.name),
         steps,

@@ -180,14 +180,16 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
     let pool = pool(inventory, &volume.pool)?;
     let is_redundant = volume.layout.survives() > 0;
     let is_stale = !volume.trouble.stale.is_empty();
-    let lacks_disk = room::lacks_disk(inventory, pool);
-    if pool.thin().is_some() || !is_redundant && !is_stale {
+    // A disk that is there again is taken back for all that lies in the group.
+    let taking_back = room::taking_back(inventory, pool.group());
+    let is_own = pool.thin().is_none() && (is_redundant || is_stale);
+    if !is_own && taking_back.is_none() {
         return Err(Error::not_supported(format!(
             "volume '{}' has no redundancy of its own to be repaired from",
             volume.name
         )));
     }
-    let mut steps = Vec::new();
+    let mut steps = Vec::from_iter(taking_back);
     if is_stale {
         steps.push(Step::Refresh { volume: id.clone() });
     }
@@ -197,9 +199,7 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
         volume: id.clone(),
         onto,
     });
-    let drop = lacks_disk.then(|| Step::DropMissing {
-        group: pool.id.clone(),
-    });
+    let drop = room::dropping(inventory, pool.group());
     // The group is whole again as soon as nothing lies on the lost disk: nobody waits for the legs.
     // A leg that fails though its disk is there is replaced only in a group that lacks no disk.
     match volume.trouble.failing.is_empty() {
@@ -222,7 +222,7 @@ pub(super) fn repair(inventory: &Inventory, id: &VolumeId) -> Result<Plan, Error
         steps: steps.into_iter().map(Planned::lasting).collect(),
         changes: Vec::new(),
         goal: Goal::Repaired {
-            group: pool.id.clone(),
+            group: pool.group().clone(),
             volume: id.clone(),
         },
         after_crash: AfterCrash::Forward,

@@ -1,12 +1,12 @@
 //! The room that a volume group has, disk by disk, and where new volumes go in it.
 
 use super::volumes::human;
-use crate::array::engine::Place;
+use crate::array::engine::{Place, Step};
 use crate::array::error::Error;
-use crate::array::ids::DiskId;
+use crate::array::ids::{DiskId, PoolId};
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
-use crate::array::model::{Disk, Pool, Volume};
+use crate::array::model::{Disk, Health, Pool, Volume};
 
 /// What is free in a volume group. Taking from it makes it less, so that several wishes can be
 /// planned together.
@@ -202,8 +202,53 @@ fn works(inventory: &Inventory, id: &DiskId) -> bool {
 }
 
 /// Whether a group has a disk that is missing or has failed.
-pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
+fn misses_disk(inventory: &Inventory, group: &Pool) -> bool {
     !group.disks.iter().all(|id| works(inventory, id))
+}
+
+/// Whether a group has a disk that was away and that it has to take back.
+fn has_returned(inventory: &Inventory, group: &Pool) -> bool {
+    let mut disks = group.disks.iter().filter_map(|id| inventory.disk(id));
+    disks.any(|disk| disk.is_returned())
+}
+
+/// Whether a group has a disk that it cannot use.
+pub(super) fn lacks_disk(inventory: &Inventory, group: &Pool) -> bool {
+    misses_disk(inventory, group) || has_returned(inventory, group)
+}
+
+/// The step that takes the disks of a group back that are there again, where it has some.
+pub(super) fn taking_back(inventory: &Inventory, group: &PoolId) -> Option<Step> {
+    let pool = inventory.pool(group)?;
+    has_returned(inventory, pool).then(|| Step::TakeBack {
+        group: group.clone(),
+    })
+}
+
+/// Refuses a group that lacks a disk: what is noted down in it would make that last.
+pub(super) fn check_whole(inventory: &Inventory, group: &Pool) -> Result<(), Error> {
+    match lacks_disk(inventory, group) {
+        true => Err(Error::unavailable(format!(
+            "pool {} lacks a disk; connect it again, or repair or delete the volumes that lie on it",
+            group.name
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a volume cannot be read because of a disk that is missing or has failed.
+pub(super) fn is_lost(inventory: &Inventory, volume: &Volume) -> bool {
+    let mut pieces = volume.pieces.iter();
+    matches!(volume.health, Health::Failed(_)) && pieces.any(|p| !works(inventory, &p.disk))
+}
+
+/// The step that takes the missing disks from a group on which nothing lies any more, where it has
+/// some: as long as they belong to it, it cannot be changed.
+pub(super) fn dropping(inventory: &Inventory, group: &PoolId) -> Option<Step> {
+    let pool = inventory.pool(group)?;
+    misses_disk(inventory, pool).then(|| Step::DropMissing {
+        group: group.clone(),
+    })
 }
 
 /// Whether a leg of some volume fails on a disk: then it is no place for one more.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::room::Room;
+use super::room::{self, Room};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::engine::{Place, Step, Subject};
 use crate::array::error::Error;
@@ -464,7 +464,10 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             )));
         }
         let (mark, removal) = removing(Subject::Known(id.clone()), job);
-        let erasure = inventory.policy.erase.map(|how| Step::Erase {
+        // What lay on a disk that is gone nobody can erase.
+        let erase = inventory.policy.erase;
+        let erase = erase.filter(|_| !room::is_lost(inventory, volume));
+        let erasure = erase.map(|how| Step::Erase {
             volume: Subject::Known(id.clone()),
             how,
             job,
@@ -489,6 +492,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
     let mut removals: Vec<_> = volumes.iter().zip(removals).collect();
     removals.sort_by_key(|(volume, _)| volume.depends_on().is_none());
     marks.extend(removals.into_iter().map(|(_, removal)| removal));
+    marks.extend(room::dropping(inventory, group).map(Planned::lasting));
     Ok(Plan {
         title: match &volumes[..] {
             [volume] => format!("Delete volume '{}'", volume.name),

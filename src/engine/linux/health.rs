@@ -176,7 +176,11 @@ pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
             names.join(", ")
         ))
     } else if !row.vg_partial.is_empty() {
-        Health::Degraded("disks are missing; connect them again".into())
+        Health::Degraded(
+            "LVM counts disks as missing; connect them again, or where they are repair a volume of \
+             the pool, which takes them back"
+                .into(),
+        )
     } else {
         Health::Ok
     }

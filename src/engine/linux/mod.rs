@@ -197,6 +197,7 @@ impl Engine for LinuxEngine {
             }
             Step::ExtendGroup { group, disks } => self.extend_group(group, disks, deadline),
             Step::ReduceGroup { group, disks } => self.reduce_group(group, disks, deadline),
+            Step::TakeBack { group } => self.take_back(group, deadline),
             Step::DropMissing { group } => self.drop_missing(group, deadline),
             Step::CreateThinPool {
                 group,

@@ -260,6 +260,7 @@ impl<'a> Picture<'a> {
         let mapped = Mapped {
             devices: &self.kernel.devices,
             numbers: &self.disks.numbers,
+            returned: &self.disks.returned,
         };
         let group = LvmUuid::new(row.vg_uuid.as_str());
         let stale = group.map_or_else(|_| BTreeSet::new(), |group| mapped.stale(&group, &leaves));

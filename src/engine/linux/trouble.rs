@@ -18,11 +18,14 @@ pub(super) struct Mapped<'a> {
     pub(super) devices: &'a BTreeMap<String, DmDevice>,
     /// The device of each physical volume that is there, by UUID.
     pub(super) numbers: &'a BTreeMap<String, Number>,
+    /// Those that are there and that LVM does not use, by UUID.
+    pub(super) returned: &'a BTreeSet<String>,
 }
 
 impl Mapped<'_> {
     /// The physical volumes that are there, and that the kernel's devices of these parts of a volume
-    /// do not lie on as they should: it still holds what a disk was before it went away.
+    /// do not lie on as they should: it still holds what a disk was before it went away. And those
+    /// that LVM does not use yet though they are there again.
     pub(super) fn stale<'l>(&self, group: &LvmUuid, leaves: &'l [Leaf]) -> BTreeSet<&'l str> {
         let stale = leaves.iter().flat_map(|leaf| {
             let device = LvmUuid::new(leaf.uuid.as_str())
@@ -30,7 +33,8 @@ impl Mapped<'_> {
                 .and_then(|uuid| self.device(&names::dm_uuid(group, &uuid)));
             let missed = move |pv: &&String| {
                 let number = self.numbers.get(*pv);
-                device.zip(number).is_some_and(|(d, n)| !d.on.contains(n))
+                let misses = device.zip(number).is_some_and(|(d, n)| !d.on.contains(n));
+                misses || self.returned.contains(*pv)
             };
             leaf.on.iter().filter(missed).map(String::as_str)
         });
@@ -147,6 +151,7 @@ mod tests {
             let mapped = Mapped {
                 devices: &[(key, device)].into(),
                 numbers: &numbers,
+                returned: &BTreeSet::new(),
             };
             let found = mapped.stale(&group, &leaves).into_iter();
             found.map(str::to_owned).collect::<Vec<_>>()
@@ -169,13 +174,21 @@ mod tests {
             ]
             .into(),
             numbers: &numbers,
+            returned: &BTreeSet::new(),
         };
         assert!(mapped.stale(&group, &leaves).is_empty());
         // What is not active is opened when it is activated.
         let mapped = Mapped {
             devices: &BTreeMap::new(),
             numbers: &numbers,
+            returned: &BTreeSet::new(),
         };
         assert!(mapped.stale(&group, &leaves).is_empty());
+        // But not where LVM does not use the disk.
+        let mapped = Mapped {
+            returned: &["pv-2".to_owned()].into(),
+            ..mapped
+        };
+        assert_eq!(mapped.stale(&group, &leaves), ["pv-2"].into());
     }
 }

@@ -357,6 +357,7 @@ impl Builder {
                 disks,
                 spare: Vec::new(),
                 closed: Default::default(),
+                missing: Default::default(),
             })?;
         }
         // Volumes have the identities that they have on a machine with other pools.

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::extents::{Content, EXTENT, Runs, Segment, Space};
-use super::machine::Machine;
-use crate::array::{self, DiskId, DiskKind, DiskUsage, Drive, Error, Health, PoolId};
+use super::machine::{GroupRow, Machine};
+use crate::array::{self, DiskId, DiskKind, DiskUsage, Drive, Error, Health};
 
 /// Bytes before the first extent (pvcreate(8), `--dataalignment`).
 pub(super) const HEAD: u64 = 1 << 20;
@@ -111,16 +111,29 @@ impl Disk {
         }
     }
 
-    /// As a member of a pool; nothing is free on one that is closed.
-    pub(super) fn report_member(&self, pool: &PoolId, closed: bool) -> array::Disk {
-        self.report(DiskUsage::Member {
-            pool: pool.clone(),
+    /// As a member of a pool; nothing is free on one that is closed, or that LVM counts as missing.
+    pub(super) fn report_member(&self, group: &GroupRow) -> array::Disk {
+        let returned = self.works() && group.missing.contains(&self.row.id);
+        let disk = self.report(DiskUsage::Member {
+            pool: group.id.clone(),
             used: (self.extents() - self.space.free()) * EXTENT,
-            free: match closed {
+            free: match returned || group.closed.contains(&self.row.id) {
                 true => 0,
                 false => self.space.free() * EXTENT,
             },
-        })
+            returned,
+        });
+        match returned {
+            true => array::Disk {
+                health: Health::Degraded(
+                    "it was away while its pool was changed and is there again; repair a volume of \
+                     the pool, which takes it back"
+                        .to_owned(),
+                ),
+                ..disk
+            },
+            false => disk,
+        }
     }
 }
 
@@ -131,12 +144,17 @@ impl Machine {
         known.ok_or_else(|| Error::not_found(format!("there is no disk {id}; look at the disks")))
     }
 
-    /// Whether a disk is there and LVM can use it.
-    pub(super) fn disk_works(&self, id: &DiskId) -> bool {
+    /// Whether a disk is there and answers.
+    pub(super) fn disk_is_there(&self, id: &DiskId) -> bool {
         self.disks.get(id).is_some_and(Disk::works)
     }
 
-    /// The first disk under these segments that does not work.
+    /// Whether a disk is there and LVM uses it.
+    pub(super) fn disk_works(&self, id: &DiskId) -> bool {
+        self.disk_is_there(id) && !self.is_noted_missing(id)
+    }
+
+    /// The first disk under these segments that is away.
     pub(super) fn lost_under<'a>(
         &self,
         segments: impl IntoIterator<Item = &'a Segment>,
@@ -155,7 +173,7 @@ impl Machine {
         let mut disks = segments
             .into_iter()
             .filter_map(|segment| self.disks.get(&segment.disk));
-        disks.find(|disk| !disk.is_sound())
+        disks.find(|disk| !disk.is_sound() || self.is_noted_missing(&disk.row.id))
     }
 
     /// Refuses a disk that a pool cannot be made from.

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use super::guards::{marked_by, our_group, unmarked};
 use super::keep::Row;
-use super::machine::{Group, GroupRow, Machine, lvm_uuid};
+use super::legs::Standing;
+use super::machine::{Body, Group, GroupRow, Lv, Machine, lvm_uuid};
 use super::names::{check_display, check_group};
 use crate::array::{DiskId, Error, JobId, Owner, PoolId, VolumeGroup};
 
@@ -88,6 +89,7 @@ impl Machine {
             disks: disks.to_vec(),
             spare: Vec::new(),
             closed: Default::default(),
+            missing: Default::default(),
         })
     }
 
@@ -194,9 +196,9 @@ impl Machine {
             return Ok(());
         }
         unmarked(group.row.job, &called(group))?;
-        self.complete(group)?;
         self.all_free(&new)?;
-        let mut row = group.row.clone();
+        self.note_missing(id)?;
+        let mut row = self.group(id)?.row.clone();
         row.disks.extend(new);
         self.replace_group(row)
     }
@@ -207,6 +209,7 @@ impl Machine {
         let mut row = group.row.clone();
         row.disks.retain(|disk| !disks.contains(disk));
         row.closed.retain(|disk| !disks.contains(disk));
+        row.missing.retain(|disk| !disks.contains(disk));
         if row.disks.len() == group.row.disks.len() {
             return Ok(());
         }
@@ -230,6 +233,48 @@ impl Machine {
         self.replace_group(row)
     }
 
+    /// Notes down which disks of a group are away, as LVM does with everything that it notes down.
+    pub(super) fn note_missing(&mut self, id: &PoolId) -> Result<(), Error> {
+        let group = self.group(id)?;
+        let away = group.row.disks.iter().filter(|id| !self.disk_is_there(id));
+        let away: BTreeSet<DiskId> = away.cloned().collect();
+        if away.is_subset(&group.row.missing) {
+            return Ok(());
+        }
+        let mut row = group.row.clone();
+        row.missing.extend(away);
+        self.replace_group(row)
+    }
+
+    /// See [`Step::TakeBack`](crate::array::Step::TakeBack).
+    pub(super) fn take_back(&mut self, id: &PoolId) -> Result<(), Error> {
+        let mut row = self.group(id)?.row.clone();
+        let missing = std::mem::take(&mut row.missing);
+        let (back, away): (Vec<_>, _) = missing
+            .into_iter()
+            .partition(|disk| self.disk_is_there(disk));
+        if back.is_empty() {
+            return Ok(());
+        }
+        let lies_there = |lv: &&Lv| {
+            let is_delta = matches!(lv.body, Body::Delta(_));
+            is_delta && lv.segments().iter().any(|s| back.contains(&s.disk))
+        };
+        if let Some(snapshot) = self.volumes_in(id).find(lies_there) {
+            return Err(Error::unavailable(format!(
+                "{} has not kept what changed while its disk was away; delete it, then repair the \
+                 volume again",
+                snapshot.called()
+            )));
+        }
+        row.missing = away.into_iter().collect();
+        self.replace_group(row)?;
+        for disk in back {
+            self.mark_legs(&disk, Standing::Stale);
+        }
+        Ok(())
+    }
+
     /// See [`Step::DropMissing`](crate::array::Step::DropMissing).
     pub(super) fn drop_missing(&mut self, id: &PoolId) -> Result<(), Error> {
         let group = self.group(id)?;
@@ -238,7 +283,8 @@ impl Machine {
             .disks
             .iter()
             .filter_map(|id| self.disks.get(id))
-            .filter(|disk| !disk.works() && disk.is_empty())
+            .filter(|disk| !disk.works() || group.row.missing.contains(&disk.row.id))
+            .filter(|disk| disk.is_empty())
             .map(|disk| disk.row.id.clone())
             .collect();
         if dropped.is_empty() || dropped.len() == group.row.disks.len() {
@@ -246,6 +292,7 @@ impl Machine {
         }
         let mut row = group.row.clone();
         row.disks.retain(|disk| !dropped.contains(disk));
+        row.missing.retain(|disk| !dropped.contains(disk));
         for id in &dropped {
             let mut disk = self.disk(id)?.row.clone();
             disk.carries = Some(OUTDATED.to_owned());

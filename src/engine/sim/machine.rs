@@ -52,6 +52,10 @@ pub(super) struct GroupRow {
     /// The disks that nothing new is laid on.
     #[serde(default)]
     pub(super) closed: BTreeSet<DiskId>,
+    /// The disks that were away when something was noted down: LVM uses them no more, though they
+    /// are there again, until it is told to.
+    #[serde(default)]
+    pub(super) missing: BTreeSet<DiskId>,
 }
 
 /// A volume group.
@@ -252,10 +256,16 @@ impl Machine {
         disks.map(|disk| disk.space.free()).sum()
     }
 
-    /// The first disk of a group that does not work.
+    /// The first disk of a group that LVM does not use.
     pub(super) fn lost_disk(&self, group: &Group) -> Option<&Disk> {
         let mut disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
-        disks.find(|disk| !disk.works())
+        disks.find(|disk| !disk.works() || group.row.missing.contains(&disk.row.id))
+    }
+
+    /// Whether LVM still counts a disk as missing, wherever it is now.
+    pub(super) fn is_noted_missing(&self, disk: &DiskId) -> bool {
+        let mut groups = self.groups.iter();
+        groups.any(|group| group.row.missing.contains(disk))
     }
 
     /// Bytes that volumes can be made or grown by now.

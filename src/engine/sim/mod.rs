@@ -301,6 +301,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         Step::RemoveGroup { group, job, .. } => machine.remove_group(group, *job),
         Step::ExtendGroup { group, disks } => machine.extend_group(group, disks),
         Step::ReduceGroup { group, disks } => machine.reduce_group(group, disks),
+        Step::TakeBack { group } => machine.take_back(group),
         Step::DropMissing { group } => machine.drop_missing(group),
         Step::CreateThinPool {
             group,

@@ -90,6 +90,7 @@ impl SimEngine {
             disks: disks.to_vec(),
             spare: Vec::new(),
             closed: Default::default(),
+            missing: Default::default(),
         })?;
         Ok(id)
     }
@@ -101,7 +102,6 @@ impl SimEngine {
     pub fn lvremove(&self, volume: &VolumeId) -> Result<(), Error> {
         let mut machine = self.0.machine();
         let lv = machine.volume(volume)?.clone();
-        machine.complete(machine.group(&lv.group)?)?;
         if lv.held_by.is_some() || machine.exports.contains_key(volume) {
             return Err(Error::in_use(format!(
                 "{} is open; close it first",
@@ -110,6 +110,7 @@ impl SimEngine {
         }
         machine.stays(&lv)?;
         machine.has_no_deltas(&lv)?;
+        machine.note_missing(&lv.group)?;
         machine.delete(&lv)
     }
 
@@ -286,6 +287,11 @@ impl SimEngine {
         };
         disk.row.state = state;
         let row = disk.row.clone();
+        // What LVM does not use nobody opens anew.
+        let standing = match machine.is_noted_missing(id) {
+            true => standing.map(|_| Standing::Stale),
+            false => standing,
+        };
         match standing {
             Some(standing) => machine.mark_legs(id, standing),
             None => machine.mind_disk(id),

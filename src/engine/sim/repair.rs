@@ -17,12 +17,17 @@ impl Machine {
             found.map(|(number, _)| number).collect()
         };
         Trouble {
-            stale: of(&|leg| leg.standing == Standing::Stale),
+            stale: of(&|leg| self.is_stale(leg)),
             // Without redundancy the kernel keeps no account.
-            failing: of(&|leg| {
-                legs.is_redundant() && leg.standing != Standing::Stale && !self.works(leg)
-            }),
+            failing: of(&|leg| legs.is_redundant() && !self.is_stale(leg) && !self.works(leg)),
         }
+    }
+
+    /// Whether the disk of a leg that is there was away.
+    fn is_stale(&self, leg: &Leg) -> bool {
+        let mut segments = leg.segments();
+        leg.standing == Standing::Stale
+            || segments.any(|segment| self.is_noted_missing(&segment.disk))
     }
 
     /// Whether the legs besides these are there, work, and hold everything.
@@ -88,6 +93,13 @@ impl Machine {
         if stale.is_empty() {
             return Ok(());
         }
+        let is_missing = |leg: &Leg| leg.segments().any(|s| self.is_noted_missing(&s.disk));
+        if legs.legs.iter().any(is_missing) {
+            return Err(Error::unavailable(format!(
+                "a disk of {} was away when its pool was changed, which has to take it back first",
+                lv.called()
+            )));
+        }
         let mut lv = lv.clone();
         if let Body::Thick(legs) = &mut lv.body {
             for leg in stale {
@@ -130,6 +142,12 @@ impl Machine {
         if lost.is_empty() {
             return Ok(());
         }
+        if !self.trouble(legs).stale.is_empty() {
+            return Err(Error::unavailable(format!(
+                "a disk of {} was away and has not been opened anew; repair the volume again",
+                lv.called()
+            )));
+        }
         self.readable(lv)?;
         if !self.are_whole_without(legs, &lost) {
             return Err(Error::unavailable(format!(
@@ -171,7 +189,8 @@ impl Machine {
                 legs.synced = 0;
             }
         }
-        if let Err(error) = self.replace(lv) {
+        let group = lv.group.clone();
+        if let Err(error) = self.note_missing(&group).and_then(|()| self.replace(lv)) {
             self.give_back(&taken);
             return Err(error);
         }

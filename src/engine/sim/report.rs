@@ -61,10 +61,7 @@ impl Machine {
 
     fn report_members<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = array::Disk> + 'a {
         let disks = group.row.disks.iter().filter_map(|id| self.disks.get(id));
-        disks.map(|disk| {
-            let closed = group.row.closed.contains(&disk.row.id);
-            disk.report_member(&group.row.id, closed)
-        })
+        disks.map(|disk| disk.report_member(&group.row))
     }
 
     fn report_group(&self, group: &Group) -> Pool {

@@ -510,7 +510,6 @@ impl Machine {
     /// Puts a mark on a thin pool or volume only if no other job's is there.
     pub(super) fn may_mark(&self, lv: &Lv, job: JobId) -> Result<(), Error> {
         no_other_job(lv, job)?;
-        self.idle(lv)?;
-        self.complete(self.group(&lv.group)?)
+        self.idle(lv)
     }
 }

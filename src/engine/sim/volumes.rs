@@ -242,6 +242,7 @@ impl Machine {
         }
         self.may_mark(lv, job)?;
         let mut lv = lv.clone();
+        self.note_missing(&lv.group)?;
         lv.job = Some(job);
         self.replace(lv)
     }
@@ -254,8 +255,8 @@ impl Machine {
             return Ok(());
         }
         marked_by(lv.job, job, &lv.called())?;
-        self.complete(self.group(&lv.group)?)?;
         let mut lv = lv.clone();
+        self.note_missing(&lv.group)?;
         lv.job = None;
         self.replace(lv)
     }
@@ -271,8 +272,8 @@ impl Machine {
         self.stays(lv)?;
         self.is_unused(lv)?;
         self.has_no_deltas(lv)?;
-        self.complete(self.group(&lv.group)?)?;
         let lv = lv.clone();
+        self.note_missing(&lv.group)?;
         self.delete(&lv)
     }
 

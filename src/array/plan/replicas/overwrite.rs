@@ -13,7 +13,7 @@ use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Pool, Replica, ReplicaKind, Volume};
 use crate::array::plan::volumes::{MAX_AT_ONCE, check_not_held, check_unused, own_volume, pool};
-use crate::array::plan::{AfterCrash, Goal, Plan, Planned};
+use crate::array::plan::{AfterCrash, Goal, Plan, Planned, room};
 
 /// A replica that this array may change, its source, and how they hang together.
 fn pair<'a>(
@@ -95,6 +95,7 @@ fn check_overwriting(
 ) -> Result<(), Error> {
     check_not_held(volume, "overwritten")?;
     check_unused(inventory, volume)?;
+    room::check_whole(inventory, self::pool(inventory, pool.group())?)?;
     for other in inventory.replicas_of(&volume.id) {
         let Some(ReplicaKind::Delta { room, broken, .. }) =
             other.replica.as_ref().map(|replica| &replica.kind)
@@ -151,6 +152,7 @@ pub(in crate::array::plan) fn restore(
         pool(inventory, &source.pool)?,
     );
     check_overwriting(inventory, source, onto, id, together(replica, source))?;
+    room::check_whole(inventory, pool(inventory, from.group())?)?;
     let copy = Step::Copy {
         from: Subject::Known(id.clone()),
         to: Subject::Known(source.id.clone()),

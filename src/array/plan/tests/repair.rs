@@ -3,7 +3,9 @@
 use super::storage::{piece, storage};
 use super::world::*;
 use super::*;
+use crate::array::engine::Erasing;
 use crate::array::error::Kind;
+use crate::array::inventory::Policy;
 use crate::array::layout::Layout;
 use crate::array::model::*;
 
@@ -94,4 +96,63 @@ fn legs_that_fail_are_put_elsewhere_and_stale_ones_opened_anew() {
         Kind::Unavailable,
         "more disks than it survives",
     );
+}
+
+#[test]
+fn a_disk_that_came_back_late_is_taken_back_first() {
+    let plan = |layout: Layout, stale: &[u16], lost: &str, id: &str| {
+        let mut facts = storage();
+        let volume = &mut facts.volumes[0];
+        volume.layout = layout;
+        let legs = (0..layout.legs()).zip(["d1", "d2"]);
+        volume.pieces = legs.map(|(leg, disk)| piece(disk, leg, 2)).collect();
+        volume.trouble.stale = stale.iter().copied().collect();
+        facts.volumes[2].pool = "thin".into();
+        for disk in &mut facts.disks {
+            match &mut disk.usage {
+                DiskUsage::Member { returned, free, .. } if disk.id.as_str() == "d1" => {
+                    (*returned, *free) = (true, 0);
+                    disk.health = Health::Degraded("late".into());
+                }
+                _ if disk.id.as_str() == lost => disk.health = Health::Failed("gone".into()),
+                _ => {}
+            }
+        }
+        let world = World::with(facts);
+        let repair = Command::RepairVolume { volume: id.into() };
+        steps(&world.plan(&repair).expect("a plan"))
+    };
+    let mirror = Layout::Mirrored { copies: 2 };
+    let back = |layout, lost| plan(layout, &[0], lost, "v1");
+    assert_eq!(back(Layout::Linear, "none"), ["take back", "refresh"]);
+    assert_eq!(back(mirror, "none"), ["take back", "refresh", "sync"]);
+    let both = ["take back", "refresh", "drop missing"];
+    assert_eq!(back(Layout::Linear, "d5"), both);
+    // It is taken back for whatever lies in the group.
+    assert_eq!(plan(Layout::Linear, &[], "none", "v2"), ["take back"]);
+    assert_eq!(plan(Layout::Linear, &[], "none", "v3"), ["take back"]);
+}
+
+#[test]
+fn what_lies_on_a_lost_disk_is_deleted_and_the_disk_dropped() {
+    let deletion = |erase, id: &str| {
+        let mut facts = storage();
+        facts.volumes[0].pieces = vec![piece("d1", 0, 2)];
+        facts.volumes[0].health = Health::Failed("lost".into());
+        facts.volumes[1].pieces = vec![piece("d2", 0, 2)];
+        facts.disks[0].health = Health::Failed("gone".into());
+        let policy = Policy {
+            erase,
+            ..Policy::default()
+        };
+        let plan = World::under(policy, facts).plan(&delete(id));
+        steps(&plan.expect("a plan"))
+    };
+    let bare = ["mark / unmark", "remove", "drop missing"];
+    assert_eq!(deletion(None, "v1"), bare);
+    assert_eq!(deletion(None, "v2"), bare);
+    let zeros = Some(Erasing::Zero);
+    assert_eq!(deletion(zeros, "v1"), bare, "nobody can erase it");
+    let erased = ["mark / unmark", "erase", "remove", "drop missing"];
+    assert_eq!(deletion(zeros, "v2"), erased);
 }

@@ -104,6 +104,7 @@ fn disk(id: &str, free: u64) -> Disk {
             pool: pool_id(),
             used: 0,
             free: free * EXTENT,
+            returned: false,
         },
         health: Health::Ok,
     }

@@ -31,6 +31,7 @@ fn member(id: &str, free: u64) -> Disk {
             pool: pool_id(),
             used: GIB - free * EXTENT,
             free: free * EXTENT,
+            returned: false,
         },
     )
 }

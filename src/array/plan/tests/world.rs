@@ -304,6 +304,7 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::RemoveGroup { .. } => "remove group".into(),
         Step::ExtendGroup { disks: d, .. } => format!("extend group {}", disks(d)),
         Step::ReduceGroup { disks: d, .. } => format!("reduce group {}", disks(d)),
+        Step::TakeBack { .. } => "take back".into(),
         Step::DropMissing { .. } => "drop missing".into(),
         Step::CreateThinPool { size, metadata, .. } => {
             format!("create thin pool {}+{}", size / EXTENT, metadata / EXTENT)

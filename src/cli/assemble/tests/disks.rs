@@ -68,6 +68,7 @@ fn member(pool: &str) -> DiskUsage {
         pool: pool.into(),
         used: 400 * MIB,
         free: 500 * MIB,
+        returned: false,
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Listing {
     pub ids: BTreeMap<String, DiskId>,
     /// Major and minor number of the device of each member that is there, by the same.
     pub numbers: BTreeMap<String, (u32, u32)>,
+    /// The members that are there and that LVM counts as missing, by the same.
+    pub returned: BTreeSet<String>,
 }
 
 /// What the paths that the configuration allows lead to.
@@ -167,6 +169,9 @@ impl Disks {
                     self.remembered().members.insert(member.pv.clone(), all);
                     listing.ids.insert(member.pv.clone(), disk.id.clone());
                     listing.numbers.insert(member.pv.clone(), node.number);
+                    if disk.is_returned() {
+                        listing.returned.insert(member.pv.clone());
+                    }
                     disk
                 }
                 None => {
@@ -359,15 +364,22 @@ fn usage_of(member: &Member) -> DiskUsage {
         pool: member.pool.clone(),
         used: member.used,
         free: member.free,
+        returned: false,
     }
 }
 
-/// The disk of a member that is there.
+/// The disk of a member that is there. LVM lays nothing on one that it counts as missing.
 fn present(mut disk: Disk, member: &Member) -> Disk {
-    if member.missing && !matches!(disk.health, Health::Failed(_)) {
-        disk.health = Health::Failed(
-            "LVM counts the disk as missing, though it is connected again; repair the volumes that \
-             lie on it"
+    if member.missing && disk.works() {
+        disk.usage = DiskUsage::Member {
+            pool: member.pool.clone(),
+            used: member.used,
+            free: 0,
+            returned: true,
+        };
+        disk.health = Health::Degraded(
+            "the disk was away while its pool was changed and is connected again, and LVM does not \
+             use it yet; repair a volume of the pool, which takes the disk back"
                 .into(),
         );
     }

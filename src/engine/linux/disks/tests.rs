@@ -354,8 +354,11 @@ fn a_disk_that_lvm_counts_as_missing_is_not_well_though_it_is_back() {
     let mut pv = member("/dev/vda");
     pv.missing = true;
     let listing = world.disks(&[]).list(&[pv], later());
-    let health = &listing.disks[0].health;
-    assert!(matches!(health, Health::Failed(why) if why.contains("connected again")));
+    let disk = &listing.disks[0];
+    assert!(matches!(&disk.health, Health::Degraded(why) if why.contains("connected again")));
+    assert!(disk.is_returned());
+    assert_eq!(disk.free(), 0, "nothing is laid on it");
+    assert_eq!(listing.returned, ["pv-of-/dev/vda".to_owned()].into());
 }
 
 #[test]

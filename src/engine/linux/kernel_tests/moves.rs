@@ -1,5 +1,5 @@
 //! Copies and moves on a real kernel, below somebody who reads and writes all the time. The machine
-//! has five more disks, `leg0` to `leg4`.
+//! has six more disks, `leg0` to `leg5`.
 
 use super::pools::{clean_engine, legs, named, thin_pool};
 use super::*;

@@ -1,5 +1,5 @@
 //! Pools on a real kernel: what others do to them, and what only the kernel knows of them. The
-//! machine has five more disks, `leg0` to `leg4`.
+//! machine has six more disks, `leg0` to `leg5`.
 
 use super::*;
 use crate::array::{DiskUsage, Health, Layout, Pool, Thin, Volume, VolumeGroup};

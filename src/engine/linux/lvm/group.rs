@@ -333,8 +333,16 @@ impl Session<'_> {
 
     /// Removes an owned volume that nobody has open. LVM chooses it by identity and mark under its
     /// lock, and says yes to having found none: whether it is gone must be read.
-    pub fn remove(&mut self, volume: &LvmUuid) -> Result<(), LvmError> {
-        self.change(Line::new("lvremove").with("-y"), volume)
+    ///
+    /// What a snapshot was taken of is loaded anew without it, which in a group that `lacks_disk` LVM
+    /// would refuse where one of the two lies on that disk.
+    pub fn remove(&mut self, volume: &LvmUuid, lacks_disk: bool) -> Result<(), LvmError> {
+        let line = Line::new("lvremove").with("-y");
+        let line = match lacks_disk {
+            true => line.with("--config activation/activation_mode=partial"),
+            false => line,
+        };
+        self.change(line, volume)
     }
 
     /// The same for an owned thin pool, if it has no volumes: LVM would remove them, too.

@@ -323,6 +323,11 @@ pub struct PvRow {
 }
 
 impl PvRow {
+    /// Whether its device is there, whatever LVM counts it as.
+    pub fn is_there(&self) -> bool {
+        self.pv_name.starts_with('/')
+    }
+
     /// Whether nothing new is laid on it.
     pub fn is_closed(&self) -> bool {
         self.pv_allocatable.is_empty()

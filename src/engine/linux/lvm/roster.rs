@@ -74,7 +74,7 @@ impl Machine {
     /// The devices of a group that are there.
     fn devices_of<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a PvRow> {
         let members = self.devices.iter().filter(move |row| row.vg_uuid == group);
-        members.filter(|row| row.pv_missing.is_empty())
+        members.filter(|row| row.is_there())
     }
 
     fn is_whole(&self, group: &str) -> bool {

@@ -290,7 +290,8 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let group = self.group(pool)?;
         let mut session = group.enter(deadline)?;
-        whole(self.state(&mut session)?)?;
+        // It may lack a disk: another one is what it needs then, and LVM allows it.
+        self.state(&mut session)?;
         let members = self.members(&mut session)?;
         let new: Vec<DiskId> = disks
             .iter()

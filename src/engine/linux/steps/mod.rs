@@ -7,6 +7,7 @@ mod copies;
 mod copy;
 mod groups;
 mod growth;
+mod missing;
 mod moves;
 mod raid;
 mod replicas;
@@ -204,14 +205,28 @@ impl LinuxEngine {
         name: &Name,
         asked: &Subject,
     ) -> Result<LvRow, Error> {
+        let row = self.owned_anyhow(session, name, asked)?;
+        match row.vg_partial.is_empty() {
+            true => Ok(row),
+            false => Err(lacks_disk(&row.vg_name)),
+        }
+    }
+
+    /// The same where its group may lack a disk, for what ends a volume: LVM allows that. It notes
+    /// down then that the disk is missing, so one that only the narrow view does not show is looked
+    /// for before.
+    fn owned_anyhow(
+        &self,
+        session: &mut Session<'_>,
+        name: &Name,
+        asked: &Subject,
+    ) -> Result<LvRow, Error> {
         let row = found(session, name, asked)?;
         if row.vg_partial.is_empty() {
             return Ok(row);
         }
-        match self.state(session)?.vg_partial.is_empty() {
-            true => found(session, name, asked),
-            false => Err(lacks_disk(&row.vg_name)),
-        }
+        self.state(session)?;
+        found(session, name, asked)
     }
 
     /// The disks of a group that are there, with what LVM says of each.
@@ -297,7 +312,8 @@ fn found(session: &mut Session<'_>, name: &Name, asked: &Subject) -> Result<LvRo
 }
 
 /// A group that is not whole is not changed: LVM would write into its metadata that the disk which
-/// it cannot see is missing, and would no longer take it back when it is there again.
+/// it cannot see is missing, and would no longer take it back by itself when it is there again. Only
+/// what leads out of this is done: its volumes are repaired or removed.
 fn lacks_disk(group: &str) -> Error {
     Error::unavailable(format!(
         "pool {group} lacks a disk; connect it again, or repair the volumes that lie on it"

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{SETTLE, STANDSTILL, device_name, extent_size, found, identity, path, verify};
-use crate::array::{DiskId, Error, PoolId, Progress, Subject, Trouble, VolumeId, cancelled};
+use crate::array::{DiskId, Error, Progress, Subject, Trouble, VolumeId, cancelled};
 use crate::engine::linux::dm::{self, Raid};
 use crate::engine::linux::lvm::group::{LvmError, Session};
 use crate::engine::linux::lvm::line::{Line, Qualified};
@@ -312,16 +312,19 @@ impl LinuxEngine {
         segments.retain(|segment| segment.vg_uuid == row.vg_uuid);
         let shapes = Shapes::new(&rows, &devices, &segments);
         let (shape, leaves) = (shapes.of(&row.lv_name), shapes.leaves(&row.lv_name));
+        // Those of other groups would be taken for somebody else's if they were left out.
+        let all = self.lvm.list_devices(session.deadline)?;
+        let listing = self.disks_of(&all, session.deadline);
         let missing: BTreeSet<&str> = devices
             .iter()
             .filter(|device| !device.pv_missing.is_empty())
             .map(|device| device.pv_uuid.as_str())
+            .filter(|pv| !listing.returned.contains(*pv))
             .collect();
-        // Those of other groups would be taken for somebody else's if they were left out.
-        let all = self.lvm.list_devices(session.deadline)?;
         let mapped = Mapped {
             devices: &self.places.dm_devices().map_err(LvmError::Devices)?,
-            numbers: &self.disks_of(&all, session.deadline).numbers,
+            numbers: &listing.numbers,
+            returned: &listing.returned,
         };
         let stale = mapped.stale(&session.group.uuid, &leaves);
         let trouble = trouble::of(&shape, |pv| missing.contains(pv), &stale, raid);
@@ -385,35 +388,4 @@ impl LinuxEngine {
         }
         Ok(paths)
     }
-
-    pub(in super::super) fn drop_missing(
-        &self,
-        pool: &PoolId,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        // A disk that somebody has just added must not count as missing.
-        self.lvm.find(deadline)?;
-        let group = self.group(pool)?;
-        let mut session = group.enter(deadline)?;
-        self.state(&mut session)?;
-        if !has_empty_missing(&mut session)? {
-            return Ok(());
-        }
-        // Without force: a disk that something lies on stays.
-        let line = Line::new("vgreduce")
-            .with("--removemissing")
-            .word(&group.name);
-        let done = self.lvm.run(View::Narrow, &line, deadline);
-        verify(done, || Ok(!has_empty_missing(&mut session)?))?;
-        self.lvm.find(deadline)?;
-        Ok(())
-    }
-}
-
-/// Whether a group has missing disks that nothing lies on.
-fn has_empty_missing(session: &mut Session<'_>) -> Result<bool, LvmError> {
-    let rows = session.devices()?;
-    Ok(rows
-        .iter()
-        .any(|row| !row.pv_missing.is_empty() && row.pv_free == row.pv_size))
 }

@@ -258,7 +258,7 @@ impl LinuxEngine {
         volume: &Subject,
         job: &JobId,
     ) -> Result<Idle, Error> {
-        let row = self.owned(session, name, volume)?;
+        let row = self.owned_anyhow(session, name, volume)?;
         marked(&row, job)?;
         self.refuse_exported(&row, session.deadline)?;
         self.refuse_held(session, &row)?;
@@ -286,7 +286,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = self.owned(&mut session, &name, subject)?;
+        let row = self.owned_anyhow(&mut session, &name, subject)?;
         if is_of(&Marks::read(&row.lv_tags), job) {
             return Ok(());
         }
@@ -311,7 +311,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let (group, name) = self.locate(subject, deadline)?;
         let mut session = group.enter(deadline)?;
-        let row = self.owned(&mut session, &name, subject)?;
+        let row = self.owned_anyhow(&mut session, &name, subject)?;
         match Marks::read(&row.lv_tags).job {
             None => return Ok(()),
             Some(_) => marked(&row, job)?,
@@ -340,7 +340,7 @@ impl LinuxEngine {
         if session.find(name.which())?.is_none() {
             return Ok(());
         }
-        let row = self.owned(&mut session, &name, subject)?;
+        let row = self.owned_anyhow(&mut session, &name, subject)?;
         marked(&row, job)?;
         if row.is_thin_pool() {
             refuse_filled(&mut session, &row)?;
@@ -434,7 +434,7 @@ impl LinuxEngine {
             let now = session.find(Which::Uuid(&uuid))?;
             self.refuse_held(session, now.as_ref().unwrap_or(row))?;
             // That took its time: a snapshot that somebody made meanwhile would go with it, and a
-            // disk that went would be noted as missing.
+            // disk that went since would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
             if now.is_needed() {
@@ -443,18 +443,21 @@ impl LinuxEngine {
                     now.lv_name
                 )));
             }
-            if !now.vg_partial.is_empty() {
+            if now.vg_partial != row.vg_partial {
                 return Err(super::lacks_disk(&now.vg_name));
             }
-            let done = session.remove(&uuid);
+            let done = session.remove(&uuid, !now.vg_partial.is_empty());
             tries += 1;
+            // A thin pool whose disk is missing lets go of its volumes with an error.
+            let is_gone = session.find(Which::Uuid(&uuid))?.is_none();
             // udev may have opened it in between.
-            if tries < REMOVALS
+            if !is_gone
+                && tries < REMOVALS
                 && matches!(&done, Err(LvmError::Shell(e)) if !e.outcome_is_unknown())
             {
                 continue;
             }
-            return verify(done, || Ok(session.find(Which::Uuid(&uuid))?.is_none()));
+            return verify(done, || Ok(is_gone));
         }
     }
 }
