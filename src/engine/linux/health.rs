@@ -120,9 +120,30 @@ fn of_raid(raid: &dm::Raid) -> Health {
     ))
 }
 
-/// How well a thin pool is that its disks let work.
-pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
+/// The worse of two, of equals the first.
+pub(super) fn worse(one: Health, other: Health) -> Health {
+    let rank = |health: &Health| match health {
+        Health::Ok => 0,
+        Health::Degraded(_) => 1,
+        Health::Unknown(_) => 2,
+        Health::Failed(_) => 3,
+    };
+    match rank(&other) > rank(&one) {
+        true => other,
+        false => one,
+    }
+}
+
+/// How well a thin pool is, as the kernel tells it, in a group that lacks disks or does not.
+pub(super) fn of_pool(status: Option<&dm::Pool>, is_partial: bool) -> Health {
     let (mode, needs_check, metadata) = match status {
+        None if is_partial => {
+            return Health::Failed(
+                "the thin pool is not active, and disks of its volume group are missing; connect \
+                 them again and activate it"
+                    .into(),
+            );
+        }
         None => {
             return Health::Unknown(
                 "the thin pool is not active, so nobody knows how full it is; activate it".into(),
@@ -236,6 +257,7 @@ mod tests {
             layout,
             stretches: (0..layout.legs()).map(stretch).collect(),
             extents: 1,
+            ..Shape::default()
         }
     }
 
@@ -340,16 +362,17 @@ mod tests {
             (live(dm::Mode::Writable, true, 1), "checked"),
             (dm::Pool::Failed, "repair"),
         ] {
-            let health = of_pool(Some(&status));
+            let health = of_pool(Some(&status), false);
             assert!(
                 matches!(&health, Health::Failed(s) if s.contains(word)),
                 "{status:?}: {health:?}"
             );
         }
         assert_eq!(
-            of_pool(Some(&live(dm::Mode::Writable, false, 1))),
+            of_pool(Some(&live(dm::Mode::Writable, false, 1)), true),
             Health::Ok
         );
-        assert!(matches!(of_pool(None), Health::Unknown(_)));
+        assert!(matches!(of_pool(None, false), Health::Unknown(_)));
+        assert!(matches!(of_pool(None, true), Health::Failed(_)));
     }
 }

@@ -47,6 +47,15 @@ pub(super) struct GroupPicture {
     pub(super) volumes: Vec<Volume>,
 }
 
+/// How a volume or thin pool lies.
+struct Lie {
+    shape: Shape,
+    /// The legs of its data that do not work though their disks are there.
+    trouble: Trouble,
+    /// As far as its disks go.
+    health: Health,
+}
+
 /// Everything that was seen at one moment.
 pub(super) struct Picture<'a> {
     listed: &'a Listed,
@@ -176,7 +185,11 @@ impl<'a> Picture<'a> {
     }
 
     fn thin_pool(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>, promised: u64) -> Pool {
-        let (shape, trouble) = self.lie(row, shapes, None);
+        let Lie {
+            shape,
+            health: by_disks,
+            ..
+        } = self.lie(row, shapes, None);
         let marks = Marks::read(&row.lv_tags);
         let status = dm::pool(&self.kernel.statuses, &row.vg_name, &row.lv_name);
         let size = row.lv_size.unwrap_or_default();
@@ -191,24 +204,17 @@ impl<'a> Picture<'a> {
         };
         // Where nobody knows what is used, nothing counts as free.
         let free = used.map_or(0, |used| size.saturating_sub(used));
-        let health = match health::of_shape(&shape, &self.lost, &trouble, None) {
-            Health::Failed(sentence) => Health::Failed(sentence),
-            by_disks => match health::of_pool(status) {
-                Health::Ok => by_disks,
-                by_kernel => by_kernel,
-            },
-        };
+        let is_partial = !group.vg_partial.is_empty();
+        let health = health::worse(by_disks, health::of_pool(status, is_partial));
         let works = matches!(health, Health::Ok | Health::Degraded(_));
         let pieces = self.pieces(group, &shape);
-        // Its metadata may lie elsewhere.
+        // Its metadata may lie elsewhere, and what a move leaves or goes to.
         let leaves = shapes.leaves(row.plain_name());
         let on = leaves.iter().flat_map(|leaf| &leaf.on);
-        let on = on.filter_map(|pv| self.disks.ids.get(pv)).cloned();
-        let disks: BTreeSet<_> = pieces
-            .iter()
-            .map(|piece| piece.disk.clone())
-            .chain(on)
-            .collect();
+        let parts = std::iter::once(&shape).chain(&shape.beside);
+        let stretches = parts.flat_map(|part| &part.stretches);
+        let on = on.chain(stretches.map(|stretch| &stretch.pv));
+        let disks: BTreeSet<_> = on.filter_map(|pv| self.disks.ids.get(pv)).collect();
         Pool {
             id: PoolId::from(row.lv_uuid.as_str()),
             name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),
@@ -222,7 +228,7 @@ impl<'a> Picture<'a> {
                 false => 0,
             },
             extent: group.vg_extent_size.unwrap_or_default(),
-            disks: disks.into_iter().collect(),
+            disks: disks.into_iter().cloned().collect(),
             health: self.is_twice(row).unwrap_or(health),
             kind: PoolKind::Thin(Thin {
                 group: PoolId::from(row.vg_uuid.as_str()),
@@ -238,8 +244,12 @@ impl<'a> Picture<'a> {
 
     fn volume(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>) -> Volume {
         let raid = dm::raid(&self.kernel.statuses, &row.vg_name, &row.lv_name);
-        let (shape, trouble) = self.lie(row, shapes, raid);
-        let by_disks = match health::of_shape(&shape, &self.lost, &trouble, raid) {
+        let Lie {
+            shape,
+            trouble,
+            health,
+        } = self.lie(row, shapes, raid);
+        let by_disks = match health {
             Health::Ok => health::of_snapshot(self.snapshot(row)),
             by_disks => by_disks,
         };
@@ -253,8 +263,8 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// How a volume or thin pool lies, and which legs do not work though their disks are there.
-    fn lie(&self, row: &LvRow, shapes: &Shapes<'_>, raid: Option<&dm::Raid>) -> (Shape, Trouble) {
+    /// How a volume or thin pool lies, and how it is for that.
+    fn lie(&self, row: &LvRow, shapes: &Shapes<'_>, raid: Option<&dm::Raid>) -> Lie {
         let shape = shapes.of(row.plain_name());
         let leaves = shapes.leaves(row.plain_name());
         let mapped = Mapped {
@@ -263,8 +273,18 @@ impl<'a> Picture<'a> {
         };
         let group = LvmUuid::new(row.vg_uuid.as_str());
         let stale = group.map_or_else(|_| BTreeSet::new(), |group| mapped.stale(&group, &leaves));
-        let trouble = trouble::of(&shape, |pv| self.lost.contains_key(pv), &stale, raid);
-        (shape, trouble)
+        let judged = |shape: &Shape, raid| {
+            let trouble = trouble::of(shape, |pv| self.lost.contains_key(pv), &stale, raid);
+            let health = health::of_shape(shape, &self.lost, &trouble, raid);
+            (trouble, health)
+        };
+        let (trouble, health) = judged(&shape, raid);
+        let beside = shape.beside.iter().map(|part| judged(part, None).1);
+        Lie {
+            health: beside.fold(health, health::worse),
+            trouble,
+            shape,
+        }
     }
 
     fn thin_volume(&self, row: &LvRow, pool: &Pool) -> Volume {

@@ -187,6 +187,65 @@ fn vm_what_others_made_is_read_with_its_layout_and_all_that_it_takes() {
 
 #[test]
 #[ignore = "needs the test machine"]
+fn vm_a_thin_pool_without_the_disk_of_its_metadata_has_failed() {
+    let engine = clean_engine();
+    run(&format!("vgextend -qq -y vg0 {}", legs(0..2)));
+    let (data, metadata) = (legs(0..1), legs(1..2));
+    run(&format!(
+        "set -e; lvcreate -qq -y -l 5 -n pool vg0 {data}; lvcreate -qq -y -l 1 -n meta vg0 {metadata}
+         lvconvert -qq -y --type thin-pool --poolmetadataspare n --poolmetadata vg0/meta vg0/pool
+         lvcreate -qq -y --type thin -V 40M --thinpool vg0/pool -n thin; udevadm settle"
+    ));
+    let seen = |engine: &LinuxEngine| {
+        let thin = named(&volumes(engine), "thin");
+        (thin_pool(engine), thin.health)
+    };
+    let (before, volume) = seen(&engine);
+    assert_eq!((&before.health, volume), (&Health::Ok, Health::Ok));
+    let disks = pool(&engine).disks;
+    assert_eq!(before.disks.len(), 2);
+    let device = run(&format!("readlink -f {metadata}"));
+    let name = device.trim().trim_start_matches("/dev/");
+    run(&format!(
+        "echo 1 > /sys/block/{name}/device/../remove; udevadm settle"
+    ));
+    let (lost, volume) = seen(&engine);
+    let has_failed = |health: &Health| matches!(health, Health::Failed(why) if why.contains(name));
+    assert!(has_failed(&lost.health), "{:?}", lost.health);
+    assert!(has_failed(&volume), "{volume:?}");
+    assert_eq!((&lost.disks, lost.available), (&before.disks, 0));
+    // What the kernel still holds of it says so when it is there again.
+    run("echo 1 > /sys/bus/pci/rescan; udevadm settle");
+    let (back, volume) = seen(&engine);
+    let is_degraded = |health: &Health| matches!(health, Health::Degraded(_));
+    assert!(
+        is_degraded(&back.health) && is_degraded(&volume),
+        "{back:?} {volume:?}"
+    );
+    // As after a boot without it.
+    run("set -e; lvchange -qq -an vg0/thin vg0/pool; lvchange -qq -ay vg0/thin");
+    let (well, volume) = seen(&engine);
+    assert_eq!((&well.health, volume), (&Health::Ok, Health::Ok));
+    run("lvchange -qq -an vg0/thin vg0/pool");
+    let device = run(&format!("readlink -f {metadata}"));
+    let name = device.trim().trim_start_matches("/dev/");
+    run(&format!(
+        "echo 1 > /sys/block/{name}/device/../remove; udevadm settle"
+    ));
+    let (lost, volume) = seen(&clean_of_memory());
+    let has_failed = |health: &Health| matches!(health, Health::Failed(_));
+    assert!(has_failed(&lost.health) && has_failed(&volume), "{lost:?}");
+    assert_eq!((lost.disks.len(), disks.len()), (2, 3));
+    run(CLEAN);
+}
+
+/// An engine that has never seen the disks of the machine, as after a boot.
+fn clean_of_memory() -> LinuxEngine {
+    LinuxEngine::open(settings()).expect("the engine opens")
+}
+
+#[test]
+#[ignore = "needs the test machine"]
 fn vm_the_boot_activates_nothing_of_ours() {
     let engine = clean_engine();
     run(&format!("vgextend -qq -y vg0 {}", legs(0..2)));

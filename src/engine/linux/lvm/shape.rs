@@ -1,8 +1,8 @@
 //! How logical volumes lie on physical ones, put together from the rows of one listing.
 //!
 //! A volume's segments name extents of devices, or of hidden volumes which in their turn lie on
-//! devices. What is followed here: images of RAID are legs, the data of a pool or cache is data,
-//! everything else below a volume counts as taken and holds no data.
+//! devices. What is followed here: images of RAID are legs, the data of a pool or cache is data, its
+//! metadata lies beside that, and everything else below a volume counts as taken only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use super::line::Area;
 use super::report::{LvRow, PvRow, PvSegmentRow};
 use crate::array::Layout;
 
-/// Parts of hidden volumes' names that hold no data of the volume (lvm(8), "Reserved names").
+/// Ends of the names of hidden volumes that hold no data of the one above (lvm(8), "Reserved names"),
+/// but for a number.
 const NO_DATA: &[&str] = &["_rmeta", "_tmeta", "_cmeta", "_mlog", "_imeta"];
 /// Volumes within volumes at most: a cached thin pool on RAID has four.
 const DEPTH: usize = 8;
@@ -24,6 +25,8 @@ pub struct Shape {
     pub stretches: Vec<Stretch>,
     /// Extents that it takes, with all that is not data.
     pub extents: u64,
+    /// How that lies without which its data is not to be had: the metadata of a pool, or a cache.
+    pub beside: Vec<Shape>,
 }
 
 /// Neighbouring extents of one physical volume.
@@ -111,8 +114,11 @@ impl<'a> Shapes<'a> {
 
     /// Where the volume of that plain name lies.
     pub fn of(&self, name: &str) -> Shape {
+        let mut beside = Vec::new();
+        self.gather_beside(name, DEPTH, &mut beside);
         Shape {
             extents: self.extents(name, DEPTH) + self.extents_of_moves(name),
+            beside,
             ..self.of_data(name, DEPTH)
         }
     }
@@ -214,7 +220,22 @@ impl<'a> Shapes<'a> {
         Shape {
             layout: layout(&lv.segments),
             stretches: merged(stretches),
-            extents: 0,
+            ..Shape::default()
+        }
+    }
+
+    /// Of a pool or cache, and of what its data is in turn: every part that does not hold the data.
+    fn gather_beside(&self, name: &str, depth: usize, found: &mut Vec<Shape>) {
+        let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
+            return;
+        };
+        let Some(data) = self.only_data(lv) else {
+            return;
+        };
+        let others = lv.parts.iter().filter(|part| **part != data);
+        found.extend(others.map(|part| self.of_data(part, depth - 1)));
+        for part in &lv.parts {
+            self.gather_beside(part, depth - 1, found);
         }
     }
 
@@ -308,7 +329,11 @@ fn is_move(name: &str) -> bool {
 fn areas(row: &LvRow) -> impl Iterator<Item = Area<'_>> {
     let words = row.seg_pe_ranges.split_whitespace();
     let areas = words.filter_map(Area::read);
-    areas.filter(|area| !NO_DATA.iter().any(|part| area.on.contains(part)))
+    areas.filter(|area| {
+        let is_number = |c: char| c == '_' || c.is_ascii_digit();
+        let kind = area.on.trim_end_matches(is_number);
+        !NO_DATA.iter().any(|end| kind.ends_with(end))
+    })
 }
 
 /// The layout of these segments; different ones make a whole without a layout of its own.
@@ -630,7 +655,66 @@ mod tests {
         assert_eq!(found.layout, parity);
         assert_eq!(found.stretches.len(), 3);
         assert_eq!(found.extents, 14);
+        assert_eq!(found.beside.len(), 1);
+        assert_eq!(found.beside[0].stretches, [stretch("pv-d", 0, 0, 2)]);
         assert_eq!(shape("v", &rows, &[]), Shape::default());
+    }
+
+    #[test]
+    fn the_metadata_of_a_pool_is_told_on_missing_disks_and_on_raid_too() {
+        let mut rows = vec![
+            lv("p", "", "thin-pool", 1, 0, "p_tdata:0-5"),
+            lv("[p_tdata]", "p", "linear", 1, 0, "/dev/a:0-5"),
+            lv("[p_tmeta]", "p", "linear", 1, 0, "[unknown]:3-3"),
+        ];
+        let lost = [missing("pv-x", "p_tmeta", 3, 1)];
+        let found = shape("p", &rows, &lost);
+        assert_eq!(found.stretches, [stretch("pv-a", 0, 0, 6)]);
+        assert_eq!(found.beside.len(), 1);
+        assert_eq!(found.beside[0].stretches, [stretch("pv-x", 0, 3, 1)]);
+        rows.pop();
+        let legs = "p_tmeta_rimage_0:0-0 p_tmeta_rimage_1:0-0";
+        rows.extend([
+            lv("[p_tmeta]", "p", "raid1", 2, 0, legs),
+            lv(
+                "[p_tmeta_rimage_0]",
+                "[p_tmeta]",
+                "linear",
+                1,
+                0,
+                "/dev/b:1-1",
+            ),
+            lv(
+                "[p_tmeta_rmeta_0]",
+                "[p_tmeta]",
+                "linear",
+                1,
+                0,
+                "/dev/b:0-0",
+            ),
+            lv(
+                "[p_tmeta_rimage_1]",
+                "[p_tmeta]",
+                "linear",
+                1,
+                0,
+                "/dev/c:1-1",
+            ),
+            lv(
+                "[p_tmeta_rmeta_1]",
+                "[p_tmeta]",
+                "linear",
+                1,
+                0,
+                "/dev/c:0-0",
+            ),
+        ]);
+        let found = shape("p", &rows, &[]);
+        assert_eq!((found.extents, found.beside.len()), (6 + 4, 1));
+        let metadata = &found.beside[0];
+        assert_eq!(metadata.layout, Layout::Mirrored { copies: 2 });
+        let legs = [stretch("pv-b", 0, 1, 1), stretch("pv-c", 1, 1, 1)];
+        assert_eq!(metadata.stretches, legs);
     }
 
     #[test]
