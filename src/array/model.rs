@@ -30,6 +30,16 @@ pub enum Health {
     Unknown(String),
 }
 
+impl Health {
+    /// What is wrong.
+    pub fn sentence(&self) -> Option<&str> {
+        match self {
+            Self::Ok => None,
+            Self::Degraded(why) | Self::Failed(why) | Self::Unknown(why) => Some(why),
+        }
+    }
+}
+
 /// A pool of storage: a volume group, or a thin pool within one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pool {

@@ -291,8 +291,8 @@ class Storage(scenario.Story):
         self.until(lambda: self.fresh(self.thin)["OperationalStatus"] != [2],
                    "a full pool is degraded")
         checks.that(self.reads(0x77, 0, 16 * MIB), "what was written is there")
-        code, outputs = self.create("no-more", 16 * MIB, pool=self.thin, kind=5)
-        checks.that(code != DONE, "a full pool takes no more volumes", str(code))
+        checks.refuses(FAILED, "a full pool takes no more volumes, with the reason", self.create,
+                       "no-more", 16 * MIB, pool=self.thin, kind=5)
         code, _ = invoke(self.connection, "CreateOrModifyStoragePool", self.array.configuration,
                          Pool=self.thin, Size=pywbem.Uint64(96 * MIB))
         checks.equal(code, DONE, "the pool grows")

@@ -215,6 +215,36 @@ fn volumes_are_made_grown_renamed_and_returned() {
 }
 
 #[test]
+fn where_no_size_would_do_the_reason_is_told() {
+    let demo = Demo::with_volumes(0);
+    let mut work = Work {
+        client: demo.connect(),
+        golden: Golden::default(),
+    };
+    let service = &work.only("Standpipe_StorageConfigurationService");
+    let pool = &work.only("Standpipe_StoragePool");
+    let sizes = [argument("ElementType", "uint16", "3")];
+    let range = method("GetSupportedSizeRange", pool, &sizes);
+    let range = work.client.call(&range);
+    let largest = bytes(output("MaximumVolumeSize", &range.body).expect("a size"));
+    let made = work.client.call(&create(service, pool, largest, "all"));
+    // Its room is taken, though it is perhaps still being overwritten with zeros.
+    assert!(
+        ["0", "4096"].map(Some).contains(&returned(&made.body)),
+        "{}",
+        made.body
+    );
+    let small = create(service, pool, 4 * MIB, "more");
+    let refused = work.client.call(&small);
+    assert_eq!(refused.error(), Some(1), "{}", refused.body);
+    assert!(
+        refused.body.contains("free some space or add a disk"),
+        "{}",
+        refused.body
+    );
+}
+
+#[test]
 fn volumes_are_masked_for_initiators_and_unmasked() {
     let demo = Demo::with_volumes(2);
     let mut work = Work {

@@ -1,5 +1,6 @@
 //! Plans that make, grow, rename and remove pools.
 
+use super::room::full;
 use super::volumes::{SizeRange, human, pool, removing};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::change::Change;
@@ -147,7 +148,7 @@ pub(super) fn create_thin(
     }
     let name = name.map_or_else(|| format!("pool-{}", &job.hex()[..12]), str::to_owned);
     check_name_is_free(inventory, &name, None)?;
-    let size = fit(group, None, size)?;
+    let size = fit(inventory, group, None, size)?;
     let device = format!("standpipe-{}", job.hex());
     let made = Subject::Made(group_id.clone(), device.clone());
     let create = Step::CreateThinPool {
@@ -178,7 +179,12 @@ pub(super) fn create_thin(
 }
 
 /// Rounds the size of a thin pool up and checks that its group has room for it.
-fn fit(group: &Pool, present: Option<(u64, &Thin)>, size: u64) -> Result<u64, Error> {
+fn fit(
+    inventory: &Inventory,
+    group: &Pool,
+    present: Option<(u64, &Thin)>,
+    size: u64,
+) -> Result<u64, Error> {
     if size == 0 {
         return Err(Error::invalid(
             "a pool of size 0 cannot be made; give a size in bytes",
@@ -187,6 +193,13 @@ fn fit(group: &Pool, present: Option<(u64, &Thin)>, size: u64) -> Result<u64, Er
     let most = thin::largest(group, present);
     match size.checked_next_multiple_of(group.extent.max(1)) {
         Some(rounded) if rounded <= most => Ok(rounded),
+        _ if group.available == 0 => Err(full(inventory, group)),
+        _ if most == present.map_or(0, |(data, _)| data) => Err(Error::no_space(format!(
+            "pool {} has {} free, too little for more data of a thin pool and the metadata that \
+             belongs to it; free some space or add a disk to it",
+            group.name,
+            human(group.available)
+        ))),
         _ => Err(Error::size_not_supported(format!(
             "pool {} has room for a thin pool of {}, {} were asked for; ask for at most {most} \
              bytes, or add a disk to it",
@@ -238,7 +251,7 @@ pub(super) fn grow(
             size = (*wanted).max(pool.size);
             if size > pool.size {
                 let group = self::pool(inventory, &thin.group)?;
-                size = fit(group, Some((pool.size, thin)), size)?;
+                size = fit(inventory, group, Some((pool.size, thin)), size)?;
                 steps.push(Planned::lasting(Step::GrowThinPool {
                     pool: id.clone(),
                     size,

@@ -92,7 +92,8 @@ fn growth(
     };
     if let Some(thin) = pool.thin() {
         let limits = limits(thin::promise(inventory, pool, thin), pool.extent.max(1));
-        let size = fit(pool, size, limits, || overcommitted(pool, thin))?;
+        let none = || overcommitted(inventory, pool, thin);
+        let size = fit(pool, size, limits, none)?;
         let step = Step::GrowThin {
             volume: volume.id.clone(),
             size,
@@ -101,11 +102,13 @@ fn growth(
     }
     let growing = Growing::of(inventory, pool, volume)?;
     let limits = limits(growing.most, growing.divisor);
-    let size = fit(pool, size, limits, || {
-        Error::no_space(format!(
-            "pool {} has no room where volume '{}' lies; free some space or add a disk",
-            pool.name, volume.name
-        ))
+    let size = fit(pool, size, limits, || match pool.available {
+        0 => room::full(inventory, pool),
+        _ => Error::no_space(format!(
+            "the disks that volume '{}' lies on have no room for more of it; free some there, or move \
+             it to other disks",
+            volume.name
+        )),
     })?;
     Ok((size, absorption(volume, &growing, pool, size, job)))
 }

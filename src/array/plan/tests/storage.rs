@@ -179,6 +179,57 @@ fn goals_that_the_disks_cannot_fulfil_are_refused() {
         world.refuses(&make("pool", 1, EXTENT, quality), kind, sentence);
     }
     assert!(world.plan(&make("pool", 1, EXTENT, wish(1, 2, 1))).is_ok());
+    let error = world.plan(&make("pool", 1, EXTENT, wish(2, 3, 1)));
+    let sentence = error.expect_err("refused").message;
+    assert!(
+        sentence.contains("connect the disk again"),
+        "no disk is added to a group that lacks one: {sentence}"
+    );
+}
+
+#[test]
+fn a_group_that_takes_nothing_says_why_and_names_no_size() {
+    let sick = |health: Health, is_lost: bool| {
+        let mut facts = storage();
+        (facts.pools[0].available, facts.pools[1].available) = (0, 0);
+        facts.pools[0].health = health;
+        if is_lost {
+            facts.disks[4].health = Health::Failed("it is gone".into());
+        }
+        facts.volumes[0].pool = "thin".into();
+        World::with(facts)
+    };
+    let lost = Health::Degraded("missing or failed: /dev/d5; connect it again".into());
+    let full = Health::Degraded("its metadata has no room; delete some volumes".into());
+    for (health, is_lost, kind, sentence) in [
+        (Health::Ok, false, Kind::NoSpace, "free some space"),
+        (lost, true, Kind::Unavailable, "/dev/d5; connect it again"),
+        (full, false, Kind::NoSpace, "delete some volumes"),
+    ] {
+        let world = sick(health.clone(), is_lost);
+        for command in [
+            make("pool", 1, EXTENT, Quality::default()),
+            make("pool", 1, EXTENT, wish(1, 2, 1)),
+            grow("v2", 9 * EXTENT),
+            Command::CreateThinPool {
+                group: pool_id(),
+                name: None,
+                size: EXTENT,
+            },
+        ] {
+            world.refuses(&command, kind, sentence);
+            let error = world.plan(&command).expect_err("refused");
+            assert_eq!(error.largest, None, "{command:?}");
+        }
+        // What the pool itself cannot tell its group does.
+        for command in [
+            make("thin", 1, EXTENT, Quality::default()),
+            grow("v1", 9 * EXTENT),
+        ] {
+            let sentence = health.sentence().unwrap_or("grow it");
+            world.refuses(&command, Kind::NoSpace, sentence);
+        }
+    }
 }
 
 #[test]
