@@ -288,8 +288,9 @@ class Storage(scenario.Story):
         checks.equal([item["SpaceConsumed"] for item in used], [16 * MIB],
                      "and the volume that it uses it")
         self.disk(f"write -P 0x78 {16 * MIB} {32 * MIB}")
-        self.until(lambda: self.fresh(self.thin)["OperationalStatus"] != [2],
+        self.until(lambda: self.fresh(self.thin)["OperationalStatus"] == [3],
                    "a full pool is degraded")
+        checks.equal(self.fresh(volume)["OperationalStatus"], [3], "and so is its volume")
         checks.that(self.reads(0x77, 0, 16 * MIB), "what was written is there")
         checks.refuses(FAILED, "a full pool takes no more volumes, with the reason", self.create,
                        "no-more", 16 * MIB, pool=self.thin, kind=5)

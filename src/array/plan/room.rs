@@ -288,9 +288,13 @@ pub(super) fn spares(
     let mut spares = others(inventory, group, volume, needed);
     spares.truncate(lost.len());
     if spares.len() < lost.len() {
+        // No disk is added to a group that lacks one.
+        let way = match lacks_disk(inventory, group) {
+            true => "connect the lost one again, or delete volumes on the others",
+            false => "add a disk to it",
+        };
         return Err(Error::no_space(format!(
-            "pool {} has too few other disks with {} free to repair volume '{}'; add a disk to it, \
-             or connect the lost one again",
+            "pool {} has too few other disks with {} free to repair volume '{}'; {way}",
             group.name,
             human(needed),
             volume.name

@@ -151,8 +151,9 @@ pub(super) fn of_pool(status: Option<&dm::Pool>, is_partial: bool) -> Health {
         }
         Some(dm::Pool::Failed) => {
             return Health::Failed(
-                "the thin pool has failed; take its volumes out of use and repair it with \
-                 lvconvert --repair"
+                "the thin pool has failed and stays so though its disks are there again; take its \
+                 volumes out of use, then deactivate and activate it, and only where that does not \
+                 help repair it with lvconvert --repair"
                     .into(),
             );
         }
@@ -171,11 +172,13 @@ pub(super) fn of_pool(status: Option<&dm::Pool>, is_partial: bool) -> Health {
         );
     }
     match mode {
-        dm::Mode::OutOfSpace => {
-            Health::Failed("the thin pool is full, so that hosts cannot write; grow it".into())
-        }
-        dm::Mode::ReadOnly if metadata.0 >= metadata.1 => Health::Failed(
-            "the metadata of the thin pool is full, so that hosts cannot write; grow it".into(),
+        // What is written already is read, and written again.
+        dm::Mode::OutOfSpace => Health::Degraded(
+            "the thin pool is full, so that hosts cannot write what is new; grow it".into(),
+        ),
+        dm::Mode::ReadOnly if metadata.0 >= metadata.1 => Health::Degraded(
+            "the metadata of the thin pool is full, so that hosts cannot write what is new; grow it"
+                .into(),
         ),
         dm::Mode::ReadOnly => Health::Failed(
             "the kernel lets nobody write to the thin pool; look at the kernel's log".into(),
@@ -184,8 +187,18 @@ pub(super) fn of_pool(status: Option<&dm::Pool>, is_partial: bool) -> Health {
     }
 }
 
-/// How well a volume group is.
-pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
+/// How well a thin pool is of which a disk was away and is there again.
+pub(super) fn of_stale_pool() -> Health {
+    Health::Degraded(
+        "a disk of the thin pool was away and is there again, and what lies on it fails until the \
+         disk is opened anew; take the volumes of the pool out of use, then deactivate and activate \
+         it"
+        .into(),
+    )
+}
+
+/// How well a volume group is, whose metadata has room for new volumes or has not.
+pub(super) fn of_group(row: &VgRow, lost: &[&String], is_roomy: bool) -> Health {
     let names: Vec<&str> = lost.iter().map(|name| name.as_str()).collect();
     if !row.vg_exported.is_empty() {
         Health::Failed("the volume group was exported; import it again".into())
@@ -198,6 +211,12 @@ pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
         ))
     } else if !row.vg_partial.is_empty() {
         Health::Degraded("disks are missing; connect them again".into())
+    } else if !is_roomy {
+        Health::Degraded(
+            "its metadata has no room for more volumes; delete volumes or snapshots that nobody \
+             needs"
+                .into(),
+        )
     } else {
         Health::Ok
     }
@@ -348,19 +367,26 @@ mod tests {
     }
 
     #[test]
-    fn a_thin_pool_that_takes_no_writes_has_failed() {
+    fn a_full_thin_pool_is_degraded_and_one_that_does_not_work_has_failed() {
         let live = |mode, needs_check, used| dm::Pool::Live {
             metadata: (used, 8),
             chunks: (1, 2),
             mode,
             needs_check,
         };
+        let full = live(dm::Mode::OutOfSpace, false, 1);
+        let metadata_full = live(dm::Mode::ReadOnly, false, 8);
+        for (status, word) in [(full, "is full"), (metadata_full, "metadata")] {
+            let health = of_pool(Some(&status), false);
+            assert!(
+                matches!(&health, Health::Degraded(s) if s.contains(word) && s.contains("grow it")),
+                "{status:?}: {health:?}"
+            );
+        }
         for (status, word) in [
-            (live(dm::Mode::OutOfSpace, false, 1), "full"),
-            (live(dm::Mode::ReadOnly, false, 8), "metadata"),
             (live(dm::Mode::ReadOnly, false, 1), "log"),
             (live(dm::Mode::Writable, true, 1), "checked"),
-            (dm::Pool::Failed, "repair"),
+            (dm::Pool::Failed, "deactivate and activate"),
         ] {
             let health = of_pool(Some(&status), false);
             assert!(
@@ -374,5 +400,24 @@ mod tests {
         );
         assert!(matches!(of_pool(None, false), Health::Unknown(_)));
         assert!(matches!(of_pool(None, true), Health::Failed(_)));
+    }
+
+    #[test]
+    fn a_group_without_room_in_its_metadata_is_degraded() {
+        let group = |partial: &str| -> VgRow {
+            serde_json::from_value(serde_json::json!({
+                "vg_name": "vg0", "vg_uuid": "u", "vg_size": "4096", "vg_extent_size": "4096",
+                "vg_partial": partial,
+            }))
+            .expect("a row")
+        };
+        assert_eq!(of_group(&group(""), &[], true), Health::Ok);
+        for (partial, word) in [("", "metadata"), ("partial", "missing")] {
+            let health = of_group(&group(partial), &[], false);
+            assert!(
+                matches!(&health, Health::Degraded(s) if s.contains(word)),
+                "{health:?}"
+            );
+        }
     }
 }

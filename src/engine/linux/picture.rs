@@ -22,14 +22,18 @@ use crate::array::{
 /// work: a sixteenth.
 const RESERVE: u64 = 16;
 
+/// Whether a group has room to note down new volumes.
+fn is_roomy(group: &VgRow) -> bool {
+    let area = group.vg_mda_size.unwrap_or_default();
+    group.vg_mda_free.is_some_and(|free| free >= area / RESERVE)
+}
+
 /// Whether a group can be changed and has room to note down new volumes.
 fn takes_volumes(group: &VgRow) -> bool {
-    let area = group.vg_mda_size.unwrap_or_default();
-    let is_roomy = group.vg_mda_free.is_some_and(|free| free >= area / RESERVE);
     let is_usable = [&group.vg_partial, &group.vg_exported]
         .iter()
         .all(|flag| flag.is_empty());
-    is_roomy && is_usable
+    is_roomy(group) && is_usable
 }
 
 /// Bytes that a create may take from a group now.
@@ -180,7 +184,7 @@ impl<'a> Picture<'a> {
             available: available(row).saturating_sub(closed),
             extent: row.vg_extent_size.unwrap_or_default(),
             disks: disks.cloned().collect(),
-            health: health::of_group(row, &lost),
+            health: health::of_group(row, &lost, is_roomy(row)),
         }
     }
 
@@ -206,7 +210,14 @@ impl<'a> Picture<'a> {
         let free = used.map_or(0, |used| size.saturating_sub(used));
         let is_partial = !group.vg_partial.is_empty();
         let health = health::worse(by_disks, health::of_pool(status, is_partial));
-        let works = matches!(health, Health::Ok | Health::Degraded(_));
+        let is_writable = matches!(
+            status,
+            Some(dm::Pool::Live {
+                mode: dm::Mode::Writable,
+                ..
+            })
+        );
+        let works = is_writable && matches!(health, Health::Ok | Health::Degraded(_));
         let pieces = self.pieces(group, &shape);
         // Its metadata may lie elsewhere, and what a move leaves or goes to.
         let leaves = shapes.leaves(row.plain_name());
@@ -273,6 +284,11 @@ impl<'a> Picture<'a> {
         };
         let group = LvmUuid::new(row.vg_uuid.as_str());
         let stale = group.map_or_else(|_| BTreeSet::new(), |group| mapped.stale(&group, &leaves));
+        // What is stale of a pool is no matter of single legs.
+        let (stale, by_stale) = match row.is_thin_pool() && !stale.is_empty() {
+            true => (BTreeSet::new(), health::of_stale_pool()),
+            false => (stale, Health::Ok),
+        };
         let judged = |shape: &Shape, raid| {
             let trouble = trouble::of(shape, |pv| self.lost.contains_key(pv), &stale, raid);
             let health = health::of_shape(shape, &self.lost, &trouble, raid);
@@ -281,7 +297,7 @@ impl<'a> Picture<'a> {
         let (trouble, health) = judged(&shape, raid);
         let beside = shape.beside.iter().map(|part| judged(part, None).1);
         Lie {
-            health: beside.fold(health, health::worse),
+            health: beside.fold(health::worse(health, by_stale), health::worse),
             trouble,
             shape,
         }
@@ -472,5 +488,6 @@ mod tests {
         assert_eq!(available(&group(65_536, "")), 4096);
         assert_eq!(available(&group(65_535, "")), 0);
         assert_eq!(available(&group(500_000, "partial")), 0);
+        assert!(is_roomy(&group(65_536, "")) && !is_roomy(&group(65_535, "")));
     }
 }

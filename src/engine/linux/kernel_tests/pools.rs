@@ -114,7 +114,9 @@ fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
     assert_ne!(engine.fingerprint().expect("readable"), mark);
     let full = thin_pool(&engine);
     assert_eq!((full.free, full.available), (0, 0));
-    assert!(matches!(&full.health, Health::Failed(why) if why.contains("grow")));
+    assert!(matches!(&full.health, Health::Degraded(why) if why.contains("grow")));
+    let volume = named(&volumes(&engine), "standpipe-in-it");
+    assert!(matches!(volume.health, Health::Degraded(_)), "it is read");
     apply(
         &engine,
         &Step::GrowThinPool {
@@ -128,6 +130,28 @@ fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
     assert_eq!((grown.size, &grown.health), (50 * EXTENT, &Health::Ok));
     assert_eq!(grown.thin().map(|thin| thin.metadata), Some(2 * EXTENT));
     run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_group_whose_metadata_fills_up_is_degraded_and_still_deletes() {
+    let engine = clean_engine();
+    let before = pool(&engine);
+    assert_eq!(before.health, Health::Ok);
+    let id = volume(&engine, "first", EXTENT);
+    // Tags take room there, as descriptions of volumes do.
+    run("set -e; for n in $(seq 9); do
+           words=$(for m in $(seq 60); do printf ' --addtag t%d_%d_%0900d' $n $m 0; done)
+           vgchange -qq $words vg0
+         done");
+    let full = pool(&engine);
+    let is_said = matches!(&full.health, Health::Degraded(why) if why.contains("metadata"));
+    assert!(is_said, "{:?}", full.health);
+    assert_eq!((full.available, full.free > 0), (0, true));
+    delete(&engine, &id);
+    run("vgremove -qq -y vg0");
+    run(CLEAN);
+    assert_eq!(pool(&clean_of_memory()).health, Health::Ok);
 }
 
 #[test]
@@ -217,7 +241,8 @@ fn vm_a_thin_pool_without_the_disk_of_its_metadata_has_failed() {
     // What the kernel still holds of it says so when it is there again.
     run("echo 1 > /sys/bus/pci/rescan; udevadm settle");
     let (back, volume) = seen(&engine);
-    let is_degraded = |health: &Health| matches!(health, Health::Degraded(_));
+    let is_degraded =
+        |health: &Health| matches!(health, Health::Degraded(why) if why.contains("activate"));
     assert!(
         is_degraded(&back.health) && is_degraded(&volume),
         "{back:?} {volume:?}"
