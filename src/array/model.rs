@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use disk::{Disk, DiskKind, DiskUsage, Drive, Interconnect, Media};
+pub use disk::{
+    DISK_HEAD, DISK_METADATA, Disk, DiskKind, DiskUsage, Drive, Interconnect, Media, NEW_EXTENT,
+};
 
 use super::error::Error;
 use super::ids::{

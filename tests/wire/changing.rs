@@ -137,6 +137,11 @@ fn volumes_are_made_grown_renamed_and_returned() {
         "{possible} of {largest}"
     );
 
+    let too_small = work
+        .client
+        .call(&create(service, pool, 4 * MIB - 1, "small"));
+    assert_eq!(returned(&too_small.body), Some("4097"));
+    assert_eq!(output("Size", &too_small.body).map(bytes), Some(4 * MIB));
     work.refuses(4, &create(service, pool, 0, "none"));
     work.refuses(11, &create(service, pool, 10 * MIB, "one"));
     let nowhere = instance("Standpipe_StoragePool", "InstanceID", "Standpipe:Pool:none");

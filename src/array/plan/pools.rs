@@ -1,7 +1,7 @@
 //! Plans that make, grow, rename and remove pools.
 
 use super::room::full;
-use super::volumes::{SizeRange, human, pool, removing};
+use super::volumes::{SizeRange, human, pool, removing, too_small};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::change::Change;
 use crate::array::command::Growth;
@@ -9,12 +9,30 @@ use crate::array::engine::{Step, Subject, VolumeGroup};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, JobId, PoolId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{DiskUsage, Owner, Pool, Thin};
+use crate::array::model::{DISK_HEAD, Disk, DiskUsage, NEW_EXTENT, Owner, Pool, Thin};
 
 /// The most disks that one command adds: each is a word on a command line.
 const MAX_DISKS: usize = 32;
 /// The longest name of a pool that is also the name of its device, in bytes.
 const MAX_DEVICE_NAME: usize = 60;
+
+/// The sizes that a new group of some of these disks can have. One command takes so many and no more.
+pub fn group_size_range<'a>(disks: impl Iterator<Item = &'a Disk>) -> SizeRange {
+    let sizes = disks.map(|disk| group_size(disk.size, NEW_EXTENT));
+    let mut sizes: Vec<u64> = sizes.filter(|size| *size > 0).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    SizeRange {
+        min: sizes.last().copied().unwrap_or(0),
+        max: sizes.iter().take(MAX_DISKS).sum(),
+        divisor: NEW_EXTENT,
+    }
+}
+
+/// Bytes that a disk of so many gives to a group with such extents, at least.
+pub fn group_size(disk: u64, extent: u64) -> u64 {
+    let extent = extent.max(1);
+    disk.saturating_sub(DISK_HEAD) / extent * extent
+}
 
 /// The sizes that a new thin pool in `group` can have now.
 pub fn pool_size_range(group: &Pool) -> SizeRange {
@@ -192,6 +210,9 @@ fn fit(
     }
     let most = thin::largest(group, present);
     match size.checked_next_multiple_of(group.extent.max(1)) {
+        Some(rounded) if rounded <= most && size < group.extent => {
+            Err(too_small(group, size, rounded))
+        }
         Some(rounded) if rounded <= most => Ok(rounded),
         _ if group.available == 0 => Err(full(inventory, group)),
         _ if most == present.map_or(0, |(data, _)| data) => Err(Error::no_space(format!(

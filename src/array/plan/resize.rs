@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::room::{self, Growing};
 use super::volumes::{
     Limits, check_dependents, check_name_is_free, check_not_held, check_unused, device, fit, human,
-    making, overcommitted, own_volume, pool, renaming,
+    making, overcommitted, own_volume, pool, renaming, too_small,
 };
 use super::{AfterCrash, Goal, Plan, Planned, thin};
 use crate::array::engine::{Step, Subject};
@@ -136,7 +136,10 @@ fn shrinkage(
     }
     check_unused(inventory, volume)?;
     let divisor = pool.extent.max(1) * volume.layout.data_legs();
-    let size = size.max(1).next_multiple_of(divisor);
+    if size < pool.extent {
+        return Err(too_small(pool, size, divisor));
+    }
+    let size = size.next_multiple_of(divisor);
     let step = Step::Shrink {
         volume: volume.id.clone(),
         size,

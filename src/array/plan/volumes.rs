@@ -323,7 +323,8 @@ pub(super) struct Limits {
     pub(super) divisor: u64,
 }
 
-/// Rounds a size up and checks that it is possible; `none` says why nothing at all can be added.
+/// Rounds a size up and checks that it is possible; `none` says why nothing at all can be added. What
+/// is new is not less than an extent: who asks for that has taken another unit for bytes.
 pub(super) fn fit(
     pool: &Pool,
     size: u64,
@@ -338,8 +339,11 @@ pub(super) fn fit(
     let wanted = size.saturating_sub(present);
     let room = most.saturating_sub(present);
     match wanted.checked_next_multiple_of(divisor) {
-        Some(rounded) if rounded <= room => Ok(present + rounded),
         _ if room == 0 => Err(none()),
+        Some(rounded) if rounded <= room && present == 0 && size < pool.extent => {
+            Err(too_small(pool, size, rounded))
+        }
+        Some(rounded) if rounded <= room => Ok(present + rounded),
         _ => Err(Error::size_not_supported(format!(
             "pool {} has room for {}{}, {} were asked for; ask for at most {most} bytes",
             pool.name,
@@ -349,6 +353,15 @@ pub(super) fn fit(
         ))
         .with_largest(most)),
     }
+}
+
+/// The refusal of a size below one extent; `least` is the smallest that works.
+pub(super) fn too_small(pool: &Pool, size: u64, least: u64) -> Error {
+    Error::size_not_supported(format!(
+        "{size} bytes were asked for, less than an extent of pool {}; ask for at least {least} bytes",
+        pool.name
+    ))
+    .with_largest(least)
 }
 
 /// The steps that make one volume.

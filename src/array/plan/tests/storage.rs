@@ -9,7 +9,7 @@ use crate::array::inventory::Policy;
 use crate::array::layout::Layout;
 use crate::array::model::*;
 use crate::array::quality::{Abilities, Bounds, Quality, Setting};
-use crate::array::{SettingId, size_range};
+use crate::array::{SettingId, group_size, group_size_range, size_range};
 
 const GIB: u64 = 1 << 30;
 
@@ -230,6 +230,63 @@ fn a_group_that_takes_nothing_says_why_and_names_no_size() {
             world.refuses(&command, Kind::NoSpace, sentence);
         }
     }
+}
+
+#[test]
+fn less_than_an_extent_is_refused_with_the_least_that_works() {
+    let world = World::with(storage());
+    let thin_pool = |size| Command::CreateThinPool {
+        group: pool_id(),
+        name: None,
+        size,
+    };
+    for (command, least) in [
+        (make("pool", 1, EXTENT - 1, Quality::default()), EXTENT),
+        (make("pool", 2, 1, Quality::default()), EXTENT),
+        (make("pool", 1, 1, wish(2, 1, 5)), 3 * EXTENT),
+        (make("thin", 1, 512, Quality::default()), EXTENT),
+        (thin_pool(1), EXTENT),
+    ] {
+        world.refuses(&command, Kind::SizeNotSupported, "less than an extent");
+        let error = world.plan(&command).expect_err("refused");
+        assert_eq!(error.largest, Some(least), "{command:?}");
+    }
+    // More than that is rounded up, and so is what a volume grows by.
+    let parity = make("pool", 1, EXTENT, wish(2, 1, 5));
+    assert_eq!(made(&world.plan(&parity).expect("a plan"))[0].0, 3);
+    assert!(world.plan(&grow("v1", 2 * EXTENT + 1)).is_ok());
+    let policy = Policy {
+        shrink: true,
+        ..Policy::default()
+    };
+    let world = World::under(policy, storage());
+    world.refuses(
+        &grow("v1", 1),
+        Kind::SizeNotSupported,
+        "less than an extent",
+    );
+    assert!(world.plan(&grow("v1", EXTENT)).is_ok());
+}
+
+#[test]
+fn a_new_group_has_what_its_disks_leave_beside_their_metadata() {
+    let sized = |mib: u64| Disk {
+        size: mib << 20,
+        ..disk("f", DiskUsage::Free)
+    };
+    // 17 MiB at the beginning, and what is no whole extent at the end.
+    let disks = [sized(320), sized(20), sized(43)];
+    let range = group_size_range(disks.iter());
+    assert_eq!(
+        (range.min, range.max, range.divisor),
+        (6 * EXTENT, 75 * EXTENT + 6 * EXTENT, EXTENT)
+    );
+    let many: Vec<Disk> = (0..40).map(|n| sized(100 + n)).collect();
+    let most = many[8..].iter();
+    let most: u64 = most.map(|disk| group_size(disk.size, EXTENT)).sum();
+    let range = group_size_range(many.iter());
+    assert_eq!(range.max, most, "32 disks are named at most");
+    assert_eq!(group_size_range([].into_iter()).max, 0);
 }
 
 #[test]
