@@ -271,11 +271,9 @@ class Run:
         pool = self.groups()[0]
         disks = len(self.extents(pool))
         for level, ((survives, copies, stripes), needed) in LEVELS.items():
-            goal = self.goal(pool, survives, copies, stripes)
             if needed > disks:
-                checks.refuses(FAILED, f"{level} is refused with the reason on {disks} disks",
-                               self.create, pool, "none", 8 * MIB, Goal=goal)
                 continue
+            goal = self.goal(pool, survives, copies, stripes)
             low, high, step = self.sizes(pool, SIZE_OF_VOLUME, goal)
             checks.that(0 < step <= low <= high, f"{level} has sizes", f"{low} {high} {step}")
             code, outputs = self.create(pool, level.replace(" ", "-"), 3 * step, Goal=goal)
@@ -386,8 +384,10 @@ class Run:
         """The largest volume of a linear and of a mirrored goal, and a goal that no size helps."""
         pool = self.groups()[0]
         disks = len(self.extents(pool))
-        self.checks.refuses(FAILED, "stripes over more disks than the pool has", self.create, pool,
-                            "none", 8 * MIB, Goal=self.goal(pool, 0, 1, disks + 1))
+        wide = self.setting(pool)
+        self.change(wide, ExtentStripeLengthMax=U16(disks + 1), ExtentStripeLength=U16(disks + 1))
+        self.checks.refuses(FAILED, "stripes over more disks than the pool has are refused with the "
+                            "reason", self.create, pool, "none", 8 * MIB, Goal=wide)
         self.largest(pool, SIZE_OF_VOLUME, VOLUME)
         self.largest(pool, SIZE_OF_VOLUME, FULL_VOLUME, self.goal(pool, 1, 2, 1))
         code, _ = self.connection.InvokeMethod(
