@@ -381,8 +381,13 @@ class Run:
         self.give_back()
 
     def limits(self):
-        """The largest volume of a linear and of a mirrored goal."""
+        """The largest volume of a linear and of a mirrored goal, and a goal that no size helps."""
         pool = self.groups()[0]
+        disks = len(self.extents(pool))
+        wide = self.setting(pool)
+        self.change(wide, ExtentStripeLengthMax=U16(disks + 1), ExtentStripeLength=U16(disks + 1))
+        self.checks.refuses(FAILED, "stripes over more disks than the pool has are refused with the "
+                            "reason", self.create, pool, "none", 8 * MIB, Goal=wide)
         self.largest(pool, SIZE_OF_VOLUME, VOLUME)
         self.largest(pool, SIZE_OF_VOLUME, FULL_VOLUME, self.goal(pool, 1, 2, 1))
         code, _ = self.connection.InvokeMethod(
@@ -468,18 +473,24 @@ class Run:
         size = self.raw(free[0])
         text = free[0].to_wbem_uri(format="cimobject")
         name = f"pool-{self.tag}"
-        _, high, _ = self.sizes(before.path, SIZE_OF_POOL)
-        checks.equal(high, sum(map(self.raw, free)), "the largest pool has all free extents")
-        code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(size + 1))
-        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, size),
-                     "a pool is not larger than its extents")
+        low, high, step = self.sizes(before.path, SIZE_OF_POOL)
+        checks.that(0 < step <= low <= high and high % step == 0, "pools have sizes",
+                    f"{low} {high} {step}")
+        checks.that(high < sum(map(self.raw, free)), "and their extents some metadata")
         code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(size))
+        most = outputs.get("Size") or 0
+        checks.that(code == SIZE_NOT_SUPPORTED and low <= most < size,
+                    "a pool is not as large as its extents", f"{code} {most} of {size}")
+        code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(most + 1))
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, most),
+                     "one byte more than it can have is refused with that")
+        code, outputs = self.modify_pool(ElementName=name, InExtents=[text], Size=U64(most))
         if not checks.equal(code, DONE, "a pool is created"):
             return
         pool = outputs["Pool"]
         instance = connection.GetInstance(pool)
         checks.equal(instance["TotalManagedSpace"], outputs["Size"], "Size says what it became")
-        checks.that(0 < outputs["Size"] <= size, "which is about what its extent has")
+        checks.that(most <= outputs["Size"] <= size, "which is no less than was asked for")
         checks.equal(instance["ElementName"], name, "it has its name")
         after = connection.GetInstance(before.path)
         checks.equal(before["RemainingManagedSpace"] - after["RemainingManagedSpace"], size,

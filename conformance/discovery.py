@@ -23,7 +23,11 @@ OFFERED = {
     "Multiple Computer System": "CIM_ComputerSystem",
     "Health": "CIM_LogicalDevice",
     "Thin Provisioning": "CIM_StoragePool",
+    "Storage Relocation": "CIM_StorageRelocationService",
+    "Profile Registration": "CIM_RegisteredProfile",
 }
+# And on a server with Fibre Channel ports.
+OFFERED_WITH_FC = {"FC Target Ports": "CIM_FCPort"}
 
 # Profiles that have no central instances as long as nobody changes anything and all is well.
 EMPTY_AT_FIRST = {"Job Control", "Health"}

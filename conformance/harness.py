@@ -249,7 +249,7 @@ def differences(before, after):
     return said
 
 
-def finished_job(connection, job, deadline=60.0):
+def finished_job(connection, job, deadline=300.0):
     """Wait until a job has ended and return its last instance."""
     end = time.monotonic() + deadline
     while True:

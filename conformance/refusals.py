@@ -79,7 +79,11 @@ def create_volume(checks, connection, day):
             Goal=pywbem.CIMInstanceName("CIM_StorageSetting", {"InstanceID": "none"},
                                         namespace=day.array.namespace))
 
-    _, largest, _ = size_range(connection, pool)
+    _, largest, step = size_range(connection, pool)
+    code, outputs = connection.InvokeMethod(
+        "CreateOrModifyElementFromStoragePool", service, **{**good, "Size": U64(step - 1)})
+    checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, step),
+                 "less than an extent is refused with the size of one")
     for asked in (largest + 1, 2**63, 2**64 - 1):
         code, outputs = connection.InvokeMethod(
             "CreateOrModifyElementFromStoragePool", service, **{**good, "Size": U64(asked)})

@@ -53,7 +53,8 @@ pub struct Error {
     pub kind: Kind,
     /// One sentence: what is wrong and what to do next.
     pub message: String,
-    /// With [`Kind::NoSpace`] and [`Kind::SizeNotSupported`]: the largest possible size, in bytes.
+    /// With [`Kind::NoSpace`] and [`Kind::SizeNotSupported`]: the largest possible size, in bytes; the
+    /// least one where too little was asked for.
     pub largest: Option<u64>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -69,7 +70,7 @@ impl Error {
         }
     }
 
-    /// The same error, saying the largest size in bytes that would have been possible.
+    /// The same error, saying the largest size in bytes that would have been possible, or the least.
     #[must_use]
     pub fn with_largest(mut self, bytes: u64) -> Self {
         self.largest = Some(bytes);

@@ -46,10 +46,13 @@ pub use job::{
 };
 pub use layout::Layout;
 pub use model::{
-    Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink, FcPort, Group, GroupKind,
-    Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner,
-    Piece, Pool, PoolKind, Port, Purpose, Replica, ReplicaKind, ReplicationGroup, Retired, Session,
-    Target, Terms, Thin, Trouble, View, Volume,
+    Connection, DISK_HEAD, DISK_METADATA, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink,
+    FcPort, Group, GroupKind, Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media,
+    Members, NEW_EXTENT, Nexus, Nic, Owner, Piece, Pool, PoolKind, Port, Purpose, Replica,
+    ReplicaKind, ReplicationGroup, Retired, Session, Target, Terms, Thin, Trouble, View, Volume,
 };
-pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
+pub use plan::{
+    MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, group_size, group_size_range, pool_size_range,
+    size_range,
+};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use disk::{Disk, DiskKind, DiskUsage, Drive, Interconnect, Media};
+pub use disk::{
+    DISK_HEAD, DISK_METADATA, Disk, DiskKind, DiskUsage, Drive, Interconnect, Media, NEW_EXTENT,
+};
 
 use super::error::Error;
 use super::ids::{
@@ -28,6 +30,16 @@ pub enum Health {
     Failed(String),
     /// Nobody could find out: one sentence.
     Unknown(String),
+}
+
+impl Health {
+    /// What is wrong.
+    pub fn sentence(&self) -> Option<&str> {
+        match self {
+            Self::Ok => None,
+            Self::Degraded(why) | Self::Failed(why) | Self::Unknown(why) => Some(why),
+        }
+    }
 }
 
 /// A pool of storage: a volume group, or a thin pool within one.

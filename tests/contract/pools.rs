@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use standpipe::array::{
-    DiskId, DiskUsage, Health, JobId, Kind, Owner, PoolId, PoolKind, Step, VolumeGroup,
+    DiskId, DiskUsage, Health, JobId, Kind, NEW_EXTENT, Owner, PoolId, PoolKind, Step, VolumeGroup,
+    group_size,
 };
 
 use super::Rig;
@@ -26,7 +27,12 @@ pub fn a_group_is_made_from_free_disks(rig: &mut dyn Rig) {
     assert_eq!((made.job, &made.health), (Some(job), &Health::Ok));
     assert_eq!(made.kind, PoolKind::Group { spare: 0 });
     assert_eq!((made.free, made.available), (made.size, made.size));
-    assert!(made.size >= 2 * 70 * made.extent);
+    let sizes = disks
+        .iter()
+        .map(|id| disk(rig, id).expect("it is there").size);
+    let told: u64 = sizes.map(|size| group_size(size, NEW_EXTENT)).sum();
+    assert_eq!(made.extent, NEW_EXTENT);
+    assert!(made.size >= told, "{} of {told}", made.size);
     assert_eq!(made.disks.len(), 2);
     let vg = &rig.vgs()[&made.id];
     assert_eq!(vg.device, group_device(job));

@@ -188,9 +188,16 @@ class Storage(scenario.Story):
     def make_pool(self):
         """A pool of five disks; the sixth joins later."""
         checks, extents = self.checks, self.extents()
+        primordial = self.array.pools(primordial=True)[0].path
+        code, sizes = self.connection.InvokeMethod(
+            "GetSupportedSizeRange", primordial, ElementType=pywbem.Uint16(2))
+        least, most = int(sizes["MinimumVolumeSize"]), int(sizes["MaximumVolumeSize"])
+        checks.equal((code, most, int(sizes["VolumeSizeDivisor"])), (DONE, 6 * least, EXTENT),
+                     "the sizes of a pool are told")
         code, outputs = invoke(
             self.connection, "CreateOrModifyStoragePool", self.array.configuration,
-            ElementName="gold", InExtents=[extents[disk].path.to_wbem_uri() for disk in CLEAN[:4]])
+            ElementName="gold", Size=pywbem.Uint64(4 * least),
+            InExtents=[extents[disk].path.to_wbem_uri() for disk in CLEAN[:4]])
         checks.equal(code, DONE, "a pool is made from four disks")
         self.group = next(p for p in self.array.pools() if p["ElementName"] == "gold").path
         checks.equal(self.volume_groups(), ["gold"], "vgs shows it")
@@ -203,6 +210,7 @@ class Storage(scenario.Story):
         row = self.report("vgs -o vg_size,vg_free,vg_uuid,pv_count")[0]
         pool = self.fresh(self.group)
         checks.equal(row["pv_count"], "5", "vgs shows five")
+        checks.equal(int(row["vg_size"]), 5 * least, "each disk gives what was told")
         checks.equal((pool["TotalManagedSpace"], pool["RemainingManagedSpace"]),
                      (int(row["vg_size"]), int(row["vg_free"])), "sizes are those of vgs")
         checks.refuses([FAILED, pywbem.CIM_ERR_ALREADY_EXISTS], "a second pool of the name is refused",
@@ -244,6 +252,9 @@ class Storage(scenario.Story):
                 Role="Dependent")
             under = {self.fresh(path)["ElementName"] for path in based}
             checks.equal(under, set(d for leg in grown for d in leg), f"{name} is based on these disks")
+            # What the next ones are made of holds something again.
+            self.run(f"yes 'left by {name}' | dd of={device} bs=1M count={int(top['lv_size']) // MIB} "
+                     "iflag=fullblock oflag=direct status=none && udevadm settle")
             self.delete(volume)
             self.connection.DeleteInstance(goal)
         checks.equal(self.report("lvs -a -o lv_name"), [], "lvs is empty again")
@@ -260,10 +271,10 @@ class Storage(scenario.Story):
             code, outputs = self.create("too-large", most + step, goal=goal)
             checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, most),
                          f"{segtype}: one step more is refused with the largest")
-            if segtype in ("raid1", "raid5"):
-                code, volume = self.create("largest", most, goal=goal)
-                if checks.equal(code, DONE, f"{segtype}: the largest is made"):
-                    self.delete(volume)
+            code, volume = self.create("largest", most, goal=goal)
+            if checks.equal(code, DONE, f"{segtype}: the largest is made"):
+                checks.equal(int(self.lv(volume)[0]["lv_size"]), most, f"{segtype}: and is as large")
+                self.delete(volume)
             self.connection.DeleteInstance(goal)
 
     def thin_pool(self):
@@ -288,11 +299,12 @@ class Storage(scenario.Story):
         checks.equal([item["SpaceConsumed"] for item in used], [16 * MIB],
                      "and the volume that it uses it")
         self.disk(f"write -P 0x78 {16 * MIB} {32 * MIB}")
-        self.until(lambda: self.fresh(self.thin)["OperationalStatus"] != [2],
+        self.until(lambda: self.fresh(self.thin)["OperationalStatus"] == [3],
                    "a full pool is degraded")
+        checks.equal(self.fresh(volume)["OperationalStatus"], [3], "and so is its volume")
         checks.that(self.reads(0x77, 0, 16 * MIB), "what was written is there")
-        code, outputs = self.create("no-more", 16 * MIB, pool=self.thin, kind=5)
-        checks.that(code != DONE, "a full pool takes no more volumes", str(code))
+        checks.refuses(FAILED, "a full pool takes no more volumes, with the reason", self.create,
+                       "no-more", 16 * MIB, pool=self.thin, kind=5)
         code, _ = invoke(self.connection, "CreateOrModifyStoragePool", self.array.configuration,
                          Pool=self.thin, Size=pywbem.Uint64(96 * MIB))
         checks.equal(code, DONE, "the pool grows")

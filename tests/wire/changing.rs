@@ -137,6 +137,11 @@ fn volumes_are_made_grown_renamed_and_returned() {
         "{possible} of {largest}"
     );
 
+    let too_small = work
+        .client
+        .call(&create(service, pool, 4 * MIB - 1, "small"));
+    assert_eq!(returned(&too_small.body), Some("4097"));
+    assert_eq!(output("Size", &too_small.body).map(bytes), Some(4 * MIB));
     work.refuses(4, &create(service, pool, 0, "none"));
     work.refuses(11, &create(service, pool, 10 * MIB, "one"));
     let nowhere = instance("Standpipe_StoragePool", "InstanceID", "Standpipe:Pool:none");
@@ -212,6 +217,36 @@ fn volumes_are_made_grown_renamed_and_returned() {
         .call("DeleteInstance", &mut work.client, &forget);
     assert_eq!(forgotten.error(), None);
     assert_eq!(work.client.call(&forget).error(), Some(6));
+}
+
+#[test]
+fn where_no_size_would_do_the_reason_is_told() {
+    let demo = Demo::with_volumes(0);
+    let mut work = Work {
+        client: demo.connect(),
+        golden: Golden::default(),
+    };
+    let service = &work.only("Standpipe_StorageConfigurationService");
+    let pool = &work.only("Standpipe_StoragePool");
+    let sizes = [argument("ElementType", "uint16", "3")];
+    let range = method("GetSupportedSizeRange", pool, &sizes);
+    let range = work.client.call(&range);
+    let largest = bytes(output("MaximumVolumeSize", &range.body).expect("a size"));
+    let made = work.client.call(&create(service, pool, largest, "all"));
+    // Its room is taken, though it is perhaps still being overwritten with zeros.
+    assert!(
+        ["0", "4096"].map(Some).contains(&returned(&made.body)),
+        "{}",
+        made.body
+    );
+    let small = create(service, pool, 4 * MIB, "more");
+    let refused = work.client.call(&small);
+    assert_eq!(refused.error(), Some(1), "{}", refused.body);
+    assert!(
+        refused.body.contains("free some space or add a disk"),
+        "{}",
+        refused.body
+    );
 }
 
 #[test]

@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::Health;
 use crate::array::ids::{DiskId, PoolId};
 
+/// Bytes at the beginning of a disk that a group does not give to volumes, at most: 16 MiB for the
+/// descriptions of many thousand of these, and 1 MiB to which LVM aligns what comes behind them (a
+/// disk whose I/O is best aligned to more loses that much).
+pub const DISK_HEAD: u64 = DISK_METADATA + (1 << 20);
+/// Bytes of metadata on each disk of a group.
+pub const DISK_METADATA: u64 = 16 << 20;
+/// Bytes of an extent of a new group.
+pub const NEW_EXTENT: u64 = 4 << 20;
+
 /// A block device that pools lie on, or can be made from, or that such a one is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Disk {

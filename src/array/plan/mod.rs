@@ -29,7 +29,7 @@ use super::inventory::Inventory;
 use super::layout::Layout;
 use super::model::{MadeTarget, ReplicationGroup};
 
-pub use pools::pool_size_range;
+pub use pools::{group_size, group_size_range, pool_size_range};
 pub(super) use replicas::member_names;
 pub use settings::abilities;
 pub use volumes::{MAX_AT_ONCE, SizeRange, size_range};

@@ -1,7 +1,7 @@
 //! Plans that make, grow, rename and remove pools.
 
-use super::room;
-use super::volumes::{SizeRange, human, pool, removing};
+use super::room::{self, full};
+use super::volumes::{SizeRange, human, pool, removing, too_small};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::change::Change;
 use crate::array::command::Growth;
@@ -9,12 +9,30 @@ use crate::array::engine::{Step, Subject, VolumeGroup};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, JobId, PoolId};
 use crate::array::inventory::Inventory;
-use crate::array::model::{DiskUsage, Owner, Pool, Thin};
+use crate::array::model::{DISK_HEAD, Disk, DiskUsage, NEW_EXTENT, Owner, Pool, Thin};
 
 /// The most disks that one command adds: each is a word on a command line.
 const MAX_DISKS: usize = 32;
 /// The longest name of a pool that is also the name of its device, in bytes.
 const MAX_DEVICE_NAME: usize = 60;
+
+/// The sizes that a new group of some of these disks can have. One command takes so many and no more.
+pub fn group_size_range<'a>(disks: impl Iterator<Item = &'a Disk>) -> SizeRange {
+    let sizes = disks.map(|disk| group_size(disk.size, NEW_EXTENT));
+    let mut sizes: Vec<u64> = sizes.filter(|size| *size > 0).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    SizeRange {
+        min: sizes.last().copied().unwrap_or(0),
+        max: sizes.iter().take(MAX_DISKS).sum(),
+        divisor: NEW_EXTENT,
+    }
+}
+
+/// Bytes that a disk of so many gives to a group with such extents, at least.
+pub fn group_size(disk: u64, extent: u64) -> u64 {
+    let extent = extent.max(1);
+    disk.saturating_sub(DISK_HEAD) / extent * extent
+}
 
 /// The sizes that a new thin pool in `group` can have now.
 pub fn pool_size_range(group: &Pool) -> SizeRange {
@@ -148,7 +166,7 @@ pub(super) fn create_thin(
     }
     let name = name.map_or_else(|| format!("pool-{}", &job.hex()[..12]), str::to_owned);
     check_name_is_free(inventory, &name, None)?;
-    let size = fit(group, None, size)?;
+    let size = fit(inventory, group, None, size)?;
     let device = format!("standpipe-{}", job.hex());
     let made = Subject::Made(group_id.clone(), device.clone());
     let create = Step::CreateThinPool {
@@ -179,7 +197,12 @@ pub(super) fn create_thin(
 }
 
 /// Rounds the size of a thin pool up and checks that its group has room for it.
-fn fit(group: &Pool, present: Option<(u64, &Thin)>, size: u64) -> Result<u64, Error> {
+fn fit(
+    inventory: &Inventory,
+    group: &Pool,
+    present: Option<(u64, &Thin)>,
+    size: u64,
+) -> Result<u64, Error> {
     if size == 0 {
         return Err(Error::invalid(
             "a pool of size 0 cannot be made; give a size in bytes",
@@ -187,7 +210,17 @@ fn fit(group: &Pool, present: Option<(u64, &Thin)>, size: u64) -> Result<u64, Er
     }
     let most = thin::largest(group, present);
     match size.checked_next_multiple_of(group.extent.max(1)) {
+        Some(rounded) if rounded <= most && size < group.extent => {
+            Err(too_small(group, size, rounded))
+        }
         Some(rounded) if rounded <= most => Ok(rounded),
+        _ if group.available == 0 => Err(full(inventory, group)),
+        _ if most == present.map_or(0, |(data, _)| data) => Err(Error::no_space(format!(
+            "pool {} has {} free, too little for more data of a thin pool and the metadata that \
+             belongs to it; free some space or add a disk to it",
+            group.name,
+            human(group.available)
+        ))),
         _ => Err(Error::size_not_supported(format!(
             "pool {} has room for a thin pool of {}, {} were asked for; ask for at most {most} \
              bytes, or add a disk to it",
@@ -239,7 +272,7 @@ pub(super) fn grow(
             size = (*wanted).max(pool.size);
             if size > pool.size {
                 let group = self::pool(inventory, &thin.group)?;
-                size = fit(group, Some((pool.size, thin)), size)?;
+                size = fit(inventory, group, Some((pool.size, thin)), size)?;
                 steps.push(Planned::lasting(Step::GrowThinPool {
                     pool: id.clone(),
                     size,

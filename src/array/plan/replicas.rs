@@ -479,7 +479,7 @@ fn clones(
                     Some(quality) => quality.layout()?,
                     None => source.layout(inventory),
                 };
-                place(&mut room, pool, source, layout)?
+                place(&mut room, inventory, pool, source, layout)?
             }
         };
         makings.push(Making {
@@ -525,13 +525,14 @@ fn clones(
 /// The size of a clone on disks, and a place for it.
 fn place(
     room: &mut Room,
+    inventory: &Inventory,
     pool: &Pool,
     source: &Source<'_>,
     layout: Layout,
 ) -> Result<(u64, Place), Error> {
     let size = source.volume.size.next_multiple_of(room.divisor(layout));
     match room.largest(layout) {
-        0 => Err(room.shortage(pool, layout)),
+        0 => Err(room.shortage(inventory, pool, layout)),
         most if most < size => Err(Error::no_space(format!(
             "pool {} has room for {} volumes of {}, and a clone of '{}' has {}; free some space, \
              add a disk, or choose another pool",

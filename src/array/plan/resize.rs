@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::room::{self, Growing};
 use super::volumes::{
     Limits, check_dependents, check_name_is_free, check_not_held, check_unused, device, fit, human,
-    making, overcommitted, own_volume, pool, renaming,
+    making, overcommitted, own_volume, pool, renaming, too_small,
 };
 use super::{AfterCrash, Goal, Plan, Planned, thin};
 use crate::array::engine::{Step, Subject};
@@ -92,7 +92,8 @@ fn growth(
     };
     if let Some(thin) = pool.thin() {
         let limits = limits(thin::promise(inventory, pool, thin), pool.extent.max(1));
-        let size = fit(pool, size, limits, || overcommitted(pool, thin))?;
+        let none = || overcommitted(inventory, pool, thin);
+        let size = fit(pool, size, limits, none)?;
         let step = Step::GrowThin {
             volume: volume.id.clone(),
             size,
@@ -101,11 +102,13 @@ fn growth(
     }
     let growing = Growing::of(inventory, pool, volume)?;
     let limits = limits(growing.most, growing.divisor);
-    let size = fit(pool, size, limits, || {
-        Error::no_space(format!(
-            "pool {} has no room where volume '{}' lies; free some space or add a disk",
-            pool.name, volume.name
-        ))
+    let size = fit(pool, size, limits, || match pool.available {
+        0 => room::full(inventory, pool),
+        _ => Error::no_space(format!(
+            "the disks that volume '{}' lies on have no room for more of it; free some there, or move \
+             it to other disks",
+            volume.name
+        )),
     })?;
     Ok((size, absorption(volume, &growing, pool, size, job)))
 }
@@ -133,7 +136,10 @@ fn shrinkage(
     }
     check_unused(inventory, volume)?;
     let divisor = pool.extent.max(1) * volume.layout.data_legs();
-    let size = size.max(1).next_multiple_of(divisor);
+    if size < pool.extent {
+        return Err(too_small(pool, size, divisor));
+    }
+    let size = size.next_multiple_of(divisor);
     let step = Step::Shrink {
         volume: volume.id.clone(),
         size,

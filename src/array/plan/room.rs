@@ -83,30 +83,46 @@ impl Room {
         Place::Disks { layout, legs }
     }
 
-    /// Why not even the least volume of that layout has room.
-    pub(super) fn shortage(&self, group: &Pool, layout: Layout) -> Error {
+    /// Why not even the least volume of that layout has room in the group that this is the room of.
+    pub(super) fn shortage(&self, inventory: &Inventory, group: &Pool, layout: Layout) -> Error {
         let needed = usize::from(layout.legs());
         let some = self.disks.iter().filter(|(_, free)| *free > 0).count();
-        let sentence = if layout == Layout::Linear || self.total == 0 {
-            format!(
-                "pool {} has no room for volumes; free some space or add a disk to it",
-                group.name
-            )
-        } else if some < needed {
-            format!(
-                "{} needs {needed} disks with room, pool {} has {some}; add disks to it, or ask \
-                 for less redundancy or shorter stripes",
+        if layout == Layout::Linear || self.total == 0 {
+            return full(inventory, group);
+        }
+        let way = match lacks_disk(inventory, group) {
+            true => "connect the disk again that is missing or has failed",
+            false => "add disks to it",
+        };
+        Error::no_space(match some < needed {
+            true => format!(
+                "{} needs {needed} disks with room, pool {} has {some}; {way}, or ask for less \
+                 redundancy or shorter stripes",
                 layout.name(),
                 group.name
-            )
-        } else {
-            format!(
-                "pool {} has too little room on each of {needed} disks for {}; add disks to it",
+            ),
+            false => format!(
+                "pool {} has too little room on each of {needed} disks for {}; {way}",
                 group.name,
                 layout.name()
-            )
-        };
-        Error::no_space(sentence).with_largest(0)
+            ),
+        })
+    }
+}
+
+/// Why nothing at all can be made in a group now. One that lacks a disk, or whose metadata has no
+/// room, says so by its health.
+pub(super) fn full(inventory: &Inventory, group: &Pool) -> Error {
+    let Some(why) = group.health.sentence() else {
+        return Error::no_space(format!(
+            "pool {} has no room for volumes; free some space or add a disk to it",
+            group.name
+        ));
+    };
+    let sentence = format!("nothing new is made in pool {} now: {why}", group.name);
+    match lacks_disk(inventory, group) {
+        true => Error::unavailable(sentence),
+        false => Error::no_space(sentence),
     }
 }
 
@@ -317,9 +333,13 @@ pub(super) fn spares(
     let mut spares = others(inventory, group, volume, needed);
     spares.truncate(lost.len());
     if spares.len() < lost.len() {
+        // No disk is added to a group that lacks one.
+        let way = match lacks_disk(inventory, group) {
+            true => "connect the lost one again, or delete volumes on the others",
+            false => "add a disk to it",
+        };
         return Err(Error::no_space(format!(
-            "pool {} has too few other disks with {} free to repair volume '{}'; add a disk to it, \
-             or connect the lost one again",
+            "pool {} has too few other disks with {} free to repair volume '{}'; {way}",
             group.name,
             human(needed),
             volume.name

@@ -10,7 +10,7 @@ use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
-use crate::array::model::{Owner, Pool, Thin, Volume};
+use crate::array::model::{Health, Owner, Pool, Thin, Volume};
 use crate::array::quality::Quality;
 
 /// How many volumes one command makes or removes at most.
@@ -257,7 +257,8 @@ fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, V
             most,
             divisor: range.divisor,
         };
-        let size = fit(pool, wish.size, limits, || overcommitted(pool, thin))?;
+        let none = || overcommitted(inventory, pool, thin);
+        let size = fit(pool, wish.size, limits, none)?;
         return Ok((size, vec![Place::Thin(pool.id.clone()); wish.count]));
     }
     let layout = wish.quality.layout()?;
@@ -274,7 +275,8 @@ fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, V
         most,
         divisor,
     };
-    let size = fit(pool, wish.size, limits, || room.shortage(pool, layout))?;
+    let none = || room.shortage(inventory, pool, layout);
+    let size = fit(pool, wish.size, limits, none)?;
     let mut places = Vec::new();
     for made in 0..count {
         if room.largest(layout) < size {
@@ -291,20 +293,24 @@ fn places(inventory: &Inventory, pool: &Pool, wish: &Wish<'_>) -> Result<(u64, V
     Ok((size, places))
 }
 
-pub(super) fn overcommitted(pool: &Pool, thin: &Thin) -> Error {
-    let sentence = match pool.available {
-        0 => format!(
-            "thin pool {} takes no more volumes now; look at its status, and grow it if it is full",
-            pool.name
-        ),
-        _ => format!(
+/// Why the volumes of a thin pool are promised nothing more now.
+pub(super) fn overcommitted(inventory: &Inventory, pool: &Pool, thin: &Thin) -> Error {
+    if pool.available > 0 && !matches!(pool.health, Health::Failed(_)) {
+        return Error::no_space(format!(
             "thin pool {} has promised {} to its volumes, as much as its {} allow; grow it",
             pool.name,
             human(thin.promised),
             human(pool.size)
-        ),
-    };
-    Error::no_space(sentence)
+        ));
+    }
+    let group = inventory.pool(&thin.group);
+    let of_group = || group.and_then(|group| group.health.sentence());
+    let why = pool.health.sentence().or_else(of_group);
+    let why = why.unwrap_or("it is full; grow it");
+    Error::no_space(format!(
+        "thin pool {} takes no more volumes now: {why}",
+        pool.name
+    ))
 }
 
 /// What a size can be.
@@ -317,7 +323,8 @@ pub(super) struct Limits {
     pub(super) divisor: u64,
 }
 
-/// Rounds a size up and checks that it is possible; `none` says why nothing at all can be added.
+/// Rounds a size up and checks that it is possible; `none` says why nothing at all can be added. What
+/// is new is not less than an extent: who asks for that has taken another unit for bytes.
 pub(super) fn fit(
     pool: &Pool,
     size: u64,
@@ -332,8 +339,11 @@ pub(super) fn fit(
     let wanted = size.saturating_sub(present);
     let room = most.saturating_sub(present);
     match wanted.checked_next_multiple_of(divisor) {
+        _ if room == 0 => Err(none()),
+        Some(rounded) if rounded <= room && present == 0 && size < pool.extent => {
+            Err(too_small(pool, size, rounded))
+        }
         Some(rounded) if rounded <= room => Ok(present + rounded),
-        _ if room == 0 => Err(none().with_largest(present)),
         _ => Err(Error::size_not_supported(format!(
             "pool {} has room for {}{}, {} were asked for; ask for at most {most} bytes",
             pool.name,
@@ -343,6 +353,15 @@ pub(super) fn fit(
         ))
         .with_largest(most)),
     }
+}
+
+/// The refusal of a size below one extent; `least` is the smallest that works.
+pub(super) fn too_small(pool: &Pool, size: u64, least: u64) -> Error {
+    Error::size_not_supported(format!(
+        "{size} bytes were asked for, less than an extent of pool {}; ask for at least {least} bytes",
+        pool.name
+    ))
+    .with_largest(least)
 }
 
 /// The steps that make one volume.

@@ -120,9 +120,30 @@ fn of_raid(raid: &dm::Raid) -> Health {
     ))
 }
 
-/// How well a thin pool is that its disks let work.
-pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
+/// The worse of two, of equals the first.
+pub(super) fn worse(one: Health, other: Health) -> Health {
+    let rank = |health: &Health| match health {
+        Health::Ok => 0,
+        Health::Degraded(_) => 1,
+        Health::Unknown(_) => 2,
+        Health::Failed(_) => 3,
+    };
+    match rank(&other) > rank(&one) {
+        true => other,
+        false => one,
+    }
+}
+
+/// How well a thin pool is, as the kernel tells it, in a group that lacks disks or does not.
+pub(super) fn of_pool(status: Option<&dm::Pool>, is_partial: bool) -> Health {
     let (mode, needs_check, metadata) = match status {
+        None if is_partial => {
+            return Health::Failed(
+                "the thin pool is not active, and disks of its volume group are missing; connect \
+                 them again and activate it"
+                    .into(),
+            );
+        }
         None => {
             return Health::Unknown(
                 "the thin pool is not active, so nobody knows how full it is; activate it".into(),
@@ -130,8 +151,9 @@ pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
         }
         Some(dm::Pool::Failed) => {
             return Health::Failed(
-                "the thin pool has failed; take its volumes out of use and repair it with \
-                 lvconvert --repair"
+                "the thin pool has failed and stays so though its disks are there again; take its \
+                 volumes out of use, then deactivate and activate it, and only where that does not \
+                 help repair it with lvconvert --repair"
                     .into(),
             );
         }
@@ -150,11 +172,13 @@ pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
         );
     }
     match mode {
-        dm::Mode::OutOfSpace => {
-            Health::Failed("the thin pool is full, so that hosts cannot write; grow it".into())
-        }
-        dm::Mode::ReadOnly if metadata.0 >= metadata.1 => Health::Failed(
-            "the metadata of the thin pool is full, so that hosts cannot write; grow it".into(),
+        // What is written already is read, and written again.
+        dm::Mode::OutOfSpace => Health::Degraded(
+            "the thin pool is full, so that hosts cannot write what is new; grow it".into(),
+        ),
+        dm::Mode::ReadOnly if metadata.0 >= metadata.1 => Health::Degraded(
+            "the metadata of the thin pool is full, so that hosts cannot write what is new; grow it"
+                .into(),
         ),
         dm::Mode::ReadOnly => Health::Failed(
             "the kernel lets nobody write to the thin pool; look at the kernel's log".into(),
@@ -163,8 +187,18 @@ pub(super) fn of_pool(status: Option<&dm::Pool>) -> Health {
     }
 }
 
-/// How well a volume group is.
-pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
+/// How well a thin pool is of which a disk was away and is there again.
+pub(super) fn of_stale_pool() -> Health {
+    Health::Degraded(
+        "a disk of the thin pool was away and is there again, and what lies on it fails until the \
+         disk is opened anew; take the volumes of the pool out of use, then deactivate and activate \
+         it"
+        .into(),
+    )
+}
+
+/// How well a volume group is, whose metadata has room for new volumes or has not.
+pub(super) fn of_group(row: &VgRow, lost: &[&String], is_roomy: bool) -> Health {
     let names: Vec<&str> = lost.iter().map(|name| name.as_str()).collect();
     if !row.vg_exported.is_empty() {
         Health::Failed("the volume group was exported; import it again".into())
@@ -179,6 +213,12 @@ pub(super) fn of_group(row: &VgRow, lost: &[&String]) -> Health {
         Health::Degraded(
             "LVM counts disks as missing; connect them again, or where they are repair a volume of \
              the pool, which takes them back"
+                .into(),
+        )
+    } else if !is_roomy {
+        Health::Degraded(
+            "its metadata has no room for more volumes; delete volumes or snapshots that nobody \
+             needs"
                 .into(),
         )
     } else {
@@ -240,6 +280,7 @@ mod tests {
             layout,
             stretches: (0..layout.legs()).map(stretch).collect(),
             extents: 1,
+            ..Shape::default()
         }
     }
 
@@ -330,30 +371,57 @@ mod tests {
     }
 
     #[test]
-    fn a_thin_pool_that_takes_no_writes_has_failed() {
+    fn a_full_thin_pool_is_degraded_and_one_that_does_not_work_has_failed() {
         let live = |mode, needs_check, used| dm::Pool::Live {
             metadata: (used, 8),
             chunks: (1, 2),
             mode,
             needs_check,
         };
+        let full = live(dm::Mode::OutOfSpace, false, 1);
+        let metadata_full = live(dm::Mode::ReadOnly, false, 8);
+        for (status, word) in [(full, "is full"), (metadata_full, "metadata")] {
+            let health = of_pool(Some(&status), false);
+            assert!(
+                matches!(&health, Health::Degraded(s) if s.contains(word) && s.contains("grow it")),
+                "{status:?}: {health:?}"
+            );
+        }
         for (status, word) in [
-            (live(dm::Mode::OutOfSpace, false, 1), "full"),
-            (live(dm::Mode::ReadOnly, false, 8), "metadata"),
             (live(dm::Mode::ReadOnly, false, 1), "log"),
             (live(dm::Mode::Writable, true, 1), "checked"),
-            (dm::Pool::Failed, "repair"),
+            (dm::Pool::Failed, "deactivate and activate"),
         ] {
-            let health = of_pool(Some(&status));
+            let health = of_pool(Some(&status), false);
             assert!(
                 matches!(&health, Health::Failed(s) if s.contains(word)),
                 "{status:?}: {health:?}"
             );
         }
         assert_eq!(
-            of_pool(Some(&live(dm::Mode::Writable, false, 1))),
+            of_pool(Some(&live(dm::Mode::Writable, false, 1)), true),
             Health::Ok
         );
-        assert!(matches!(of_pool(None), Health::Unknown(_)));
+        assert!(matches!(of_pool(None, false), Health::Unknown(_)));
+        assert!(matches!(of_pool(None, true), Health::Failed(_)));
+    }
+
+    #[test]
+    fn a_group_without_room_in_its_metadata_is_degraded() {
+        let group = |partial: &str| -> VgRow {
+            serde_json::from_value(serde_json::json!({
+                "vg_name": "vg0", "vg_uuid": "u", "vg_size": "4096", "vg_extent_size": "4096",
+                "vg_partial": partial,
+            }))
+            .expect("a row")
+        };
+        assert_eq!(of_group(&group(""), &[], true), Health::Ok);
+        for (partial, word) in [("", "metadata"), ("partial", "missing")] {
+            let health = of_group(&group(partial), &[], false);
+            assert!(
+                matches!(&health, Health::Degraded(s) if s.contains(word)),
+                "{health:?}"
+            );
+        }
     }
 }

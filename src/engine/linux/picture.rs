@@ -22,14 +22,18 @@ use crate::array::{
 /// work: a sixteenth.
 const RESERVE: u64 = 16;
 
+/// Whether a group has room to note down new volumes.
+fn is_roomy(group: &VgRow) -> bool {
+    let area = group.vg_mda_size.unwrap_or_default();
+    group.vg_mda_free.is_some_and(|free| free >= area / RESERVE)
+}
+
 /// Whether a group can be changed and has room to note down new volumes.
 fn takes_volumes(group: &VgRow) -> bool {
-    let area = group.vg_mda_size.unwrap_or_default();
-    let is_roomy = group.vg_mda_free.is_some_and(|free| free >= area / RESERVE);
     let is_usable = [&group.vg_partial, &group.vg_exported]
         .iter()
         .all(|flag| flag.is_empty());
-    is_roomy && is_usable
+    is_roomy(group) && is_usable
 }
 
 /// Bytes that a create may take from a group now.
@@ -45,6 +49,15 @@ pub(super) struct GroupPicture {
     pub(super) pool: Pool,
     pub(super) thin_pools: Vec<Pool>,
     pub(super) volumes: Vec<Volume>,
+}
+
+/// How a volume or thin pool lies.
+struct Lie {
+    shape: Shape,
+    /// The legs of its data that do not work though their disks are there.
+    trouble: Trouble,
+    /// As far as its disks go.
+    health: Health,
 }
 
 /// Everything that was seen at one moment.
@@ -171,12 +184,16 @@ impl<'a> Picture<'a> {
             available: available(row).saturating_sub(closed),
             extent: row.vg_extent_size.unwrap_or_default(),
             disks: disks.cloned().collect(),
-            health: health::of_group(row, &lost),
+            health: health::of_group(row, &lost, is_roomy(row)),
         }
     }
 
     fn thin_pool(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>, promised: u64) -> Pool {
-        let (shape, trouble) = self.lie(row, shapes, None);
+        let Lie {
+            shape,
+            health: by_disks,
+            ..
+        } = self.lie(row, shapes, None);
         let marks = Marks::read(&row.lv_tags);
         let status = dm::pool(&self.kernel.statuses, &row.vg_name, &row.lv_name);
         let size = row.lv_size.unwrap_or_default();
@@ -191,24 +208,24 @@ impl<'a> Picture<'a> {
         };
         // Where nobody knows what is used, nothing counts as free.
         let free = used.map_or(0, |used| size.saturating_sub(used));
-        let health = match health::of_shape(&shape, &self.lost, &trouble, None) {
-            Health::Failed(sentence) => Health::Failed(sentence),
-            by_disks => match health::of_pool(status) {
-                Health::Ok => by_disks,
-                by_kernel => by_kernel,
-            },
-        };
-        let works = matches!(health, Health::Ok | Health::Degraded(_));
+        let is_partial = !group.vg_partial.is_empty();
+        let health = health::worse(by_disks, health::of_pool(status, is_partial));
+        let is_writable = matches!(
+            status,
+            Some(dm::Pool::Live {
+                mode: dm::Mode::Writable,
+                ..
+            })
+        );
+        let works = is_writable && matches!(health, Health::Ok | Health::Degraded(_));
         let pieces = self.pieces(group, &shape);
-        // Its metadata may lie elsewhere.
+        // Its metadata may lie elsewhere, and what a move leaves or goes to.
         let leaves = shapes.leaves(row.plain_name());
         let on = leaves.iter().flat_map(|leaf| &leaf.on);
-        let on = on.filter_map(|pv| self.disks.ids.get(pv)).cloned();
-        let disks: BTreeSet<_> = pieces
-            .iter()
-            .map(|piece| piece.disk.clone())
-            .chain(on)
-            .collect();
+        let parts = std::iter::once(&shape).chain(&shape.beside);
+        let stretches = parts.flat_map(|part| &part.stretches);
+        let on = on.chain(stretches.map(|stretch| &stretch.pv));
+        let disks: BTreeSet<_> = on.filter_map(|pv| self.disks.ids.get(pv)).collect();
         Pool {
             id: PoolId::from(row.lv_uuid.as_str()),
             name: marks.name.clone().unwrap_or_else(|| row.lv_name.clone()),
@@ -222,7 +239,7 @@ impl<'a> Picture<'a> {
                 false => 0,
             },
             extent: group.vg_extent_size.unwrap_or_default(),
-            disks: disks.into_iter().collect(),
+            disks: disks.into_iter().cloned().collect(),
             health: self.is_twice(row).unwrap_or(health),
             kind: PoolKind::Thin(Thin {
                 group: PoolId::from(row.vg_uuid.as_str()),
@@ -238,8 +255,12 @@ impl<'a> Picture<'a> {
 
     fn volume(&self, group: &VgRow, row: &LvRow, shapes: &Shapes<'_>) -> Volume {
         let raid = dm::raid(&self.kernel.statuses, &row.vg_name, &row.lv_name);
-        let (shape, trouble) = self.lie(row, shapes, raid);
-        let by_disks = match health::of_shape(&shape, &self.lost, &trouble, raid) {
+        let Lie {
+            shape,
+            trouble,
+            health,
+        } = self.lie(row, shapes, raid);
+        let by_disks = match health {
             Health::Ok => health::of_snapshot(self.snapshot(row)),
             by_disks => by_disks,
         };
@@ -253,8 +274,8 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// How a volume or thin pool lies, and which legs do not work though their disks are there.
-    fn lie(&self, row: &LvRow, shapes: &Shapes<'_>, raid: Option<&dm::Raid>) -> (Shape, Trouble) {
+    /// How a volume or thin pool lies, and how it is for that.
+    fn lie(&self, row: &LvRow, shapes: &Shapes<'_>, raid: Option<&dm::Raid>) -> Lie {
         let shape = shapes.of(row.plain_name());
         let leaves = shapes.leaves(row.plain_name());
         let mapped = Mapped {
@@ -264,8 +285,23 @@ impl<'a> Picture<'a> {
         };
         let group = LvmUuid::new(row.vg_uuid.as_str());
         let stale = group.map_or_else(|_| BTreeSet::new(), |group| mapped.stale(&group, &leaves));
-        let trouble = trouble::of(&shape, |pv| self.lost.contains_key(pv), &stale, raid);
-        (shape, trouble)
+        // What is stale of a pool is no matter of single legs.
+        let (stale, by_stale) = match row.is_thin_pool() && !stale.is_empty() {
+            true => (BTreeSet::new(), health::of_stale_pool()),
+            false => (stale, Health::Ok),
+        };
+        let judged = |shape: &Shape, raid| {
+            let trouble = trouble::of(shape, |pv| self.lost.contains_key(pv), &stale, raid);
+            let health = health::of_shape(shape, &self.lost, &trouble, raid);
+            (trouble, health)
+        };
+        let (trouble, health) = judged(&shape, raid);
+        let beside = shape.beside.iter().map(|part| judged(part, None).1);
+        Lie {
+            health: beside.fold(health::worse(health, by_stale), health::worse),
+            trouble,
+            shape,
+        }
     }
 
     fn thin_volume(&self, row: &LvRow, pool: &Pool) -> Volume {
@@ -453,5 +489,6 @@ mod tests {
         assert_eq!(available(&group(65_536, "")), 4096);
         assert_eq!(available(&group(65_535, "")), 0);
         assert_eq!(available(&group(500_000, "partial")), 0);
+        assert!(is_roomy(&group(65_536, "")) && !is_roomy(&group(65_535, "")));
     }
 }

@@ -96,6 +96,7 @@ mod tests {
             layout: Layout::Mirrored { copies: 3 },
             stretches: (0..3).map(stretch).collect(),
             extents: 3,
+            ..Shape::default()
         }
     }
 

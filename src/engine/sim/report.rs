@@ -74,9 +74,10 @@ impl Machine {
                 disk.row.device,
                 disk.trouble()
             )),
-            None if !group.has_metadata_room() => {
-                Health::Degraded("its metadata has no room for more volumes".to_owned())
-            }
+            None if !group.has_metadata_room() => Health::Degraded(
+                "its metadata has no room for more volumes; delete some that nobody needs"
+                    .to_owned(),
+            ),
             None => Health::Ok,
         };
         Pool {

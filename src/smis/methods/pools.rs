@@ -3,8 +3,8 @@
 use super::Gateway;
 use super::Ran;
 use super::settings::{Goal, goal};
-use super::storage::{SIZE_NOT_SUPPORTED, job_outcome, largest, needed};
-use crate::array::{Command, DiskId, Effect, Growth, Layout, Pool, PoolId};
+use super::storage::{SIZE_NOT_SUPPORTED, job_outcome, needed, possible};
+use crate::array::{Command, DiskId, Effect, Growth, Layout, NEW_EXTENT, Pool, PoolId, group_size};
 use crate::broker::{Invocation, Snapshot as _};
 use crate::cim::{CimError, ObjectPath, Text};
 use crate::identity::Identity;
@@ -54,7 +54,7 @@ impl Gateway {
         let ran = match self.run(who, command).await {
             Ok(ran) => ran,
             Err(error) => {
-                let size = largest(&error).ok_or(error)?;
+                let size = possible(&error).ok_or(error)?;
                 return Ok(outputs
                     .set(CreateOrModify::Size, size)
                     .returns(SIZE_NOT_SUPPORTED));
@@ -188,7 +188,7 @@ impl<'a> Asked<'a> {
             ));
         }
         check_disks_for(goal, self.disks.len())?;
-        let room = raw_size(self.view, &self.disks);
+        let room = given(self.view, &self.disks, NEW_EXTENT);
         if self.size.is_some_and(|size| size > room) {
             return Ok(Wish::TooLarge(room));
         }
@@ -222,7 +222,8 @@ impl<'a> Asked<'a> {
         }
         let by = match (self.disks.is_empty(), self.size) {
             (false, size) => {
-                let room = pools::total(pool).saturating_add(raw_size(self.view, &self.disks));
+                let more = given(self.view, &self.disks, pool.extent);
+                let room = pools::total(pool).saturating_add(more);
                 if size.is_some_and(|size| size > room) {
                     return Ok(Wish::TooLarge(room));
                 }
@@ -278,10 +279,10 @@ fn disk(element: &Element) -> Option<DiskId> {
     }
 }
 
-/// Bytes of disks, of which a pool has a little less.
-fn raw_size(view: &View, disks: &[DiskId]) -> u64 {
+/// Bytes that these disks give to a group with such extents.
+fn given(view: &View, disks: &[DiskId], extent: u64) -> u64 {
     let disks = disks.iter().filter_map(|id| view.inventory.disk(id));
-    disks.map(|disk| disk.size).sum()
+    disks.map(|disk| group_size(disk.size, extent)).sum()
 }
 
 /// Refuses a goal that so many disks cannot fulfil.

@@ -3,7 +3,7 @@
 use super::pools::{check_disks_for, check_thin_goal};
 use super::settings::{Goal, goal};
 use super::storage::DONE;
-use crate::array::{Pool, SizeRange, pool_size_range, size_range};
+use crate::array::{Pool, SizeRange, group_size_range, pool_size_range, size_range};
 use crate::broker::{Invocation, Snapshot as _};
 use crate::cim::CimError;
 use crate::schema::method::CIM_StoragePool::{
@@ -57,15 +57,11 @@ impl<'a> Makes<'a> {
     fn range(self, view: &View, goal: Option<&Goal>) -> Result<SizeRange, CimError> {
         match self {
             Self::Group => {
-                let sizes = || pools::free_disks(view).map(|disk| disk.size);
+                let free = || pools::free_disks(view).map(|disk| &**disk);
                 if let Some(goal) = goal {
-                    check_disks_for(goal, sizes().count())?;
+                    check_disks_for(goal, free().count())?;
                 }
-                Ok(SizeRange {
-                    min: sizes().min().unwrap_or(0),
-                    max: sizes().sum(),
-                    divisor: 1,
-                })
+                Ok(group_size_range(free()))
             }
             Self::ThinPool(group) => {
                 check_thin_goal(group, goal)?;

@@ -43,10 +43,11 @@ macro_rules! job_outcome {
 
 pub(super) use job_outcome;
 
-/// The largest size that would do, where that is why something was refused.
-pub(super) fn largest(error: &Error) -> Option<u64> {
+/// The size that would do, where that is why something was refused. Where none would, the sentence
+/// is all that there is to say.
+pub(super) fn possible(error: &Error) -> Option<u64> {
     match error.kind {
-        Kind::NoSpace | Kind::SizeNotSupported => error.largest,
+        Kind::NoSpace | Kind::SizeNotSupported => error.largest.filter(|size| *size > 0),
         _ => None,
     }
 }

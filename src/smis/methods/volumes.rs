@@ -1,7 +1,7 @@
 //! The methods that make, change, return and repair volumes.
 
 use super::settings::goal;
-use super::storage::{DONE, IN_USE, SIZE_NOT_SUPPORTED, job_outcome, largest, needed};
+use super::storage::{DONE, IN_USE, SIZE_NOT_SUPPORTED, job_outcome, needed, possible};
 use super::{Gateway, Ran};
 use crate::array::{Command, Effect, Error, Kind, Pool, PoolId, Quality, VolumeId};
 use crate::broker::{Invocation, Snapshot as _};
@@ -46,7 +46,7 @@ impl Gateway {
                 let job = self.path(Element::Job(job));
                 (made(ran), code, outputs.set(CreateOrModify::Job, job))
             }
-            Err(error) => return too_large(error, |size| outputs.set(CreateOrModify::Size, size)),
+            Err(error) => return other_size(error, |size| outputs.set(CreateOrModify::Size, size)),
         };
         let Some(volumes) = volumes else {
             return Ok(outputs.returns(code));
@@ -77,7 +77,7 @@ impl Gateway {
                 let job = self.path(Element::Job(job));
                 (made(ran), code, outputs.set(CreateMany::Job, job))
             }
-            Err(error) => return too_large(error, |size| outputs.set(CreateMany::Size, size)),
+            Err(error) => return other_size(error, |size| outputs.set(CreateMany::Size, size)),
         };
         let Some(volumes) = volumes else {
             return Ok(outputs.returns(code));
@@ -175,12 +175,12 @@ pub(super) fn made(ran: Ran) -> Option<Vec<VolumeId>> {
     }
 }
 
-/// 4097 with the largest size, where a size was refused.
-fn too_large<M: crate::schema::TypedMethod<Returns = u32>>(
+/// 4097 with the size that would do, where a size was refused.
+fn other_size<M: crate::schema::TypedMethod<Returns = u32>>(
     error: Error,
     with: impl FnOnce(u64) -> Outputs<M>,
 ) -> Result<Outcome, CimError> {
-    match largest(&error) {
+    match possible(&error) {
         Some(size) => Ok(with(size).returns(SIZE_NOT_SUPPORTED)),
         None => Err(error.into()),
     }

@@ -37,6 +37,9 @@ fn a_repair_takes_other_disks_with_room() {
         Kind::NoSpace,
         "too few other disks with 12 MiB",
     );
+    // No disk can be added as long as one is lost.
+    let sentence = "connect the lost one again, or delete volumes on the others";
+    mirrored("d2", 2).refuses(&repair("v1"), Kind::NoSpace, sentence);
     mirrored("both", 10).refuses(
         &repair("v1"),
         Kind::Unavailable,

@@ -9,7 +9,7 @@ use crate::array::inventory::Policy;
 use crate::array::layout::Layout;
 use crate::array::model::*;
 use crate::array::quality::{Abilities, Bounds, Quality, Setting};
-use crate::array::{SettingId, size_range};
+use crate::array::{SettingId, group_size, group_size_range, size_range};
 
 const GIB: u64 = 1 << 30;
 
@@ -180,6 +180,114 @@ fn goals_that_the_disks_cannot_fulfil_are_refused() {
         world.refuses(&make("pool", 1, EXTENT, quality), kind, sentence);
     }
     assert!(world.plan(&make("pool", 1, EXTENT, wish(1, 2, 1))).is_ok());
+    let error = world.plan(&make("pool", 1, EXTENT, wish(2, 3, 1)));
+    let sentence = error.expect_err("refused").message;
+    assert!(
+        sentence.contains("connect the disk again"),
+        "no disk is added to a group that lacks one: {sentence}"
+    );
+}
+
+#[test]
+fn a_group_that_takes_nothing_says_why_and_names_no_size() {
+    let sick = |health: Health, is_lost: bool| {
+        let mut facts = storage();
+        (facts.pools[0].available, facts.pools[1].available) = (0, 0);
+        facts.pools[0].health = health;
+        if is_lost {
+            facts.disks[4].health = Health::Failed("it is gone".into());
+        }
+        facts.volumes[0].pool = "thin".into();
+        World::with(facts)
+    };
+    let lost = Health::Degraded("missing or failed: /dev/d5; connect it again".into());
+    let full = Health::Degraded("its metadata has no room; delete some volumes".into());
+    for (health, is_lost, kind, sentence) in [
+        (Health::Ok, false, Kind::NoSpace, "free some space"),
+        (lost, true, Kind::Unavailable, "/dev/d5; connect it again"),
+        (full, false, Kind::NoSpace, "delete some volumes"),
+    ] {
+        let world = sick(health.clone(), is_lost);
+        for command in [
+            make("pool", 1, EXTENT, Quality::default()),
+            make("pool", 1, EXTENT, wish(1, 2, 1)),
+            grow("v2", 9 * EXTENT),
+            Command::CreateThinPool {
+                group: pool_id(),
+                name: None,
+                size: EXTENT,
+            },
+        ] {
+            world.refuses(&command, kind, sentence);
+            let error = world.plan(&command).expect_err("refused");
+            assert_eq!(error.largest, None, "{command:?}");
+        }
+        // What the pool itself cannot tell its group does.
+        for command in [
+            make("thin", 1, EXTENT, Quality::default()),
+            grow("v1", 9 * EXTENT),
+        ] {
+            let sentence = health.sentence().unwrap_or("grow it");
+            world.refuses(&command, Kind::NoSpace, sentence);
+        }
+    }
+}
+
+#[test]
+fn less_than_an_extent_is_refused_with_the_least_that_works() {
+    let world = World::with(storage());
+    let thin_pool = |size| Command::CreateThinPool {
+        group: pool_id(),
+        name: None,
+        size,
+    };
+    for (command, least) in [
+        (make("pool", 1, EXTENT - 1, Quality::default()), EXTENT),
+        (make("pool", 2, 1, Quality::default()), EXTENT),
+        (make("pool", 1, 1, wish(2, 1, 5)), 3 * EXTENT),
+        (make("thin", 1, 512, Quality::default()), EXTENT),
+        (thin_pool(1), EXTENT),
+    ] {
+        world.refuses(&command, Kind::SizeNotSupported, "less than an extent");
+        let error = world.plan(&command).expect_err("refused");
+        assert_eq!(error.largest, Some(least), "{command:?}");
+    }
+    // More than that is rounded up, and so is what a volume grows by.
+    let parity = make("pool", 1, EXTENT, wish(2, 1, 5));
+    assert_eq!(made(&world.plan(&parity).expect("a plan"))[0].0, 3);
+    assert!(world.plan(&grow("v1", 2 * EXTENT + 1)).is_ok());
+    let policy = Policy {
+        shrink: true,
+        ..Policy::default()
+    };
+    let world = World::under(policy, storage());
+    world.refuses(
+        &grow("v1", 1),
+        Kind::SizeNotSupported,
+        "less than an extent",
+    );
+    assert!(world.plan(&grow("v1", EXTENT)).is_ok());
+}
+
+#[test]
+fn a_new_group_has_what_its_disks_leave_beside_their_metadata() {
+    let sized = |mib: u64| Disk {
+        size: mib << 20,
+        ..disk("f", DiskUsage::Free)
+    };
+    // 17 MiB at the beginning, and what is no whole extent at the end.
+    let disks = [sized(320), sized(20), sized(43)];
+    let range = group_size_range(disks.iter());
+    assert_eq!(
+        (range.min, range.max, range.divisor),
+        (6 * EXTENT, 75 * EXTENT + 6 * EXTENT, EXTENT)
+    );
+    let many: Vec<Disk> = (0..40).map(|n| sized(100 + n)).collect();
+    let most = many[8..].iter();
+    let most: u64 = most.map(|disk| group_size(disk.size, EXTENT)).sum();
+    let range = group_size_range(many.iter());
+    assert_eq!(range.max, most, "32 disks are named at most");
+    assert_eq!(group_size_range([].into_iter()).max, 0);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::drive;
 use super::node::{Node, Sort};
 use super::survey::Survey;
-use crate::array::{Error, Health, Kind};
+use crate::array::{DISK_HEAD, Error, Health, Kind, NEW_EXTENT};
 
-/// Bytes below which a disk is not worth its metadata: a megabyte of it and a few extents.
-const LEAST: u64 = 16 << 20;
+/// Bytes below which LVM makes no extent on a disk.
+const LEAST: u64 = DISK_HEAD + NEW_EXTENT;
 
 /// Why a disk is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,7 +114,9 @@ fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
     assert_ne!(engine.fingerprint().expect("readable"), mark);
     let full = thin_pool(&engine);
     assert_eq!((full.free, full.available), (0, 0));
-    assert!(matches!(&full.health, Health::Failed(why) if why.contains("grow")));
+    assert!(matches!(&full.health, Health::Degraded(why) if why.contains("grow")));
+    let volume = named(&volumes(&engine), "standpipe-in-it");
+    assert!(matches!(volume.health, Health::Degraded(_)), "it is read");
     apply(
         &engine,
         &Step::GrowThinPool {
@@ -128,6 +130,28 @@ fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
     assert_eq!((grown.size, &grown.health), (50 * EXTENT, &Health::Ok));
     assert_eq!(grown.thin().map(|thin| thin.metadata), Some(2 * EXTENT));
     run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_group_whose_metadata_fills_up_is_degraded_and_still_deletes() {
+    let engine = clean_engine();
+    let before = pool(&engine);
+    assert_eq!(before.health, Health::Ok);
+    let id = volume(&engine, "first", EXTENT);
+    // Tags take room there, as descriptions of volumes do.
+    run("set -e; for n in $(seq 9); do
+           words=$(for m in $(seq 60); do printf ' --addtag t%d_%d_%0900d' $n $m 0; done)
+           vgchange -qq $words vg0
+         done");
+    let full = pool(&engine);
+    let is_said = matches!(&full.health, Health::Degraded(why) if why.contains("metadata"));
+    assert!(is_said, "{:?}", full.health);
+    assert_eq!((full.available, full.free > 0), (0, true));
+    delete(&engine, &id);
+    run("vgremove -qq -y vg0");
+    run(CLEAN);
+    assert_eq!(pool(&clean_of_memory()).health, Health::Ok);
 }
 
 #[test]
@@ -183,6 +207,66 @@ fn vm_what_others_made_is_read_with_its_layout_and_all_that_it_takes() {
     let taken: u64 = own.filter_map(|volume| volume.consumed).sum();
     assert_eq!(group.size - group.free, taken + kind.consumed + EXTENT);
     run(CLEAN);
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_thin_pool_without_the_disk_of_its_metadata_has_failed() {
+    let engine = clean_engine();
+    run(&format!("vgextend -qq -y vg0 {}", legs(0..2)));
+    let (data, metadata) = (legs(0..1), legs(1..2));
+    run(&format!(
+        "set -e; lvcreate -qq -y -l 5 -n pool vg0 {data}; lvcreate -qq -y -l 1 -n meta vg0 {metadata}
+         lvconvert -qq -y --type thin-pool --poolmetadataspare n --poolmetadata vg0/meta vg0/pool
+         lvcreate -qq -y --type thin -V 40M --thinpool vg0/pool -n thin; udevadm settle"
+    ));
+    let seen = |engine: &LinuxEngine| {
+        let thin = named(&volumes(engine), "thin");
+        (thin_pool(engine), thin.health)
+    };
+    let (before, volume) = seen(&engine);
+    assert_eq!((&before.health, volume), (&Health::Ok, Health::Ok));
+    let disks = pool(&engine).disks;
+    assert_eq!(before.disks.len(), 2);
+    let device = run(&format!("readlink -f {metadata}"));
+    let name = device.trim().trim_start_matches("/dev/");
+    run(&format!(
+        "echo 1 > /sys/block/{name}/device/../remove; udevadm settle"
+    ));
+    let (lost, volume) = seen(&engine);
+    let has_failed = |health: &Health| matches!(health, Health::Failed(why) if why.contains(name));
+    assert!(has_failed(&lost.health), "{:?}", lost.health);
+    assert!(has_failed(&volume), "{volume:?}");
+    assert_eq!((&lost.disks, lost.available), (&before.disks, 0));
+    // What the kernel still holds of it says so when it is there again.
+    run("echo 1 > /sys/bus/pci/rescan; udevadm settle");
+    let (back, volume) = seen(&engine);
+    let is_degraded =
+        |health: &Health| matches!(health, Health::Degraded(why) if why.contains("activate"));
+    assert!(
+        is_degraded(&back.health) && is_degraded(&volume),
+        "{back:?} {volume:?}"
+    );
+    // As after a boot without it.
+    run("set -e; lvchange -qq -an vg0/thin vg0/pool; lvchange -qq -ay vg0/thin");
+    let (well, volume) = seen(&engine);
+    assert_eq!((&well.health, volume), (&Health::Ok, Health::Ok));
+    run("lvchange -qq -an vg0/thin vg0/pool");
+    let device = run(&format!("readlink -f {metadata}"));
+    let name = device.trim().trim_start_matches("/dev/");
+    run(&format!(
+        "echo 1 > /sys/block/{name}/device/../remove; udevadm settle"
+    ));
+    let (lost, volume) = seen(&clean_of_memory());
+    let has_failed = |health: &Health| matches!(health, Health::Failed(_));
+    assert!(has_failed(&lost.health) && has_failed(&volume), "{lost:?}");
+    assert_eq!((lost.disks.len(), disks.len()), (2, 3));
+    run(CLEAN);
+}
+
+/// An engine that has never seen the disks of the machine, as after a boot.
+fn clean_of_memory() -> LinuxEngine {
+    LinuxEngine::open(settings()).expect("the engine opens")
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! How logical volumes lie on physical ones, put together from the rows of one listing.
 //!
 //! A volume's segments name extents of devices, or of hidden volumes which in their turn lie on
-//! devices. What is followed here: images of RAID are legs, the data of a pool or cache is data,
-//! everything else below a volume counts as taken and holds no data.
+//! devices. What is followed here: images of RAID are legs, the data of a pool or cache is data, its
+//! metadata lies beside that, and everything else below a volume counts as taken only.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +13,8 @@ use super::line::Area;
 use super::report::{LvRow, PvRow, PvSegmentRow};
 use crate::array::Layout;
 
-/// Parts of hidden volumes' names that hold no data of the volume (lvm(8), "Reserved names").
+/// Ends of the names of hidden volumes that hold no data of the one above (lvm(8), "Reserved names"),
+/// but for a number.
 const NO_DATA: &[&str] = &["_rmeta", "_tmeta", "_cmeta", "_mlog", "_imeta"];
 /// Volumes within volumes at most: a cached thin pool on RAID has four.
 const DEPTH: usize = 8;
@@ -24,6 +28,8 @@ pub struct Shape {
     pub stretches: Vec<Stretch>,
     /// Extents that it takes, with all that is not data.
     pub extents: u64,
+    /// How that lies without which its data is not to be had: the metadata of a pool, or a cache.
+    pub beside: Vec<Shape>,
 }
 
 /// Neighbouring extents of one physical volume.
@@ -111,8 +117,11 @@ impl<'a> Shapes<'a> {
 
     /// Where the volume of that plain name lies.
     pub fn of(&self, name: &str) -> Shape {
+        let mut beside = Vec::new();
+        self.gather_beside(name, DEPTH, &mut beside);
         Shape {
             extents: self.extents(name, DEPTH) + self.extents_of_moves(name),
+            beside,
             ..self.of_data(name, DEPTH)
         }
     }
@@ -214,7 +223,22 @@ impl<'a> Shapes<'a> {
         Shape {
             layout: layout(&lv.segments),
             stretches: merged(stretches),
-            extents: 0,
+            ..Shape::default()
+        }
+    }
+
+    /// Of a pool or cache, and of what its data is in turn: every part that does not hold the data.
+    fn gather_beside(&self, name: &str, depth: usize, found: &mut Vec<Shape>) {
+        let Some(lv) = self.volumes.get(name).filter(|_| depth > 0) else {
+            return;
+        };
+        let Some(data) = self.only_data(lv) else {
+            return;
+        };
+        let others = lv.parts.iter().filter(|part| **part != data);
+        found.extend(others.map(|part| self.of_data(part, depth - 1)));
+        for part in &lv.parts {
+            self.gather_beside(part, depth - 1, found);
         }
     }
 
@@ -308,7 +332,11 @@ fn is_move(name: &str) -> bool {
 fn areas(row: &LvRow) -> impl Iterator<Item = Area<'_>> {
     let words = row.seg_pe_ranges.split_whitespace();
     let areas = words.filter_map(Area::read);
-    areas.filter(|area| !NO_DATA.iter().any(|part| area.on.contains(part)))
+    areas.filter(|area| {
+        let is_number = |c: char| c == '_' || c.is_ascii_digit();
+        let kind = area.on.trim_end_matches(is_number);
+        !NO_DATA.iter().any(|end| kind.ends_with(end))
+    })
 }
 
 /// The layout of these segments; different ones make a whole without a layout of its own.
@@ -360,304 +388,4 @@ fn merged(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
         }
     }
     merged
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn lv(name: &str, parent: &str, segtype: &str, stripes: u32, start: u32, on: &str) -> LvRow {
-        serde_json::from_value(json!({
-            "lv_uuid": format!("uuid-{}", name.trim_matches(['[', ']'])), "lv_name": name,
-            "vg_uuid": "g", "vg_name": "vg0", "lv_parent": parent, "segtype": segtype,
-            "stripes": stripes.to_string(), "seg_start_pe": start.to_string(),
-            "seg_pe_ranges": on,
-        }))
-        .expect("a row")
-    }
-
-    fn pv(name: &str) -> PvRow {
-        let missing = if name.starts_with('[') { "missing" } else { "" };
-        let last = name.trim_matches(['[', ']']).rsplit('/').next();
-        serde_json::from_value(json!({
-            "pv_name": name.split(']').next().map(|n| if n.starts_with('[') { "[unknown]" } else { n }),
-            "pv_uuid": format!("pv-{}", last.unwrap_or_default()), "pv_missing": missing,
-        }))
-        .expect("a row")
-    }
-
-    fn missing(pv: &str, lv: &str, start: u32, size: u32) -> PvSegmentRow {
-        serde_json::from_value(json!({
-            "pv_uuid": pv, "pv_missing": "missing", "pvseg_start": start.to_string(),
-            "pvseg_size": size.to_string(), "lv_uuid": format!("uuid-{lv}"),
-        }))
-        .expect("a row")
-    }
-
-    fn shape(name: &str, rows: &[LvRow], segments: &[PvSegmentRow]) -> Shape {
-        let devices = ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(pv);
-        Shapes::new(rows, &devices, segments).of(name)
-    }
-
-    fn stretch(pv: &str, leg: u16, first: u64, count: u64) -> Stretch {
-        Stretch {
-            pv: pv.into(),
-            leg,
-            first,
-            count,
-        }
-    }
-
-    #[test]
-    fn a_linear_volume_has_one_leg_on_any_number_of_disks() {
-        let rows = [
-            lv("x", "", "linear", 1, 6, "/dev/b:0-3"),
-            lv("x", "", "linear", 1, 0, "/dev/a:2-4"),
-            lv("x", "", "linear", 1, 3, "/dev/a:5-7"),
-        ];
-        let found = shape("x", &rows, &[]);
-        assert_eq!(found.layout, Layout::Linear);
-        assert_eq!(
-            found.stretches,
-            [stretch("pv-a", 0, 2, 6), stretch("pv-b", 0, 0, 4)]
-        );
-        assert_eq!(found.extents, 10);
-    }
-
-    #[test]
-    fn the_order_of_the_areas_numbers_the_legs_of_a_stripe() {
-        let rows = [
-            lv("x", "", "striped", 2, 0, "/dev/b:0-1 /dev/a:4-5"),
-            lv("x", "", "striped", 2, 4, "/dev/b:2-2 /dev/a:9-9"),
-        ];
-        let found = shape("x", &rows, &[]);
-        assert_eq!(found.layout, Layout::Striped { stripes: 2 });
-        assert_eq!(
-            found.stretches,
-            [
-                stretch("pv-b", 0, 0, 3),
-                stretch("pv-a", 1, 4, 2),
-                stretch("pv-a", 1, 9, 1)
-            ]
-        );
-        let mixed = [
-            lv("x", "", "striped", 2, 0, "/dev/b:0-1 /dev/a:4-5"),
-            lv("x", "", "linear", 1, 4, "/dev/c:0-0"),
-        ];
-        assert_eq!(shape("x", &mixed, &[]).layout, Layout::Linear);
-    }
-
-    #[test]
-    fn images_are_legs_and_their_metadata_only_takes_room() {
-        let rows = [
-            lv("r", "", "raid1", 2, 0, "r_rimage_0:0-4 r_rimage_1:0-4"),
-            lv("[r_rimage_0]", "r", "linear", 1, 0, "/dev/b:1-5"),
-            lv("[r_rimage_1]", "r", "linear", 1, 0, "[unknown]:3-7"),
-            lv("[r_rmeta_0]", "r", "linear", 1, 0, "/dev/b:0-0"),
-            lv("[r_rmeta_1]", "r", "linear", 1, 0, "[unknown]:2-2"),
-        ];
-        let lost = [
-            missing("pv-x", "r_rmeta_1", 2, 1),
-            missing("pv-x", "r_rimage_1", 3, 5),
-        ];
-        let found = shape("r", &rows, &lost);
-        assert_eq!(found.layout, Layout::Mirrored { copies: 2 });
-        assert_eq!(
-            found.stretches,
-            [stretch("pv-b", 0, 1, 5), stretch("pv-x", 1, 3, 5)]
-        );
-        assert_eq!(found.extents, 12);
-    }
-
-    #[test]
-    fn the_parts_on_devices_are_told_with_their_legs() {
-        let rows = [
-            lv("r", "", "raid1", 2, 0, "r_rimage_0:0-4 r_rimage_1:0-4"),
-            lv("[r_rimage_0]", "r", "linear", 1, 0, "/dev/b:1-3"),
-            lv("[r_rimage_0]", "r", "linear", 1, 3, "/dev/c:1-2"),
-            lv("[r_rmeta_1]", "r", "linear", 1, 0, "[unknown]:2-2"),
-            lv("[r_rmeta_0]", "r", "linear", 1, 0, "/dev/b:0-0"),
-            lv("x", "", "striped", 2, 0, "/dev/b:9-9 /dev/a:4-4"),
-        ];
-        let devices = ["/dev/a", "/dev/b", "/dev/c", "[unknown]"].map(pv);
-        let shapes = Shapes::new(&rows, &devices, &[]);
-        let told = |name: &str| -> Vec<(String, Option<u16>, Vec<String>)> {
-            let leaves = shapes.leaves(name).into_iter();
-            leaves
-                .map(|leaf| (leaf.uuid.clone(), leaf.leg(), leaf.on.into_iter().collect()))
-                .collect()
-        };
-        let on = |pvs: &[&str]| pvs.iter().map(|pv| format!("pv-{pv}")).collect::<Vec<_>>();
-        assert_eq!(told("x"), [("uuid-x".to_owned(), None, on(&["a", "b"]))]);
-        let mirror = [
-            ("uuid-r_rimage_0".to_owned(), Some(0), on(&["b", "c"])),
-            ("uuid-r_rmeta_0".to_owned(), Some(0), on(&["b"])),
-        ];
-        assert_eq!(told("r"), mirror);
-    }
-
-    #[test]
-    fn what_is_moved_lies_on_both_sides() {
-        let rows = [
-            lv("r", "", "raid1", 2, 0, "r_rimage_0:0-14 r_rimage_1:0-14"),
-            lv("[r_rimage_0]", "r", "linear", 1, 0, "pvmove1:0-15"),
-            lv("[r_rimage_1]", "r", "linear", 1, 0, "/dev/b:1-15"),
-            lv("[r_rmeta_0]", "r", "linear", 1, 0, "pvmove1:0-15"),
-            lv("[r_rmeta_1]", "r", "linear", 1, 0, "/dev/b:0-0"),
-            lv(
-                "[pvmove1]",
-                "",
-                "mirror",
-                2,
-                0,
-                "pvmove1_mimage_0:0-15 pvmove1_mimage_1:0-15",
-            ),
-            lv(
-                "[pvmove1_mimage_0]",
-                "[pvmove1]",
-                "linear",
-                1,
-                0,
-                "/dev/c:4-19",
-            ),
-            lv(
-                "[pvmove1_mimage_1]",
-                "[pvmove1]",
-                "linear",
-                1,
-                0,
-                "/dev/d:0-15",
-            ),
-            lv("x", "", "linear", 1, 0, "/dev/a:0-3"),
-        ];
-        let devices = ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(pv);
-        let shapes = Shapes::new(&rows, &devices, []);
-        assert_eq!(shapes.moves("r"), [("pvmove1", Some("pv-c".to_owned()))]);
-        assert_eq!(shapes.all_moves().count(), 1);
-        assert!(shapes.moves("x").is_empty());
-        let found = shapes.of("r");
-        assert_eq!(found.layout, Layout::Mirrored { copies: 2 });
-        let on = |leg| {
-            let stretches = found.stretches.iter().filter(move |s| s.leg == leg);
-            stretches.map(|s| s.pv.as_str()).collect::<Vec<_>>()
-        };
-        assert_eq!((on(0), on(1)), (vec!["pv-c", "pv-d"], vec!["pv-b"]));
-        assert_eq!(found.extents, 16 + 2 * 16);
-        assert_eq!(shapes.extents_on("r", "pv-b"), 16);
-        assert_eq!(shapes.extents_on("r", "pv-c"), 0);
-    }
-
-    #[test]
-    fn two_missing_disks_are_told_apart() {
-        let rows = [lv("x", "", "striped", 2, 0, "[unknown]:0-1 [unknown]:0-1")];
-        let lost = [missing("pv-x", "x", 0, 2), missing("pv-y", "x", 0, 2)];
-        let found = shape("x", &rows, &lost);
-        assert_eq!(
-            found.stretches,
-            [stretch("pv-x", 0, 0, 2), stretch("pv-y", 1, 0, 2)]
-        );
-    }
-
-    #[test]
-    fn a_thin_pool_lies_as_its_data_does_and_takes_its_metadata_too() {
-        let rows = [
-            lv("p", "", "thin-pool", 1, 0, "p_tdata:0-5"),
-            lv(
-                "[p_tdata]",
-                "p",
-                "raid5",
-                3,
-                0,
-                "p_tdata_rimage_0:0-2 p_tdata_rimage_1:0-2 p_tdata_rimage_2:0-2",
-            ),
-            lv(
-                "[p_tdata_rimage_0]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/a:1-3",
-            ),
-            lv(
-                "[p_tdata_rimage_1]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/b:1-3",
-            ),
-            lv(
-                "[p_tdata_rimage_2]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/c:1-3",
-            ),
-            lv(
-                "[p_tdata_rmeta_0]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/a:0-0",
-            ),
-            lv(
-                "[p_tdata_rmeta_1]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/b:0-0",
-            ),
-            lv(
-                "[p_tdata_rmeta_2]",
-                "[p_tdata]",
-                "linear",
-                1,
-                0,
-                "/dev/c:0-0",
-            ),
-            lv("[p_tmeta]", "p", "linear", 1, 0, "/dev/d:0-1"),
-            lv("v", "", "thin", 1, 0, ""),
-        ];
-        let found = shape("p", &rows, &[]);
-        let parity = Layout::Parity {
-            stripes: 2,
-            parity: 1,
-        };
-        assert_eq!(found.layout, parity);
-        assert_eq!(found.stretches.len(), 3);
-        assert_eq!(found.extents, 14);
-        assert_eq!(shape("v", &rows, &[]), Shape::default());
-    }
-
-    #[test]
-    fn every_kind_of_segment_that_is_made_is_known() {
-        let parity = |stripes, parity| Layout::Parity { stripes, parity };
-        for (kind, legs, layout) in [
-            ("linear", 1, Layout::Linear),
-            ("striped", 1, Layout::Linear),
-            ("raid0", 3, Layout::Striped { stripes: 3 }),
-            ("raid1", 3, Layout::Mirrored { copies: 3 }),
-            ("raid10", 4, Layout::MirroredStripes { stripes: 2 }),
-            ("raid5", 3, parity(2, 1)),
-            ("raid5_ls", 4, parity(3, 1)),
-            ("raid6_zr", 5, parity(3, 2)),
-            ("thin", 0, Layout::Linear),
-            ("raid6", 1, Layout::Linear),
-        ] {
-            assert_eq!(segment_layout(kind, legs), layout, "{kind} {legs}");
-        }
-    }
-
-    #[test]
-    fn volumes_that_name_each_other_end() {
-        let rows = [
-            lv("x", "y", "thin-pool", 1, 0, "y:0-1"),
-            lv("y", "x", "thin-pool", 1, 0, "x:0-1"),
-        ];
-        assert_eq!(shape("x", &rows, &[]), Shape::default());
-    }
 }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{identity, is_of, job_tag, lacks_disk, name_tag, path, verify};
-use crate::array::{DiskId, Error, JobId, PoolId, Subject, VolumeGroup};
+use crate::array::{DISK_METADATA, DiskId, Error, JobId, NEW_EXTENT, PoolId, Subject, VolumeGroup};
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::lvm::group::{Group, LvmError, Session};
-use crate::engine::linux::lvm::line::{ChosenEmpty, ChosenGroup, Line};
+use crate::engine::linux::lvm::line::{Bytes, ChosenEmpty, ChosenGroup, Line};
 use crate::engine::linux::lvm::names::{DevicePath, LvmUuid, Tag, VgName};
 use crate::engine::linux::lvm::report::{PvRow, VgRow};
 use crate::engine::linux::lvm::roster::{Machine, View};
@@ -52,8 +52,8 @@ impl LinuxEngine {
         }
         let paths = self.free(disks, deadline)?;
         let line = Line::new("vgcreate")
-            // For the descriptions of many thousand volumes.
-            .with("--metadatasize 16m")
+            .option("--metadatasize", &Bytes(DISK_METADATA))
+            .option("--physicalextentsize", &Bytes(NEW_EXTENT))
             .options("--addtag", &tags)
             .word(&device)
             .words(&paths);
@@ -303,7 +303,7 @@ impl LinuxEngine {
         }
         let paths = self.free(&new, deadline)?;
         let line = Line::new("vgextend")
-            .with("--metadatasize 16m")
+            .option("--metadatasize", &Bytes(DISK_METADATA))
             .word(&group.name)
             .words(&paths);
         let done = self.lvm.run(View::Wide, &line, deadline);

@@ -44,7 +44,8 @@ fn what_the_kernel_tells_of_a_disk_forbids_it() {
     };
     refused(vda("ro", "1\n"), "write-protected");
     refused(vda("queue/zoned", "host-managed\n"), "zones");
-    refused(vda("size", "2048\n"), "1048576 bytes");
+    // A sector less than 17 MiB and an extent.
+    refused(vda("size", "43007\n"), "22019584 bytes, less than");
     refused(
         vda("device/state", "offline\n"),
         "given the drive up (offline)",
