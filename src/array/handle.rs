@@ -23,7 +23,7 @@ use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Call, Job, Order, now_micros};
 use super::locks::{Locks, keys, keys_of};
 use super::model::Map;
-use super::plan::Scope;
+use super::plan::{Scope, what_stays};
 use super::start::{self, FINISHED, ROLLED_BACK, Started};
 use super::work::{
     Begun, Look, Reached, Recovered, Setback, carry_out, closing, map_of, noting, opening, recover,
@@ -426,6 +426,10 @@ impl Inner {
         // Maps follow the records at every start; only what volumes need stays in the journal.
         let left = left.is_some() && begun.plan.goal.is_kept();
         let mut batch = closing(begun, &ended, &[], left);
+        }
+        if let Some(stays) = what_stays(&begun.plan, &self.published.load()) {
+            let before = ended.note.map(|note| format!("{note}; "));
+            ended.note = Some(before.unwrap_or_default() + &stays);
         batch.append(forgetting(&old));
         if let Err(error) = self.store.write(&batch) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");

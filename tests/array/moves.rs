@@ -1,15 +1,17 @@
 //! Moves, new copies and erasing as clients and administrators have them: what goes on beside them,
 //! what waits, and what becomes of them after a restart.
 
+use std::collections::BTreeSet;
+
 use standpipe::array::{
-    Array, Command, Copying, DiskId, Erasing, JobState, Kind, Policy, Quality, Step, VolumeId,
-    Waited,
+    Array, Command, Copying, DiskId, Erasing, GroupKind, Health, Inventory, JobState, Kind,
+    Members, Policy, Quality, Step, VolumeId, Waited,
 };
 use standpipe::engine::sim::EXTENT;
 
-use super::equipped::{equipped, erasing, volume};
+use super::equipped::{equipped, erasing, exchange, others, volume};
 use super::gate::{begin, done, gated, gated_under, refused, running, wait_for};
-use super::rig::{Rig, creation};
+use super::rig::{Rig, creation, host};
 
 /// The disks that a volume lies on.
 fn disks(array: &Array, id: &VolumeId) -> Vec<DiskId> {
@@ -128,6 +130,79 @@ fn a_move_that_is_cancelled_leaves_the_volume_where_it_was() {
     assert_eq!(disks(&array, &single), before);
     let now = array.snapshot();
     assert!(now.jobs().any(|job| job.state == JobState::Cancelled));
+}
+
+/// The only disk of each of these volumes.
+fn places(array: &Array, volumes: &[VolumeId; 2]) -> [DiskId; 2] {
+    volumes.each_ref().map(|id| disks(array, id)[0].clone())
+}
+
+#[test]
+fn a_pool_that_is_stopped_on_its_way_says_what_has_moved() {
+    let rig = equipped();
+    let command = exchange(&rig);
+    rig.mortal.die();
+    let medium = rig.medium.image();
+    let (array, gate) = gated(&rig.sim, &medium, is_move);
+    let pool = rig.pool_named("bare");
+    let both = ["one", "two"].map(|name| volume(&rig, name));
+    let [old, _] = places(&array, &both);
+    let moving = begin(&array, command.clone());
+    gate.reached(1);
+    gate.open_for(1);
+    gate.reached(2);
+    let id = running(&array);
+    array.cancel(id).expect("it may be stopped");
+    gate.open();
+    assert!(matches!(moving.join(), Waited::Failed(_, Some(_))));
+    let now = array.snapshot();
+    let job = now.job(&id).expect("it is listed");
+    assert_eq!(job.state, JobState::Cancelled);
+    let lies_on: BTreeSet<DiskId> = places(&array, &both).into();
+    let pool_now = now.pool(&pool).expect("it is there");
+    assert_eq!(lies_on, pool_now.disks.iter().cloned().collect());
+    assert!(lies_on.len() == 2 && lies_on.contains(&old));
+    let note = job.note.as_deref().unwrap_or_default();
+    let moved = both.iter().find(|id| disks(&array, id) != [old.clone()]);
+    let moved = now.volume(moved.expect("one is moved")).expect("listed");
+    let new = now.disk(&moved.pieces[0].disk).expect("listed");
+    assert!(note.contains(&format!("volume '{}'", moved.name)), "{note}");
+    assert!(note.contains(&format!("disk {}", new.device)), "{note}");
+    assert!(new.free() > 0 && now.disk(&old).expect("listed").free() > 0);
+    // Nothing is left for the next start, and the rest can be moved later.
+    drop(array);
+    let (array, _) = gated(&rig.sim, &medium.image(), |_| false);
+    assert_eq!(array.snapshot().warnings.len(), 0);
+    done(&array, command);
+    assert_eq!(places(&array, &both), [new.id.clone(), new.id.clone()]);
+}
+
+#[test]
+fn a_pool_goes_on_to_another_disk_after_a_restart() {
+    let rig = equipped();
+    let command = exchange(&rig);
+    rig.mortal.die();
+    let medium = rig.medium.image();
+    let both = ["one", "two"].map(|name| volume(&rig, name));
+    let (first, before) = gated(&rig.sim, &medium, is_move);
+    let Command::MovePool { pool, onto } = command.clone() else {
+        panic!("a pool is moved");
+    };
+    begin(&first, command);
+    before.reached(1);
+    before.open_for(1);
+    before.reached(2);
+    // The gateway dies between the two.
+    let (second, gate) = gated(&rig.sim, &medium.image(), is_move);
+    gate.reached(1);
+    let job = running(&second);
+    gate.open();
+    wait_for(&second, job);
+    let now = second.snapshot();
+    let job = now.job(&job).expect("it is listed");
+    assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
+    assert_eq!(places(&second, &both), [onto[0].clone(), onto[0].clone()]);
+    assert_eq!(now.pool(&pool).expect("it is there").disks, onto);
 }
 
 #[test]

@@ -386,7 +386,7 @@ impl Core {
             if progress.is_cancelled() {
                 self.machine().abort_move(what, from)?;
                 return Err(Error::unavailable(
-                    "the move was cancelled; nothing was moved",
+                    "the move was stopped on request; what was being moved lies where it lay",
                 ));
             }
             let slice = SLICE.min((total - done) * EXTENT);

@@ -264,7 +264,7 @@ impl LinuxEngine {
             if progress.is_cancelled() {
                 return match self.abort(moved, source)? {
                     true => Err(Error::unavailable(
-                        "the move was cancelled; nothing was moved",
+                        "the move was stopped on request; what was being moved lies where it lay",
                     )),
                     // It had ended.
                     false => Ok(()),
