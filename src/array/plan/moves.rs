@@ -313,6 +313,11 @@ fn complete(inventory: &Inventory, group: &Pool) -> Result<(), Error> {
     }
 }
 
+fn known<'a>(inventory: &'a Inventory, disks: &[DiskId]) -> Vec<&'a Disk> {
+    let known = disks.iter().filter_map(|id| inventory.disk(id));
+    known.map(|disk| &**disk).collect()
+}
+
 fn empty_disks(inventory: &Inventory, group: &Pool, onto: &[DiskId]) -> Result<Plan, Error> {
     check_disks(inventory, group, onto, true)?;
     complete(inventory, group)?;
@@ -345,6 +350,14 @@ fn empty_disks(inventory: &Inventory, group: &Pool, onto: &[DiskId]) -> Result<P
                 disk: again,
             },
         ));
+    }
+    let awaited = |disk: &&&Disk| inventory.is_awaited_on(&group.id, &disk.id);
+    if let Some(disk) = known(inventory, &off).iter().find(awaited) {
+        return Err(Error::in_use(format!(
+            "something is being made in pool {} that may come to lie on disk {}; ask again in a \
+             moment",
+            group.name, disk.device
+        )));
     }
     let mut targets = Targets::of(inventory, group, onto);
     let mut seen = BTreeSet::new();
