@@ -15,7 +15,7 @@ use super::{
 };
 use crate::array::{DiskId, Error, Kind, Layout, PoolId, Progress, Subject};
 use crate::engine::linux::dm::{self, Status};
-use crate::engine::linux::lvm::group::{Group, LvmError, Session};
+use crate::engine::linux::lvm::group::{Group, LvmError, Session, Which};
 use crate::engine::linux::lvm::line::Line;
 use crate::engine::linux::lvm::names::{DevicePath, LvName, LvmUuid};
 use crate::engine::linux::lvm::report::PvRow;
@@ -94,7 +94,7 @@ impl Standing {
 }
 
 impl LinuxEngine {
-    /// What a step names, if it may be moved.
+    /// What a step names, if it is of a kind that is moved.
     fn moved(&self, subject: &Subject, deadline: Deadline) -> Result<Moved, Error> {
         if let Subject::Pool(id) = subject
             && let Some(group) = self.lvm.group(id.as_str())
@@ -106,7 +106,6 @@ impl LinuxEngine {
         let mut session = group.enter(deadline)?;
         let row = found(&mut session, &name, subject)?;
         drop(session);
-        not_busy(&row, None)?;
         if row.has_layout("thin") && !row.is_thin_pool() {
             // LVM would move the whole pool.
             return Err(Error::invalid(format!(
@@ -117,7 +116,7 @@ impl LinuxEngine {
         let has_snapshots = !row.is_thin_pool() && !row.lv_descendants.is_empty();
         if has_snapshots || row.has_role("thicksnapshot") {
             return Err(Error::in_use(format!(
-                "volume {} has snapshots or is one and stays where it is; remove them first",
+                "volume {} is a snapshot and stays where it is; remove it first",
                 row.lv_name
             )));
         }
@@ -139,6 +138,25 @@ impl LinuxEngine {
         let moved = self.moved(subject, deadline)?;
         let mut session = moved.group.enter(deadline)?;
         let members = self.members(&mut session)?;
+    /// Refuses what stays where it is as long as somebody works on it or it has snapshots.
+    fn expect_free(&self, session: &mut Session<'_>, moved: &Moved) -> Result<(), Error> {
+        let What::Lv { uuid, .. } = &moved.what else {
+            return Ok(());
+        };
+        let row = session.find(Which::Uuid(uuid))?;
+        let row = row.ok_or_else(|| {
+            Error::not_found(format!("{} is gone; look at the volumes", moved.name()))
+        })?;
+        not_busy(&row, None)?;
+        match !row.is_thin_pool() && !row.lv_descendants.is_empty() {
+            true => Err(Error::has_dependents(format!(
+                "volume {} has snapshots and stays where it is; remove them first",
+                row.lv_name
+            ))),
+            false => Ok(()),
+        }
+    }
+
         let Some(source) = members.get(from) else {
             // Where the group is whole, nothing lies on what is no disk of it.
             return self.expect_whole(&mut session);
@@ -158,6 +176,7 @@ impl LinuxEngine {
         }
         let onto: Vec<_> = rows.into_iter().map(path).collect::<Result<_, _>>()?;
         let source = source.clone();
+        self.expect_free(&mut session, &moved)?;
         self.begin(&mut session, &moved, &source, &onto)?;
         drop(session);
         self.watch_move(&moved, &source, &onto, progress)
