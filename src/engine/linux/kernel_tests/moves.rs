@@ -3,7 +3,7 @@
 
 use super::pools::{clean_engine, legs, named, thin_pool};
 use super::*;
-use crate::array::{DiskId, Layout};
+use crate::array::{DiskId, Layout, Snap};
 
 /// Somebody who writes to a device, and keeps a copy of it elsewhere: two files that a shell reads.
 struct Writer(std::process::Child);
@@ -182,7 +182,7 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
     assert!(!lvs().contains("pvmove"));
     // One that nobody watches any more: the process is gone, and the program that it left behind.
     run(&format!(
-        "pvmove -qq -b -i 60 --atomic -n {name} /dev/vda {} --config global/use_lvmpolld=0",
+        "pvmove -qq -b -i 3600 --atomic -n {name} /dev/vda {} --config global/use_lvmpolld=0",
         path_of(0)
     ));
     run(
@@ -196,6 +196,20 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
         "it lies on both: {:?}",
         locked.pieces
     );
+    let (job, group) = (JobId::new(), pool(&engine).id);
+    let snapshot = Step::Snapshot {
+        group,
+        of: vec![Snap {
+            source: id.clone(),
+            device: format!("standpipe-{}", job.hex()),
+            name: "then".into(),
+            room: Some(EXTENT),
+        }],
+        job,
+    };
+    let error = engine.apply(&snapshot, &Unwatched).expect_err("locked");
+    assert_eq!(error.kind, Kind::InUse, "{error:?}");
+    assert!(error.message.contains("is being moved"), "{error:?}");
     let grow = format!("lvextend -qq -y -l +1 vg0/{name}");
     assert!(
         !Command::new("sh")
