@@ -349,7 +349,7 @@ pub enum Step {
         bytes: u64,
     },
     /// Stops the move of something off a disk; nothing of it was moved then. Nothing if there is
-    /// none.
+    /// none. Refused while that disk is missing.
     EndMove {
         /// As in `Move`.
         what: Subject,

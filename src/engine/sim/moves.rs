@@ -335,6 +335,7 @@ impl Machine {
         match lv.moving.take_if(|moving| moving.from == *from) {
             None => Ok(()),
             Some(moving) => {
+                self.complete(self.group(&lv.group)?)?;
                 self.replace(lv)?;
                 self.give_back(&moving.to);
                 Ok(())

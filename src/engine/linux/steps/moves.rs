@@ -91,6 +91,18 @@ impl Standing {
     fn is_off(&self, pv: &PvRow) -> bool {
         self.under_way.is_none() && !self.on.contains(&pv.pv_uuid)
     }
+
+    /// Refuses a move off a disk that is missing: LVM does not say any more which one it leaves.
+    fn expect_source(&self, moved: &Moved) -> Result<(), Error> {
+        match self.under_way {
+            Some((_, None)) => Err(Error::unavailable(format!(
+                "{} is being moved off a disk that is missing; connect it again, or stop the move \
+                 with pvmove --abort",
+                moved.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl LinuxEngine {
@@ -113,8 +125,7 @@ impl LinuxEngine {
                 row.lv_name
             )));
         }
-        let has_snapshots = !row.is_thin_pool() && !row.lv_descendants.is_empty();
-        if has_snapshots || row.has_role("thicksnapshot") {
+        if row.has_role("thicksnapshot") {
             return Err(Error::in_use(format!(
                 "volume {} is a snapshot and stays where it is; remove it first",
                 row.lv_name
@@ -127,17 +138,6 @@ impl LinuxEngine {
         Ok(Moved { group, what })
     }
 
-    pub(in super::super) fn move_off(
-        &self,
-        subject: &Subject,
-        from: &DiskId,
-        onto: &[DiskId],
-        progress: &dyn Progress,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let moved = self.moved(subject, deadline)?;
-        let mut session = moved.group.enter(deadline)?;
-        let members = self.members(&mut session)?;
     /// Refuses what stays where it is as long as somebody works on it or it has snapshots.
     fn expect_free(&self, session: &mut Session<'_>, moved: &Moved) -> Result<(), Error> {
         let What::Lv { uuid, .. } = &moved.what else {
@@ -157,6 +157,17 @@ impl LinuxEngine {
         }
     }
 
+    pub(in super::super) fn move_off(
+        &self,
+        subject: &Subject,
+        from: &DiskId,
+        onto: &[DiskId],
+        progress: &dyn Progress,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let moved = self.moved(subject, deadline)?;
+        let mut session = moved.group.enter(deadline)?;
+        let members = self.members(&mut session)?;
         let Some(source) = members.get(from) else {
             // Where the group is whole, nothing lies on what is no disk of it.
             return self.expect_whole(&mut session);
@@ -165,6 +176,7 @@ impl LinuxEngine {
         if standing.is_off(source) {
             return Ok(());
         }
+        self.expect_free(&mut session, &moved)?;
         let rows = rows_of(&members, onto, &moved.group)?;
         if standing.under_way.is_none() {
             self.expect_place(&mut session, &moved, &standing, source, &rows)?;
@@ -176,7 +188,6 @@ impl LinuxEngine {
         }
         let onto: Vec<_> = rows.into_iter().map(path).collect::<Result<_, _>>()?;
         let source = source.clone();
-        self.expect_free(&mut session, &moved)?;
         self.begin(&mut session, &moved, &source, &onto)?;
         drop(session);
         self.watch_move(&moved, &source, &onto, progress)
@@ -329,6 +340,7 @@ impl LinuxEngine {
         if standing.is_off(source) {
             return Ok(None);
         }
+        standing.expect_source(moved)?;
         match standing.move_off(source) {
             Some(name) => Ok(Some(dm::name(moved.group.name.as_str(), name))),
             None => Err(Error::unavailable(format!(
@@ -354,6 +366,7 @@ impl LinuxEngine {
         let mut session = moved.group.enter(Deadline::after(LIMIT))?;
         let standing = moved.look(&mut session)?;
         if standing.move_off(source).is_none() {
+            standing.expect_source(moved)?;
             return Ok(standing.on.contains(&source.pv_uuid));
         }
         // LVM calls it a success when it has not stopped the move of what is not active.
@@ -382,11 +395,11 @@ impl LinuxEngine {
         let moved = self.moved(subject, deadline)?;
         let mut session = moved.group.enter(deadline)?;
         let members = self.members(&mut session)?;
-        drop(session);
-        match members.get(from) {
-            Some(source) => self.abort(&moved, source).map(drop),
-            None => Ok(()),
+        if let Some(source) = members.get(from) {
+            drop(session);
+            return self.abort(&moved, source).map(drop);
         }
+        moved.look(&mut session)?.expect_source(&moved)
     }
 
     /// Lets nothing new be laid on a disk of a group, or lets it again.
