@@ -10,7 +10,7 @@ use super::command::Command;
 use super::engine::{Place, Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
-use super::inventory::Inventory;
+use super::inventory::{Engaged, Inventory};
 use super::job::now_micros;
 use super::model::Volume;
 use super::plan::{Goal, Plan, plan};
@@ -34,12 +34,15 @@ struct Claim {
     disks: Vec<DiskId>,
     /// Bytes of a thin pool that are written to it until the job ends.
     fills: u64,
+    /// What is done to a volume until the job ends, or until it has left the disk.
+    engages: Option<(VolumeId, Engaged, Option<DiskId>)>,
 }
 
 /// When an inventory shows what room is for.
 #[derive(Clone, Debug)]
 enum Counted {
-    /// When a volume of that device is listed, or the one that grows by it has that size.
+    /// When a volume or thin pool of that device is listed, or the volume that grows by it has that
+    /// size.
     Listed(String, Option<(VolumeId, u64)>),
     /// When that volume lies on these disks.
     On(VolumeId, Vec<DiskId>),
@@ -58,6 +61,7 @@ impl Claim {
             bytes,
             disks: Vec::new(),
             fills: 0,
+            engages: None,
         }
     }
 
@@ -117,7 +121,10 @@ impl Claim {
             }
             Step::Snapshot { group, of, .. } => {
                 let each = of.iter().filter_map(|snap| match snap.room {
-                    Some(room) => Some(listed(group, &snap.device, room)),
+                    Some(room) => Some(Self {
+                        engages: Some((snap.source.clone(), Engaged::Snapped, None)),
+                        ..listed(group, &snap.device, room)
+                    }),
                     None => {
                         let source = inventory.volume(&snap.source)?;
                         Some(listed(&source.pool, &snap.device, source.size))
@@ -125,10 +132,21 @@ impl Claim {
                 });
                 each.collect()
             }
+            Step::CreateThinPool {
+                group,
+                device,
+                size,
+                metadata,
+                ..
+            } => vec![listed(group, device, size + metadata)],
             Step::AddCopies { volume, onto } => Self::of_copies(volume, onto, inventory, job),
+            Step::Repair { volume, onto } => Self::of_repair(volume, onto, inventory, job),
             Step::Move {
-                what, onto, bytes, ..
-            } => Self::of_move(what, onto, *bytes, inventory, job),
+                what,
+                from,
+                onto,
+                bytes,
+            } => Self::of_move(what, from, onto, *bytes, inventory, job),
             // Nothing new comes to what is to be empty.
             Step::CloseDisk { group, disk } => {
                 let free = inventory.disk(disk).map_or(0, |disk| disk.free());
@@ -144,6 +162,7 @@ impl Claim {
     /// What something takes where it is moved to.
     fn of_move(
         what: &Subject,
+        from: &DiskId,
         onto: &[DiskId],
         bytes: u64,
         inventory: &Inventory,
@@ -158,8 +177,13 @@ impl Claim {
             Subject::Made(..) => (None, Counted::AtTheEnd),
         };
         let pool = pool.and_then(|id| inventory.pool(id));
+        let engages = match what {
+            Subject::Known(id) => Some((id.clone(), Engaged::Moved, Some(from.clone()))),
+            _ => None,
+        };
         let claim = pool.map(|pool| Self {
             disks: onto.to_vec(),
+            engages,
             ..Self::new(job, pool.group(), counted, bytes)
         });
         claim.into_iter().collect()
@@ -177,10 +201,28 @@ impl Claim {
             disks,
             ..Self::new(job, &volume.pool, counted.clone(), bytes)
         };
-        let copies = claim((volume.size + extent) * onto.len() as u64, onto.to_vec());
+        let copies = Self {
+            engages: Some((id.clone(), Engaged::Copied, None)),
+            ..claim((volume.size + extent) * onto.len() as u64, onto.to_vec())
+        };
         let pieces = volume.pieces.iter().take(1);
         let first = pieces.map(|piece| claim(extent, vec![piece.disk.clone()]));
         std::iter::once(copies).chain(first).collect()
+    }
+
+    /// What the legs of a volume take that are put on other disks.
+    fn of_repair(id: &VolumeId, onto: &[DiskId], inventory: &Inventory, job: JobId) -> Vec<Self> {
+        let volume = inventory.volume(id).into_iter();
+        let claims = volume.map(|volume| {
+            let all = volume.consumed.unwrap_or(volume.size);
+            let leg = all / u64::from(volume.layout.legs()).max(1);
+            let counted = Counted::On(id.clone(), onto.to_vec());
+            Self {
+                disks: onto.to_vec(),
+                ..Self::new(job, &volume.pool, counted, leg * onto.len() as u64)
+            }
+        });
+        claims.collect()
     }
 
     /// The volume that it makes, where an inventory shows it.
@@ -193,6 +235,15 @@ impl Claim {
         found.map(|volume| &**volume)
     }
 
+    /// Whether an inventory shows the thin pool that it makes.
+    fn is_thin_pool(&self, inventory: &Inventory) -> bool {
+        let Counted::Listed(device, _) = &self.counted else {
+            return false;
+        };
+        let mut pools = inventory.thin_pools_in(&self.pool);
+        pools.any(|pool| pool.device == *device)
+    }
+
     /// Whether an inventory shows what it is for.
     fn is_taken(&self, inventory: &Inventory) -> bool {
         match &self.counted {
@@ -201,7 +252,7 @@ impl Claim {
                     let volume = inventory.volume(id);
                     volume.is_none_or(|volume| volume.size >= *size)
                 });
-                has_grown || self.made(inventory).is_some()
+                has_grown || self.made(inventory).is_some() || self.is_thin_pool(inventory)
             }
             Counted::On(id, disks) => {
                 let volume = inventory.volume(id);
@@ -225,12 +276,33 @@ impl Claim {
         let fills = self.fills.saturating_sub(filled);
         if !self.is_taken(inventory) {
             inventory.promise(&self.pool, self.bytes, &self.disks);
+            if self.bytes > 0 && !matches!(self.counted, Counted::Closed(_)) {
+                inventory.await_in(&self.pool, &self.disks);
+            }
         }
+        self.engage(inventory);
         let is_thin = inventory
             .pool(&self.pool)
             .is_some_and(|pool| pool.thin().is_some());
         if is_thin {
             inventory.fill(&self.pool, fills);
+        }
+    }
+}
+
+impl Claim {
+    /// Notes what is done to a volume that is there.
+    fn engage(&self, inventory: &mut Inventory) {
+        let Some((id, engaged, leaves)) = &self.engages else {
+            return;
+        };
+        let volume = inventory.volume(id);
+        let has_left = |disk: &DiskId| {
+            let mut pieces = volume.iter().flat_map(|volume| &volume.pieces);
+            !pieces.any(|piece| piece.disk == *disk)
+        };
+        if !leaves.as_ref().is_some_and(has_left) {
+            inventory.engage(id, *engaged);
         }
     }
 }

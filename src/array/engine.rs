@@ -336,8 +336,8 @@ pub enum Step {
         from: Vec<DiskId>,
     },
     /// Moves what something has on a disk to others, its metadata included, while it is used. Long;
-    /// tells its progress; can be cancelled, and nothing was moved then. Nothing if nothing of it
-    /// lies there. One that an earlier attempt began goes on.
+    /// tells its progress; can be cancelled, and nothing of it was moved then. Nothing if nothing of
+    /// it lies there, whatever is done to it now. One that an earlier attempt began goes on.
     Move {
         /// A volume that is not thin, or a thin pool; a volume group stands for the spare of its
         /// thin pools' metadata.
@@ -350,7 +350,7 @@ pub enum Step {
         bytes: u64,
     },
     /// Stops the move of something off a disk; nothing of it was moved then. Nothing if there is
-    /// none.
+    /// none. Refused while that disk is missing.
     EndMove {
         /// As in `Move`.
         what: Subject,

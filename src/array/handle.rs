@@ -23,7 +23,7 @@ use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Call, Job, Order, now_micros};
 use super::locks::{Locks, keys, keys_of};
 use super::model::Map;
-use super::plan::Scope;
+use super::plan::{Scope, what_stays};
 use super::start::{self, FINISHED, ROLLED_BACK, Started};
 use super::work::{
     Begun, Look, Reached, Recovered, Setback, carry_out, closing, map_of, noting, opening, recover,
@@ -294,16 +294,20 @@ impl Inner {
     fn run(&self, order: Order, command: &Command) -> Ended {
         let id = order.id;
         let refused = |error: Error| (error, None);
-        let Some(_held) = self.locks.take(
-            keys(command, &self.published.load()),
-            lock_patience(command.area()),
-        ) else {
-            return Err(refused(Error::in_use(
+        let taken = || {
+            refused(Error::in_use(
                 "another command is changing the same thing; try again when it has ended",
-            )));
+            ))
         };
+        let wanted = keys(command, &self.published.load());
+        let patience = lock_patience(command.area());
+        let held = self.locks.take(wanted, patience).ok_or_else(taken)?;
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
+        // What came to lie on a disk that is left while this one waited, it does not hold.
+        if !held.cover(&keys_of(&plan)) {
+            return Err(taken());
+        }
         let mut begun = Begun::new(id, plan);
         let job = Job::start(order, begun.plan.title.clone(), command);
         let job = Arc::new(job.of_plan(&begun.plan));
@@ -434,6 +438,10 @@ impl Inner {
         let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
         if let Some(left) = left {
             ended.note = Some(self.left_behind(begun, left));
+        }
+        if let Some(stays) = what_stays(&begun.plan, &self.published.load()) {
+            let before = ended.note.map(|note| format!("{note}; "));
+            ended.note = Some(before.unwrap_or_default() + &stays);
         }
         // Maps follow the records at every start; only what volumes need stays in the journal.
         let left = left.is_some() && begun.plan.goal.is_kept();

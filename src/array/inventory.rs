@@ -7,6 +7,7 @@ mod compose;
 mod foreign;
 mod numbers;
 mod portals;
+mod promises;
 
 pub use portals::excludes;
 
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet, Vector};
 
 use super::drift::{Drift, DriftPolicy};
 use super::engine::{Erasing, ForeignMap};
@@ -32,6 +33,7 @@ use super::model::{
 };
 use super::quality::Setting;
 use numbers::Retirement;
+pub(in crate::array) use promises::Engaged;
 
 /// The disks that these pieces lie on, each once or more.
 fn disks_of(pieces: &[Piece]) -> impl Iterator<Item = &DiskId> {
@@ -244,6 +246,9 @@ pub struct Inventory {
     element_jobs: Index<Element, JobId>,
     copied_jobs: Index<VolumeId, JobId>,
     ailing: OrdSet<Ailing>,
+    /// What is to come, and what is done to volumes, while a command is planned.
+    awaited: Vector<(PoolId, Vec<DiskId>)>,
+    engaged: HashMap<VolumeId, Engaged>,
 }
 
 macro_rules! maps {

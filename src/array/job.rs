@@ -57,9 +57,9 @@ pub enum JobState {
     Suspended,
     /// All done and verified.
     Completed,
-    /// Nothing of it is left; `error` says why.
+    /// Nothing of it is left but what `note` tells; `error` says why.
     Failed,
-    /// Nothing of it is left, because somebody wanted it so.
+    /// The same, because somebody wanted it so.
     Cancelled,
     /// The same, of one who did not ask nicely.
     Killed,

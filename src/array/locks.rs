@@ -317,6 +317,13 @@ impl Locks {
     }
 }
 
+impl Held<'_> {
+    /// Whether all of these keys are among them.
+    pub(super) fn cover(&self, keys: &HashSet<Key>) -> bool {
+        keys.is_subset(&self.keys)
+    }
+}
+
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.locks

@@ -1,5 +1,7 @@
 //! Carrying out a plan: journal, steps, undo, verification, records.
 
+mod emptied;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::job::{Element, Job};
 use super::model::{Disk, MadeTarget, Map, Owner, Pool, ReplicationGroup, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
+use emptied::look_again;
 
 /// Work that began: what a restart needs to end it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,6 +131,9 @@ fn carry_on(
         }
         if let Err(error) = course.take(engine, taken, step) {
             // The failed step may have done half of its work, so its undo is taken, too.
+            return set_back(begun, taken + 1, engine, error);
+        }
+        if let Err(error) = look_again(&begun.plan, taken, engine) {
             return set_back(begun, taken + 1, engine, error);
         }
         if taken + 1 == copies && !begun.is_believed() {
@@ -249,6 +255,11 @@ fn undo(plan: &Plan, planned: &Planned, engine: &dyn Engine) -> Result<(), Error
 
 fn undo_by(plan: &Plan, undo: &Step, engine: &dyn Engine) -> Result<(), Error> {
     match take(undo, engine, &Unwatched) {
+        // What lies on a disk by now stays there, and the disk with it.
+        Err(error) if error.kind == Kind::InUse && matches!(undo, Step::ReduceGroup { .. }) => {
+            tracing::warn!(%error, "a disk that was added stays");
+            Ok(())
+        }
         // A pool that is there and lacks the volume has nothing that could be taken back.
         Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {
             Scope::Group(group) => engine.scan_group(group).map(drop),

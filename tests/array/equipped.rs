@@ -161,6 +161,18 @@ fn grow(pool: PoolId, by: Growth, name: Option<&str>) -> Command {
     }
 }
 
+/// Pool `bare` with volumes `one` and `two`; the command that puts it on another disk.
+pub fn exchange(rig: &Rig) -> Command {
+    let pool = rig.pool_named("bare");
+    for (name, extents) in [("one", 2), ("two", 3)] {
+        rig.done(creation(pool.clone(), name, extents));
+    }
+    Command::MovePool {
+        pool,
+        onto: rig.free_disks()[..1].to_vec(),
+    }
+}
+
 /// The commands.
 pub const ENTRIES: &[Entry] = &[
     ("create a pool", equipped, |rig| Command::CreatePool {
@@ -265,6 +277,7 @@ pub const ENTRIES: &[Entry] = &[
             onto: others(rig, bare),
         }
     }),
+    ("put a pool on another disk", equipped, exchange),
     ("repair a volume", maimed, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),
     }),

@@ -50,29 +50,36 @@ impl<H: Fn(&Step) + Send + Sync + 'static> Engine for Hooked<H> {
 /// Before some steps: they wait until somebody lets them go on.
 #[derive(Default)]
 pub struct Gate {
-    /// Steps that wait, and whether they may go on.
-    state: Mutex<(usize, bool)>,
+    /// Steps that have come, and how many of them may go on.
+    state: Mutex<(usize, usize)>,
     moved: Condvar,
 }
 
 impl Gate {
-    /// Waits until so many steps wait.
+    /// Waits until so many steps have come.
     pub fn reached(&self, steps: usize) {
         let state = self.state.lock().expect("no panic");
         let reached = self.moved.wait_while(state, |state| state.0 < steps);
         drop(reached.expect("no panic"));
     }
 
+    /// Lets all of them go on.
     pub fn open(&self) {
-        self.state.lock().expect("no panic").1 = true;
+        self.open_for(usize::MAX);
+    }
+
+    /// Lets the first so many go on.
+    pub fn open_for(&self, steps: usize) {
+        self.state.lock().expect("no panic").1 = steps;
         self.moved.notify_all();
     }
 
     fn pass(&self) {
         let mut state = self.state.lock().expect("no panic");
         state.0 += 1;
+        let number = state.0;
         self.moved.notify_all();
-        let open = self.moved.wait_while(state, |state| !state.1);
+        let open = self.moved.wait_while(state, |state| state.1 < number);
         drop(open.expect("no panic"));
     }
 }

@@ -2,7 +2,7 @@
 
 use standpipe::array::{
     Disk, DiskId, Facts, InitiatorName, JobId, Kind, Layout, Map, Place, Pool, PoolId, Progress,
-    Step, Subject, Unwatched, Volume, VolumeGroup, VolumeId,
+    Snap, Step, Subject, Unwatched, Volume, VolumeGroup, VolumeId,
 };
 
 use std::collections::BTreeMap;
@@ -221,6 +221,44 @@ pub fn on_last(group: &Pool, layout: Layout) -> Place {
         layout,
         legs: legs.cloned().collect(),
     }
+}
+
+/// Takes a finished snapshot of a volume on disks of a group; returns how steps name it.
+pub fn snapshot_in(rig: &dyn Rig, group: &Pool, of: &Volume) -> Subject {
+    let job = JobId::new();
+    let step = Step::Snapshot {
+        group: group.id.clone(),
+        of: vec![Snap {
+            source: of.id.clone(),
+            device: device(job),
+            name: format!("moment of {}", of.name),
+            room: Some(group.extent),
+        }],
+        job,
+    };
+    apply(rig, &step);
+    let volume = Subject::Made(group.id.clone(), device(job));
+    apply(
+        rig,
+        &Step::Unmark {
+            volume: volume.clone(),
+            job,
+        },
+    );
+    volume
+}
+
+/// Removes a finished volume that nobody sees.
+pub fn remove(rig: &dyn Rig, volume: Subject) {
+    let job = JobId::new();
+    apply(
+        rig,
+        &Step::Mark {
+            volume: volume.clone(),
+            job,
+        },
+    );
+    apply(rig, &Step::Remove { volume, job });
 }
 
 /// A linear place on that disk.

@@ -11,7 +11,7 @@ fn mirror(copies: u16) -> Layout {
 
 pub fn a_used_volume_gains_and_loses_copies(rig: &mut dyn Rig) {
     let group = wide_group(rig);
-    let [one, two, three, ..] = &group.disks[..] else {
+    let [one, two, three, four, ..] = &group.disks[..] else {
         panic!("five disks");
     };
     let linear = finished_at(rig, &group, 8, &on_disk(one));
@@ -58,6 +58,13 @@ pub fn a_used_volume_gains_and_loses_copies(rig: &mut dyn Rig) {
     apply(rig, &sync);
     on(&[one, two, three]);
     assert_eq!(volume(rig, &id).expect("it is there").survives(), 2);
+    // With a snapshot they stay as they are, and what is done is done.
+    let taken = snapshot_in(rig, &group, &linear);
+    idle(rig, &add(three));
+    idle(rig, &drop(four));
+    refused(rig, &add(four), Kind::HasDependents);
+    refused(rig, &drop(one), Kind::HasDependents);
+    remove(rig, taken);
     // Any of them can go, the oldest too.
     apply(rig, &drop(one));
     on(&[two, three]);

@@ -195,10 +195,16 @@ pub fn a_disk_is_closed_emptied_and_leaves(rig: &mut dyn Rig) {
     refused(rig, &reduce, Kind::InUse);
     apply(rig, &moving(&on_it.id, gone, std::slice::from_ref(other)));
     apply(rig, &reduce);
-    // Taken again by a restart, all of that is nothing.
+    // Taken again by a restart, all of that is nothing, whatever was done since to what moved.
+    snapshot_in(rig, &group, &on_it);
+    let end = Step::EndMove {
+        what: Subject::Known(on_it.id.clone()),
+        from: gone.clone(),
+    };
     for step in [
         close(gone),
         moving(&on_it.id, gone, std::slice::from_ref(other)),
+        end,
         reduce,
     ] {
         idle(rig, &step);

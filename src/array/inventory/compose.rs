@@ -13,8 +13,8 @@ use crate::array::ids::{
 };
 use crate::array::job::Job;
 use crate::array::model::{
-    Disk, DiskUsage, Group, Health, MadeTarget, Members, Owner, Pool, PoolKind, Port,
-    ReplicationGroup, Session, Target, View, Volume,
+    Disk, Group, Health, MadeTarget, Members, Owner, Pool, Port, ReplicationGroup, Session, Target,
+    View, Volume,
 };
 
 impl Inventory {
@@ -154,37 +154,6 @@ impl Inventory {
             self.ports.remove(&port.id);
         }
         self.index_portals();
-    }
-
-    /// Counts so many bytes of a volume group as taken: as many on each of these disks, or anywhere.
-    /// Those of a thin pool are promised.
-    pub(in crate::array) fn promise(&mut self, id: &PoolId, bytes: u64, disks: &[DiskId]) {
-        match self.pools.get_mut(id).map(Arc::make_mut) {
-            Some(Pool {
-                kind: PoolKind::Thin(thin),
-                ..
-            }) => thin.promised = thin.promised.saturating_add(bytes),
-            Some(_) => self.fill(id, bytes),
-            None => {}
-        }
-        let share = bytes / (disks.len() as u64).max(1);
-        for id in disks {
-            if let Some(disk) = self.disks.get_mut(id)
-                && let DiskUsage::Member { used, free, .. } = &mut Arc::make_mut(disk).usage
-            {
-                let share = share.min(*free);
-                (*used, *free) = (*used + share, *free - share);
-            }
-        }
-    }
-
-    /// Counts so many bytes of a pool as used.
-    pub(in crate::array) fn fill(&mut self, id: &PoolId, bytes: u64) {
-        if let Some(pool) = self.pools.get_mut(id).filter(|_| bytes > 0) {
-            let pool = Arc::make_mut(pool);
-            pool.available = pool.available.saturating_sub(bytes);
-            pool.free = pool.free.saturating_sub(bytes);
-        }
     }
 
     /// Notes whether something that is there is well.

@@ -29,6 +29,7 @@ use super::inventory::Inventory;
 use super::layout::Layout;
 use super::model::{MadeTarget, ReplicationGroup};
 
+pub(super) use moves::what_stays;
 pub use pools::{group_size, group_size_range, pool_size_range};
 pub(super) use replicas::member_names;
 pub use settings::abilities;

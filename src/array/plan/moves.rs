@@ -18,6 +18,9 @@ const MAX_DISKS: usize = 32;
 /// Bytes of a disk that a group keeps for itself at most, when the disk is new in it.
 const HEAD: u64 = 32 << 20;
 
+/// How many of those that were moved are named to the administrator.
+const NAMED: usize = 10;
+
 /// Where something can be moved to: free bytes by disk, less with each thing that is placed.
 struct Targets {
     free: BTreeMap<DiskId, u64>,
@@ -310,6 +313,11 @@ fn complete(inventory: &Inventory, group: &Pool) -> Result<(), Error> {
     }
 }
 
+fn known<'a>(inventory: &'a Inventory, disks: &[DiskId]) -> Vec<&'a Disk> {
+    let known = disks.iter().filter_map(|id| inventory.disk(id));
+    known.map(|disk| &**disk).collect()
+}
+
 fn empty_disks(inventory: &Inventory, group: &Pool, onto: &[DiskId]) -> Result<Plan, Error> {
     check_disks(inventory, group, onto, true)?;
     complete(inventory, group)?;
@@ -342,6 +350,14 @@ fn empty_disks(inventory: &Inventory, group: &Pool, onto: &[DiskId]) -> Result<P
                 disk: again,
             },
         ));
+    }
+    let awaited = |disk: &&&Disk| inventory.is_awaited_on(&group.id, &disk.id);
+    if let Some(disk) = known(inventory, &off).iter().find(awaited) {
+        return Err(Error::in_use(format!(
+            "something is being made in pool {} that may come to lie on disk {}; ask again in a \
+             moment",
+            group.name, disk.device
+        )));
     }
     let mut targets = Targets::of(inventory, group, onto);
     let mut seen = BTreeSet::new();
@@ -410,5 +426,59 @@ fn check_movable(volume: &Volume) -> Result<(), Error> {
             "{} is being made or removed; wait for that job to end",
             called(volume)
         ))),
+    }
+}
+
+/// What a plan that failed has come to all the same, in words for the administrator: what it has moved
+/// is not moved back, and a disk on which something of that lies stays in its pool.
+pub(in crate::array) fn what_stays(plan: &Plan, now: &Inventory) -> Option<String> {
+    let (mut moved, mut joined) = (BTreeSet::new(), Vec::new());
+    for planned in &plan.steps {
+        match &planned.step {
+            Step::Move {
+                what: Subject::Known(id),
+                from,
+                ..
+            } => {
+                let volume = now.volume(id);
+                let volume = volume.filter(|v| v.pieces.iter().all(|piece| piece.disk != *from));
+                moved.extend(volume.map(|volume| called(volume)));
+            }
+            Step::Move {
+                what: Subject::Pool(id),
+                from,
+                ..
+            } => {
+                // Where the spare of a group was, nobody saw.
+                let pool = now.pool(id).filter(|pool| pool.thin().is_some());
+                let pool = pool.filter(|pool| !pool.disks.contains(from));
+                moved.extend(pool.map(|pool| format!("pool {}", pool.name)));
+            }
+            Step::ExtendGroup { group, disks } => {
+                let disks = disks.iter().filter_map(|id| now.disk(id));
+                let disks = disks.filter(|disk| disk.pool() == Some(group));
+                joined.extend(disks.map(|disk| format!("disk {}", disk.device)));
+            }
+            _ => {}
+        }
+    }
+    let moved: Vec<String> = moved.into_iter().collect();
+    let sentences = [
+        (moved, "moved already and stay there"),
+        (joined, "added and belong to the pool now"),
+    ];
+    let sentences = sentences.into_iter().filter(|(what, _)| !what.is_empty());
+    let sentences: Vec<String> = sentences
+        .map(|(what, became)| format!("these were {became}: {}", listed(&what)))
+        .collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
+}
+
+/// The first few of many, and how many more there are.
+fn listed(what: &[String]) -> String {
+    let named = what.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match what.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }

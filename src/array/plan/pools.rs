@@ -318,16 +318,18 @@ pub(super) fn grow(
 }
 
 pub(super) fn extension(group: &PoolId, disks: &[DiskId]) -> Planned {
-    Planned::with_undo(
-        Step::ExtendGroup {
+    // Each by itself: one that something lies on by then keeps no other.
+    let leaves = |disk: &DiskId| Step::ReduceGroup {
+        group: group.clone(),
+        disks: vec![disk.clone()],
+    };
+    Planned {
+        step: Step::ExtendGroup {
             group: group.clone(),
             disks: disks.to_vec(),
         },
-        Step::ReduceGroup {
-            group: group.clone(),
-            disks: disks.to_vec(),
-        },
-    )
+        undo: disks.iter().map(leaves).collect(),
+    }
 }
 
 /// Refuses a pool that this array has not made.

@@ -6,7 +6,7 @@ use super::{AfterCrash, Goal, Plan, Planned};
 use crate::array::engine::{Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, VolumeId};
-use crate::array::inventory::Inventory;
+use crate::array::inventory::{Engaged, Inventory};
 use crate::array::layout::Layout;
 use crate::array::model::{Pool, Volume};
 use crate::array::quality::Quality;
@@ -77,6 +77,18 @@ pub(super) fn whole(inventory: &Inventory, pool: &Pool, volume: &Volume) -> Resu
     if volume.depends_on().is_some() {
         return Err(Error::not_supported(format!(
             "volume '{}' is a snapshot and stays where and as it is; delete it, or make a clone",
+            volume.name
+        )));
+    }
+    let engaged = match inventory.engaged(&volume.id) {
+        Some(Engaged::Moved) => Some("is being moved to other disks"),
+        Some(Engaged::Copied) => Some("is being given copies"),
+        Some(Engaged::Snapped) => Some("has a snapshot that is being taken"),
+        None => None,
+    };
+    if let Some(engaged) = engaged {
+        return Err(Error::in_use(format!(
+            "volume '{}' {engaged}; wait for that job to end",
             volume.name
         )));
     }

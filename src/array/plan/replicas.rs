@@ -19,7 +19,7 @@ use crate::array::command::Copying;
 use crate::array::engine::{Place, Relation, SNAPSHOT_CHUNK, Snap, Step, Subject, Taken};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
-use crate::array::inventory::Inventory;
+use crate::array::inventory::{Engaged, Inventory};
 use crate::array::layout::Layout;
 use crate::array::model::{Health, Pool, Thin, Volume};
 use crate::array::quality::Quality;
@@ -78,15 +78,40 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A snapshot of it that keeps so many percent.
-    fn snap(&self, device: String, name: String, percent: u8) -> Snap {
+    /// A snapshot of it that keeps so many percent. One on disks needs its source as it is, which
+    /// must not be about to change then.
+    fn snap(
+        &self,
+        inventory: &Inventory,
+        device: String,
+        name: String,
+        percent: u8,
+    ) -> Result<Snap, Error> {
+        let engaged = inventory.engaged(&self.volume.id);
+        let why = match engaged.filter(|_| self.pool.thin().is_none()) {
+            Some(Engaged::Moved) => {
+                "is being moved to other disks, which a snapshot would stop; wait until it has been \
+                 moved"
+            }
+            Some(Engaged::Copied) => {
+                "is being given copies, which a snapshot would keep from being taken off again; wait \
+                 until they are in step"
+            }
+            Some(Engaged::Snapped) | None => "",
+        };
+        if !why.is_empty() {
+            return Err(Error::in_use(format!(
+                "volume '{}' {why}",
+                self.volume.name
+            )));
+        }
         let room = || delta_room(self.volume.size, percent, self.pool.extent);
-        Snap {
+        Ok(Snap {
             source: self.volume.id.clone(),
             device,
             name,
             room: self.pool.thin().is_none().then(room),
-        }
+        })
     }
 
     /// How it lies, or of a snapshot, how what it is of lies.
@@ -211,7 +236,7 @@ fn snapshots(
         }
         let device = device(job, number);
         volumes.push((device.clone(), source.volume.size));
-        of.push(source.snap(device, name, percent));
+        of.push(source.snap(inventory, device, name, percent)?);
     }
     let mut cost = Cost::default();
     cost.add(sources, &of);
@@ -384,7 +409,8 @@ impl Reading {
         }
         let device = device(job, number);
         let name = format!("moment of {device}");
-        Ok(Self::Snapshot(source.snap(device, name, percent)))
+        let snap = source.snap(inventory, device, name, percent)?;
+        Ok(Self::Snapshot(snap))
     }
 
     fn subject(&self, group: &PoolId) -> Subject {

@@ -9,14 +9,10 @@ use super::machine::{Body, Lv, Machine};
 use crate::array::{DiskId, Error, Layout, VolumeId};
 
 impl Machine {
-    /// The legs of a volume that consists of complete copies, if they may be changed.
+    /// The legs of a volume that consists of complete copies.
     fn copies_of(&self, id: &VolumeId) -> Result<(&Lv, &Legs), Error> {
         let lv = self.volume(id)?;
         ours(lv)?;
-        unmarked(lv.job, &lv.called())?;
-        self.stays(lv)?;
-        self.has_no_deltas(lv)?;
-        self.complete(self.group(&lv.group)?)?;
         match &lv.body {
             Body::Thick(legs)
                 if matches!(legs.layout, Layout::Linear | Layout::Mirrored { .. }) =>
@@ -28,6 +24,14 @@ impl Machine {
                 lv.called()
             ))),
         }
+    }
+
+    /// Refuses a volume whose legs must stay as they are.
+    fn may_change_legs(&self, lv: &Lv) -> Result<(), Error> {
+        unmarked(lv.job, &lv.called())?;
+        self.stays(lv)?;
+        self.has_no_deltas(lv)?;
+        self.complete(self.group(&lv.group)?)
     }
 
     /// Refuses legs of which not all but these work and hold everything.
@@ -53,6 +57,7 @@ impl Machine {
         if new.is_empty() {
             return Ok(());
         }
+        self.may_change_legs(lv)?;
         let group = self.group(&lv.group)?;
         if let Some(other) = new.iter().find(|id| !group.row.disks.contains(id)) {
             return Err(Error::not_found(format!(
@@ -152,6 +157,7 @@ impl Machine {
         if gone.is_empty() {
             return Ok(());
         }
+        self.may_change_legs(lv)?;
         if gone.len() == legs.legs.len() {
             // A single copy is no copy of anything.
             return match legs.layout {

@@ -96,7 +96,6 @@ impl Machine {
             return Ok(What::Spare(id.clone()));
         }
         let lv = self.present(what)?;
-        self.has_no_deltas(lv)?;
         match lv.body {
             Body::Delta(_) => Err(Error::in_use(format!(
                 "{} is a snapshot and stays where it is; remove it first",
@@ -124,7 +123,12 @@ impl Machine {
         };
         let lv = &self.volumes[&id];
         ours(lv)?;
+        if on(lv, from).is_empty() && lv.moving.is_none() {
+            // Whatever is done to it now.
+            return Ok(0);
+        }
         unmarked(lv.job, &lv.called())?;
+        self.has_no_deltas(lv)?;
         if let Some(moving) = &lv.moving {
             return match moving.from == *from {
                 true => {
@@ -139,9 +143,6 @@ impl Machine {
                 }
                 false => self.stays(lv).map(|()| 0),
             };
-        }
-        if on(lv, from).is_empty() {
-            return Ok(0);
         }
         self.may_move(lv, from, onto)?;
         let wanted: u64 = on(lv, from).iter().map(|segment| segment.length).sum();
@@ -334,6 +335,7 @@ impl Machine {
         match lv.moving.take_if(|moving| moving.from == *from) {
             None => Ok(()),
             Some(moving) => {
+                self.complete(self.group(&lv.group)?)?;
                 self.replace(lv)?;
                 self.give_back(&moving.to);
                 Ok(())
@@ -386,7 +388,7 @@ impl Core {
             if progress.is_cancelled() {
                 self.machine().abort_move(what, from)?;
                 return Err(Error::unavailable(
-                    "the move was cancelled; nothing was moved",
+                    "the move was stopped on request; what was being moved lies where it lay",
                 ));
             }
             let slice = SLICE.min((total - done) * EXTENT);

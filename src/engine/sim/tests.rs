@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::{Builder, Clock, Content, DEFAULT_IQN, EXTENT, Moment, SimEngine};
 use crate::array::{
-    Engine, Facts, Health, InitiatorName, JobId, Kind, Layout, Map, Owner, Place, PortId, Progress,
-    Step, Subject, Unwatched, Volume,
+    DiskId, Engine, Facts, Health, InitiatorName, JobId, Kind, Layout, Map, Owner, Place, PortId,
+    Progress, Step, Subject, Unwatched, Volume,
 };
 
 fn small() -> Builder {
@@ -474,4 +474,53 @@ fn ten_thousand_volumes_are_a_start_like_any_other() {
     let before = scan(&engine);
     drop(engine);
     assert_eq!(scan(&started(build())), before);
+}
+
+/// Wants to stop, but not before a disk is away.
+struct Pulling<'a>(&'a SimEngine, DiskId);
+
+impl Progress for Pulling<'_> {
+    fn report(&self, _done: u64, _total: u64) {}
+    fn is_cancelled(&self) -> bool {
+        self.0.pull_disk(&self.1, true)
+    }
+}
+
+#[test]
+fn a_move_off_a_missing_disk_is_not_called_ended() {
+    let engine = started(small());
+    let (job, made) = create(&engine, 5);
+    let step = Step::Unmark { volume: made, job };
+    engine.apply(&step, &Unwatched).expect("finished");
+    let facts = scan(&engine);
+    let volume = &facts.volumes[0];
+    let from = volume.pieces[0].disk.clone();
+    let onto = facts.pools[0].disks.iter().find(|disk| **disk != from);
+    let what = Subject::Known(volume.id.clone());
+    let step = Step::Move {
+        what: what.clone(),
+        from: from.clone(),
+        onto: vec![onto.expect("there are two").clone()],
+        bytes: 0,
+    };
+    let stopped = engine.apply(&step, &Pulling(&engine, from.clone()));
+    assert_eq!(
+        stopped.expect_err("it cannot be stopped").kind,
+        Kind::Unavailable
+    );
+    let end = Step::EndMove {
+        what,
+        from: from.clone(),
+    };
+    let left = engine.apply(&end, &Unwatched).expect_err("it is left");
+    assert_eq!(left.kind, Kind::Unavailable, "{left}");
+    engine.pull_disk(&from, false);
+    engine.apply(&end, &Unwatched).expect("it ends");
+    let facts = scan(&engine);
+    assert!(
+        facts.volumes[0]
+            .pieces
+            .iter()
+            .all(|piece| piece.disk == from)
+    );
 }

@@ -3,7 +3,7 @@
 
 use super::pools::{clean_engine, legs, named, thin_pool};
 use super::*;
-use crate::array::{DiskId, Layout};
+use crate::array::{DiskId, Layout, Snap};
 
 /// Somebody who writes to a device, and keeps a copy of it elsewhere: two files that a shell reads.
 struct Writer(std::process::Child);
@@ -182,7 +182,7 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
     assert!(!lvs().contains("pvmove"));
     // One that nobody watches any more: the process is gone, and the program that it left behind.
     run(&format!(
-        "pvmove -qq -b -i 60 --atomic -n {name} /dev/vda {} --config global/use_lvmpolld=0",
+        "pvmove -qq -b -i 3600 --atomic -n {name} /dev/vda {} --config global/use_lvmpolld=0",
         path_of(0)
     ));
     run(
@@ -196,6 +196,20 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
         "it lies on both: {:?}",
         locked.pieces
     );
+    let (job, group) = (JobId::new(), pool(&engine).id);
+    let snapshot = Step::Snapshot {
+        group,
+        of: vec![Snap {
+            source: id.clone(),
+            device: format!("standpipe-{}", job.hex()),
+            name: "then".into(),
+            room: Some(EXTENT),
+        }],
+        job,
+    };
+    let error = engine.apply(&snapshot, &Unwatched).expect_err("locked");
+    assert_eq!(error.kind, Kind::InUse, "{error:?}");
+    assert!(error.message.contains("is being moved"), "{error:?}");
     let grow = format!("lvextend -qq -y -l +1 vg0/{name}");
     assert!(
         !Command::new("sh")
@@ -212,6 +226,48 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
     writer.ends(&device);
     let moved = volumes(&engine).remove(0);
     assert_eq!((moved.naa, moved.pieces.len()), (now.naa, 1));
+    delete(&engine, &id);
+}
+
+/// Wants to stop when that leg has gone.
+struct Pulled(u8);
+
+impl Progress for Pulled {
+    fn report(&self, _done: u64, _total: u64) {}
+    fn is_cancelled(&self) -> bool {
+        run(&format!(
+            "set -e; udevadm settle; disk={}; pci=/sys/block/${{disk#/dev/}}/device/..; \
+             echo 1 > $(readlink -f $pci)/remove; udevadm settle",
+            path_of(self.0)
+        ));
+        true
+    }
+}
+
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_move_off_a_disk_that_went_away_is_not_called_ended() {
+    let engine = clean_engine();
+    let legs = disks(&engine, 0..2);
+    let id = volume(&engine, "live", 8 * EXTENT);
+    let now = volumes(&engine).remove(0);
+    let what = Subject::Known(id.clone());
+    apply(&engine, &moving(&what, &now.pieces[0].disk, &legs[0]));
+    slow_moves(true);
+    let step = moving(&what, &legs[0], &legs[1]);
+    let stopped = engine.apply(&step, &Pulled(0)).expect_err("it is away");
+    assert_eq!(stopped.kind, Kind::Unavailable, "{stopped:?}");
+    let end = Step::EndMove {
+        what,
+        from: legs[0].clone(),
+    };
+    let left = engine.apply(&end, &Unwatched).expect_err("it is away");
+    assert!(left.message.contains("a disk that is missing"), "{left:?}");
+    slow_moves(false);
+    run("set -e; echo 1 > /sys/bus/pci/rescan; udevadm settle; [ -e /dev/disk/by-id/virtio-leg0 ]");
+    apply(&engine, &end);
+    assert_eq!(devices(&now.device), [path_of(0)]);
+    assert!(!lvs().contains("pvmove"));
     delete(&engine, &id);
 }
 

@@ -39,20 +39,13 @@ fn shape(session: &mut Session<'_>, name: &str) -> Result<Shape, LvmError> {
 }
 
 impl LinuxEngine {
-    /// A volume of ours whose copies may be changed.
+    /// A volume of ours that consists of copies.
     fn copied(&self, session: &mut Session<'_>, volume: &VolumeId) -> Result<Copied, Error> {
         let subject = Subject::Known(volume.clone());
         let name = super::locate_in(session.group, &subject)?;
         let row = self.owned(session, &name, &subject)?;
-        not_busy(&row, None)?;
         if !self.state(session)?.vg_partial.is_empty() {
             return Err(lacks_disk(&row.vg_name));
-        }
-        if !row.lv_descendants.is_empty() {
-            return Err(Error::in_use(format!(
-                "volume {} has snapshots; remove them first",
-                row.lv_name
-            )));
         }
         let shape = shape(session, &row.lv_name)?;
         let is_copied = matches!(shape.layout, Layout::Linear | Layout::Mirrored { .. });
@@ -61,6 +54,18 @@ impl LinuxEngine {
             false => Err(Error::invalid(format!(
                 "volume {} does not consist of complete copies; make another volume",
                 row.lv_name
+            ))),
+        }
+    }
+
+    /// Refuses a volume whose copies must stay as they are.
+    fn expect_changeable(copied: &Copied) -> Result<(), Error> {
+        not_busy(&copied.row, None)?;
+        match copied.row.lv_descendants.is_empty() {
+            true => Ok(()),
+            false => Err(Error::has_dependents(format!(
+                "volume {} has snapshots; remove them first",
+                copied.row.lv_name
             ))),
         }
     }
@@ -98,6 +103,7 @@ impl LinuxEngine {
         if new.is_empty() {
             return Ok(());
         }
+        Self::expect_changeable(&copied)?;
         self.expect_room(&mut session, &copied, &members, &new)?;
         // The kernel tells how a volume with copies is only of one that is active.
         self.active(&mut session, &identity(&copied.row)?)?;
@@ -183,6 +189,7 @@ impl LinuxEngine {
         if gone.is_empty() || copied.shape.layout == Layout::Linear {
             return Ok(());
         }
+        Self::expect_changeable(&copied)?;
         let left = copied
             .copies()
             .saturating_sub(u16::try_from(gone.len()).unwrap_or(u16::MAX));

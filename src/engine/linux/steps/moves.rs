@@ -15,7 +15,7 @@ use super::{
 };
 use crate::array::{DiskId, Error, Kind, Layout, PoolId, Progress, Subject};
 use crate::engine::linux::dm::{self, Status};
-use crate::engine::linux::lvm::group::{Group, LvmError, Session};
+use crate::engine::linux::lvm::group::{Group, LvmError, Session, Which};
 use crate::engine::linux::lvm::line::Line;
 use crate::engine::linux::lvm::names::{DevicePath, LvName, LvmUuid};
 use crate::engine::linux::lvm::report::PvRow;
@@ -91,10 +91,22 @@ impl Standing {
     fn is_off(&self, pv: &PvRow) -> bool {
         self.under_way.is_none() && !self.on.contains(&pv.pv_uuid)
     }
+
+    /// Refuses a move off a disk that is missing: LVM does not say any more which one it leaves.
+    fn expect_source(&self, moved: &Moved) -> Result<(), Error> {
+        match self.under_way {
+            Some((_, None)) => Err(Error::unavailable(format!(
+                "{} is being moved off a disk that is missing; connect it again, or stop the move \
+                 with pvmove --abort",
+                moved.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl LinuxEngine {
-    /// What a step names, if it may be moved.
+    /// What a step names, if it is of a kind that is moved.
     fn moved(&self, subject: &Subject, deadline: Deadline) -> Result<Moved, Error> {
         if let Subject::Pool(id) = subject
             && let Some(group) = self.lvm.group(id.as_str())
@@ -106,7 +118,6 @@ impl LinuxEngine {
         let mut session = group.enter(deadline)?;
         let row = found(&mut session, &name, subject)?;
         drop(session);
-        not_busy(&row, None)?;
         if row.has_layout("thin") && !row.is_thin_pool() {
             // LVM would move the whole pool.
             return Err(Error::invalid(format!(
@@ -114,10 +125,9 @@ impl LinuxEngine {
                 row.lv_name
             )));
         }
-        let has_snapshots = !row.is_thin_pool() && !row.lv_descendants.is_empty();
-        if has_snapshots || row.has_role("thicksnapshot") {
+        if row.has_role("thicksnapshot") {
             return Err(Error::in_use(format!(
-                "volume {} has snapshots or is one and stays where it is; remove them first",
+                "volume {} is a snapshot and stays where it is; remove it first",
                 row.lv_name
             )));
         }
@@ -126,6 +136,25 @@ impl LinuxEngine {
             uuid: identity(&row)?,
         };
         Ok(Moved { group, what })
+    }
+
+    /// Refuses what stays where it is as long as somebody works on it or it has snapshots.
+    fn expect_free(&self, session: &mut Session<'_>, moved: &Moved) -> Result<(), Error> {
+        let What::Lv { uuid, .. } = &moved.what else {
+            return Ok(());
+        };
+        let row = session.find(Which::Uuid(uuid))?;
+        let row = row.ok_or_else(|| {
+            Error::not_found(format!("{} is gone; look at the volumes", moved.name()))
+        })?;
+        not_busy(&row, None)?;
+        match !row.is_thin_pool() && !row.lv_descendants.is_empty() {
+            true => Err(Error::has_dependents(format!(
+                "volume {} has snapshots and stays where it is; remove them first",
+                row.lv_name
+            ))),
+            false => Ok(()),
+        }
     }
 
     pub(in super::super) fn move_off(
@@ -147,6 +176,7 @@ impl LinuxEngine {
         if standing.is_off(source) {
             return Ok(());
         }
+        self.expect_free(&mut session, &moved)?;
         let rows = rows_of(&members, onto, &moved.group)?;
         if standing.under_way.is_none() {
             self.expect_place(&mut session, &moved, &standing, source, &rows)?;
@@ -264,7 +294,7 @@ impl LinuxEngine {
             if progress.is_cancelled() {
                 return match self.abort(moved, source)? {
                     true => Err(Error::unavailable(
-                        "the move was cancelled; nothing was moved",
+                        "the move was stopped on request; what was being moved lies where it lay",
                     )),
                     // It had ended.
                     false => Ok(()),
@@ -310,6 +340,7 @@ impl LinuxEngine {
         if standing.is_off(source) {
             return Ok(None);
         }
+        standing.expect_source(moved)?;
         match standing.move_off(source) {
             Some(name) => Ok(Some(dm::name(moved.group.name.as_str(), name))),
             None => Err(Error::unavailable(format!(
@@ -335,6 +366,7 @@ impl LinuxEngine {
         let mut session = moved.group.enter(Deadline::after(LIMIT))?;
         let standing = moved.look(&mut session)?;
         if standing.move_off(source).is_none() {
+            standing.expect_source(moved)?;
             return Ok(standing.on.contains(&source.pv_uuid));
         }
         // LVM calls it a success when it has not stopped the move of what is not active.
@@ -363,11 +395,11 @@ impl LinuxEngine {
         let moved = self.moved(subject, deadline)?;
         let mut session = moved.group.enter(deadline)?;
         let members = self.members(&mut session)?;
-        drop(session);
-        match members.get(from) {
-            Some(source) => self.abort(&moved, source).map(drop),
-            None => Ok(()),
+        if let Some(source) = members.get(from) {
+            drop(session);
+            return self.abort(&moved, source).map(drop);
         }
+        moved.look(&mut session)?.expect_source(&moved)
     }
 
     /// Lets nothing new be laid on a disk of a group, or lets it again.

@@ -18,6 +18,7 @@ use crate::engine::linux::dm;
 use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
 use crate::engine::linux::lvm::names::{LvName, LvmUuid, Tag};
 use crate::engine::linux::lvm::report::LvRow;
+use crate::engine::linux::lvm::shape::Shapes;
 use crate::engine::linux::lvm::tags::{self, Marks};
 use crate::engine::linux::picture;
 use crate::engine::linux::still::{self, Still};
@@ -165,6 +166,7 @@ impl LinuxEngine {
         }
         if rooms > 0 {
             room_for(&group, Layout::Linear, rooms)?;
+            refuse_moved(session, &takings)?;
         }
         Ok(takings)
     }
@@ -346,6 +348,20 @@ impl LinuxEngine {
         let row = rows.find(|row| name.which().is(row));
         let row = row.ok_or_else(|| nothing(of))?;
         Ok(moment_of(row))
+    }
+}
+
+/// Refuses sources on disks that are being moved: LVM has locked them. It asks its metadata only.
+fn refuse_moved(session: &mut Session<'_>, takings: &[Taking]) -> Result<(), Error> {
+    let rows = session.segments()?;
+    let shapes = Shapes::new(&rows, [], []);
+    let mut thick = takings.iter().filter(|taking| taking.room.is_some());
+    match thick.find(|taking| !shapes.moves(taking.origin.as_str()).is_empty()) {
+        None => Ok(()),
+        Some(taking) => Err(Error::in_use(format!(
+            "volume {} is being moved to other disks; wait until that has ended",
+            taking.origin
+        ))),
     }
 }
 
