@@ -161,27 +161,6 @@ fn a_cancelled_job_leaves_nothing() {
 }
 
 #[test]
-fn a_full_house_refuses() {
-    let (rig, clock) = slow();
-    // One makes the volume in its time, the others wait for the name.
-    let submit = || rig.array.submit(&who(), creation(rig.pool(), "same", 1));
-    let tickets: Vec<_> = (0..64).map(|_| submit().expect("a slot")).collect();
-    let refused = submit().err().expect("the house is full");
-    assert_eq!(refused.kind, Kind::Unavailable);
-    assert!(clock.advance(SECOND));
-    let ended: Vec<_> = tickets.into_iter().map(|ticket| ticket.join()).collect();
-    let done = ended.iter().filter(|e| matches!(e, Waited::Done(..)));
-    assert_eq!(done.count(), 1);
-    let late = ended.iter().filter_map(|e| match e {
-        Waited::Failed(error, None) => Some(error.kind),
-        _ => None,
-    });
-    assert_eq!(late.filter(|kind| *kind == Kind::AlreadyExists).count(), 63);
-    rig.done(Command::CreateInitiator { name: host("a") });
-    rig.assert_whole("it is open again");
-}
-
-#[test]
 fn two_commands_on_one_name_make_one_volume() {
     let rig = Rig::new();
     let submit = || rig.array.submit(&who(), creation(rig.pool(), "same", 2));
