@@ -232,6 +232,9 @@ impl Engine for LinuxEngine {
 
     fn converge(&self, maps: &[Map]) -> Result<(), Error> {
         let mut first = self.exports.prepare(Deadline::after(LIMIT));
+        // A disk that is there again may bear another name now.
+        let found = self.lvm.find(Deadline::after(LIMIT));
+        first = first.and(found.map(drop).map_err(Error::from));
         for group in self.lvm.groups() {
             first = first.and(self.wake(&group, Deadline::after(LIMIT)));
             first = first.and(self.activate_replicas(&group, Deadline::after(LIMIT)));

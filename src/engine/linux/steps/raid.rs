@@ -249,6 +249,8 @@ impl LinuxEngine {
         // whole for LVM, with a leg that fails, and LVM would replace the leg that works.
         let (uuid, mark) = (identity(row)?, [tags::repairing()]);
         session.retag(&uuid, &[], &mark)?;
+        // It takes many commits, and all that went before was only looking.
+        session.deadline = Deadline::after(LIMIT);
         let done = match self.loss(session, row, None)?.missing == loss.missing {
             true => self.lvm.run(View::Narrow, &line, session.deadline),
             false => Err(LvmError::Odd(format!(
@@ -256,6 +258,7 @@ impl LinuxEngine {
                 row.lv_name
             ))),
         };
+        session.deadline = Deadline::after(LIMIT);
         let repaired = verify(done, || {
             Ok(self.loss(session, row, None)?.missing.is_empty())
         });
