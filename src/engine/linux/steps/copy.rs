@@ -147,7 +147,7 @@ impl LinuxEngine {
 
 /// Gives a range of a device back to what it lies in. It stays claimed by us meanwhile, so the program
 /// is told not to claim it.
-fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
+pub(super) fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
     let (offset, length) = (
         range.start.to_string(),
         (range.end - range.start).to_string(),
