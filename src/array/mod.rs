@@ -49,7 +49,7 @@ pub use model::{
     Connection, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink, FcPort, Group, GroupKind,
     Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media, Members, Nexus, Nic, Owner,
     Piece, Pool, PoolKind, Port, Purpose, Replica, ReplicaKind, ReplicationGroup, Retired, Session,
-    Target, Terms, Thin, Trouble, View, Volume,
+    Target, Terms, Thin, Torn, Trouble, View, Volume,
 };
 pub use plan::{MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, pool_size_range, size_range};
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};

@@ -441,7 +441,7 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             }
         }
         Goal::Overwritten { volume, .. } => {
-            match find(facts, volume).filter(|v| v.job.is_none() && !v.torn) {
+            match find(facts, volume).filter(|v| v.job.is_none() && v.torn.is_none()) {
                 Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
                 None => Err(unlike(
                     "the volume does not have the content of the other one",

@@ -404,7 +404,7 @@ fn what_is_lost_torn_or_foreign_is_not_copied() {
         Kind::Unavailable,
         "lost",
     );
-    let world = changed("clone", |volume| volume.torn = true);
+    let world = changed("clone", |volume| volume.torn = Some(Torn::Copied));
     for command in [
         clone(&["clone"], None),
         snapshot(&["clone"]),
@@ -413,7 +413,7 @@ fn what_is_lost_torn_or_foreign_is_not_copied() {
         world.refuses(&command, Kind::Unavailable, "restore or resynchronise");
     }
     assert!(world.plan(&resync("clone")).is_ok(), "that heals it");
-    let world = changed("v1", |volume| volume.torn = true);
+    let world = changed("v1", |volume| volume.torn = Some(Torn::Copied));
     assert!(world.plan(&restore("delta")).is_ok(), "that heals it");
     world.refuses(&resync("clone"), Kind::Unavailable, "restore");
     let world = changed("v1", |volume| volume.owner = Owner::Foreign);
