@@ -568,3 +568,34 @@ fn a_snapshot_that_may_lack_room_is_watched() {
     assert!(matches!(health(1, 7), Health::Degraded(why) if why.starts_with("87 %")));
     assert_eq!(health(3, 23), Health::Ok, "it has room for everything");
 }
+
+#[test]
+fn a_snapshot_is_not_erased_and_goes_before_its_source_is() {
+    let policy = crate::array::Policy {
+        erase: Some(crate::array::Erasing::Zero),
+        ..Default::default()
+    };
+    let world = World::under(policy, facts(|_| ()));
+    let delete = |names: &[&str]| {
+        let wish = Command::DeleteVolumes {
+            volumes: names.iter().map(|name| (*name).into()).collect(),
+        };
+        steps(&world.plan(&wish).expect("a plan"))
+    };
+    assert_eq!(delete(&["delta"]), ["mark / unmark", "remove"]);
+    // One of a thin volume stands for itself.
+    assert_eq!(delete(&["shared"]), ["mark / unmark", "erase", "remove"]);
+    assert_eq!(
+        delete(&["v2", "v1", "delta"]),
+        [
+            "mark / unmark",
+            "mark / unmark",
+            "mark / unmark",
+            "remove",
+            "erase",
+            "erase",
+            "remove",
+            "remove",
+        ]
+    );
+}
