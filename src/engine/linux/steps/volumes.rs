@@ -11,7 +11,7 @@ use super::{
 };
 use crate::array::{
     DiskId, Erasing, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress,
-    Subject, VolumeId,
+    Subject, Torn, VolumeId,
 };
 use crate::engine::linux::LinuxEngine;
 use crate::engine::linux::blockdev::{self, DmDevice, Places};
@@ -232,6 +232,13 @@ impl LinuxEngine {
             size,
         } = self.idle(&mut session, &name, volume, job)?;
         drop(session);
+        if row.is_delta() {
+            return Err(Error::invalid(format!(
+                "volume {} is a snapshot that holds only what has changed; remove it as it is",
+                row.lv_name
+            )));
+        }
+        refuse_needed(&row)?;
         // To a thin volume zeros would only give more of its pool.
         let is_zeroed = how == Erasing::Zero && !row.has_layout("thin");
         let block = match is_zeroed {
@@ -245,6 +252,8 @@ impl LinuxEngine {
             );
             return Ok(());
         }
+        // Before the first byte goes.
+        self.tear(volume, job, Some(Torn::Erased), deadline)?;
         let work = Work {
             on: place.path.display().to_string(),
             done: "erased",
@@ -451,12 +460,7 @@ impl LinuxEngine {
             // disk that went would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
-            if now.is_needed() {
-                return Err(Error::has_dependents(format!(
-                    "volume {} has snapshots, which are nothing without it; remove them first",
-                    now.lv_name
-                )));
-            }
+            refuse_needed(&now)?;
             if !now.vg_partial.is_empty() {
                 return Err(super::lacks_disk(&now.vg_name));
             }
@@ -492,6 +496,17 @@ const fn is_made(layout: Layout) -> bool {
         Layout::Striped { stripes } | Layout::MirroredStripes { stripes } => stripes >= 2,
         Layout::Mirrored { copies } => copies >= 2,
         Layout::Parity { stripes, parity } => (parity == 1 || parity == 2) && stripes > parity,
+    }
+}
+
+/// Refuses a volume that others need.
+fn refuse_needed(row: &LvRow) -> Result<(), Error> {
+    match row.is_needed() {
+        true => Err(Error::has_dependents(format!(
+            "volume {} has snapshots, which are nothing without it; remove them first",
+            row.lv_name
+        ))),
+        false => Ok(()),
     }
 }
 
