@@ -186,10 +186,14 @@ pub enum Step {
         /// Whose work this is.
         job: JobId,
     },
-    /// Erases what a volume holds. Long; tells its progress; is not cancelled: half of a volume is of no
-    /// use to anybody. Nothing if it is gone.
+    /// Erases what a volume holds, before it is removed. Long; tells its progress; can be cancelled.
+    /// Nothing if it is gone, or if nothing under it listens to discards.
+    ///
+    /// It is [torn](Volume::torn) from before the first byte, and stays so: half of it or all zeros is
+    /// nothing that anybody wants.
     Erase {
-        /// Which; it bears the mark of `job`.
+        /// Which; it bears the mark of `job`, is not exported, not open, no snapshot that keeps what
+        /// changes, and has none.
         volume: Subject,
         /// How.
         how: Erasing,
@@ -491,7 +495,10 @@ impl Step {
     /// Whether every engine passes [pause points](Progress::pause_point) all the while it takes
     /// this step: then its job can be suspended meanwhile.
     pub const fn can_pause(&self) -> bool {
-        matches!(self, Self::Zero { .. } | Self::Copy { .. })
+        matches!(
+            self,
+            Self::Zero { .. } | Self::Copy { .. } | Self::Erase { .. }
+        )
     }
 
     /// Whether it takes as long as what it works on is large, and tells its progress.

@@ -28,7 +28,7 @@ use super::ids::{
 use super::job::{Element, Job};
 use super::model::{
     Connection, Disk, FcPort, Group, GroupKind, Health, Initiator, MadeTarget, Map, Members, Nic,
-    Owner, Piece, Pool, Port, Replica, ReplicaKind, ReplicationGroup, Session, Target, View,
+    Owner, Piece, Pool, Port, Replica, ReplicaKind, ReplicationGroup, Session, Target, Torn, View,
     Volume,
 };
 use super::quality::Setting;
@@ -363,13 +363,14 @@ impl Inventory {
     }
 
     /// Whether a volume is there for everybody: no job makes or removes it. One that a job copies
-    /// from or onto is, and so is one that such a job has left torn.
+    /// from or onto is, and so is one onto which such a job has left a part of a copy.
     pub fn is_settled(&self, volume: &Volume) -> bool {
         let Some(job) = &volume.job else {
             return true;
         };
         let job = self.jobs.get(job);
-        volume.torn || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
+        volume.torn == Some(Torn::Copied)
+            || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
     }
 
     /// The job that is copying from or onto a volume.

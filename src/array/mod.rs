@@ -49,7 +49,8 @@ pub use model::{
     Connection, DISK_HEAD, DISK_METADATA, Disk, DiskKind, DiskUsage, Drive, FIRST_LUN, FcLink,
     FcPort, Group, GroupKind, Health, Initiator, Interconnect, MAX_LUN, MadeTarget, Map, Media,
     Members, NEW_EXTENT, Nexus, Nic, Owner, Piece, Pool, PoolKind, Port, Purpose, Replica,
-    ReplicaKind, ReplicationGroup, Retired, Session, Target, Terms, Thin, Trouble, View, Volume,
+    ReplicaKind, ReplicationGroup, Retired, Session, Target, Terms, Thin, Torn, Trouble, View,
+    Volume,
 };
 pub use plan::{
     MAX_AT_ONCE, MAX_NAME, SizeRange, abilities, group_size, group_size_range, pool_size_range,

@@ -167,9 +167,33 @@ pub struct Volume {
     pub behind: u16,
     /// What it is a replica of, if it is one. Where that is no longer there, nobody is told.
     pub replica: Option<Replica>,
-    /// A copy onto it ended midway: it holds neither what it held before nor what it was to hold,
-    /// until a copy onto it ends well.
-    pub torn: bool,
+    /// Why it holds neither what it held before nor what it was to hold, if it does not.
+    pub torn: Option<Torn>,
+}
+
+/// What ended midway on a volume, or has not ended yet. A copy onto it that ends well heals it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Torn {
+    /// A copy onto it.
+    Copied,
+    /// Erasing it, so that it could be removed.
+    Erased,
+}
+
+impl Torn {
+    /// What is wrong with the volume, and what is to be done.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Copied => {
+                "a copy onto it ended midway, and it holds neither its old content nor another \
+                 one; restore or resynchronise it again"
+            }
+            Self::Erased => {
+                "it was being erased to be deleted, and what it held is gone or incomplete; delete \
+                 it again"
+            }
+        }
+    }
 }
 
 /// What makes a volume the replica of another one.

@@ -1,13 +1,12 @@
 //! Carrying out a plan: journal, steps, undo, verification, records.
 
 mod emptied;
+mod journal;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-
-use crate::store::{Batch, Table};
 
 use super::change::Change;
 use super::command::Effect;
@@ -15,10 +14,12 @@ use super::course::Course;
 use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Subject, Takeover, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
-use super::job::{Element, Job};
-use super::model::{Disk, MadeTarget, Map, Owner, Pool, ReplicationGroup, Volume};
+use super::job::Element;
+use super::model::{Disk, MadeTarget, Map, Owner, Pool, ReplicationGroup, Torn, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 use emptied::look_again;
+
+pub(super) use journal::{closing, noting, opening};
 
 /// Work that began: what a restart needs to end it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -131,21 +132,21 @@ fn carry_on(
         }
         if let Err(error) = course.take(engine, taken, step) {
             // The failed step may have done half of its work, so its undo is taken, too.
-            return set_back(begun, taken + 1, engine, error);
+            return set_back(begun, taken + 1, engine, course, error);
         }
         if let Err(error) = look_again(&begun.plan, taken, engine) {
-            return set_back(begun, taken + 1, engine, error);
+            return set_back(begun, taken + 1, engine, course, error);
         }
         if taken + 1 == copies && !begun.is_believed() {
             begun.copied = true;
             if let Err(error) = note(begun) {
                 begun.copied = false;
-                return set_back(begun, taken + 1, engine, error);
+                return set_back(begun, taken + 1, engine, course, error);
             }
         }
     }
     let all = begun.plan.steps.len();
-    verify(&begun.plan, engine).or_else(|error| set_back(begun, all, engine, error))
+    verify(&begun.plan, engine).or_else(|error| set_back(begun, all, engine, course, error))
 }
 
 /// Takes one step. What kills the program on purpose finds its moment in the log.
@@ -161,6 +162,7 @@ fn set_back(
     begun: &Begun,
     taken: usize,
     engine: &dyn Engine,
+    course: &Course<'_>,
     error: Error,
 ) -> Result<Reached, Box<Setback>> {
     let plan = &begun.plan;
@@ -174,15 +176,16 @@ fn set_back(
         return Ok(reached);
     }
     if is_finished_in_part(plan, engine) {
-        return finish(plan, engine).map_err(|left| {
+        return finish(plan, 0, engine, course).map_err(|left| {
             Box::new(Setback {
                 error,
                 left: Some(left),
             })
         });
     }
+    // The step that failed is tried once more, because there is no way back to where all was there.
     if is_removed_in_part(plan, engine)
-        && let Ok(reached) = finish(plan, engine)
+        && let Ok(reached) = finish(plan, taken.saturating_sub(1), engine, course)
     {
         return Ok(reached);
     }
@@ -192,6 +195,7 @@ fn set_back(
         Ok(()) if error.kind == Kind::Timeout => Some(error.clone()),
         other => other.err(),
     };
+    let error = with_erased(plan, engine, error);
     Err(Box::new(Setback { error, left }))
 }
 
@@ -217,14 +221,40 @@ fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
     facts.is_ok_and(|facts| volumes.iter().any(|id| find(&facts, id).is_none()))
 }
 
-/// Finishes, or removes, the other volumes, too.
-fn finish(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
-    for planned in &plan.steps {
-        if let Step::Unmark { .. } | Step::Remove { .. } = planned.step {
-            take(&planned.step, engine, &Unwatched)?;
+/// Finishes, or erases and removes, the other volumes, too, by the steps from that number on.
+fn finish(
+    plan: &Plan,
+    from: usize,
+    engine: &dyn Engine,
+    course: &Course<'_>,
+) -> Result<Reached, Error> {
+    for (place, planned) in plan.steps.iter().enumerate().skip(from) {
+        if let Step::Unmark { .. } | Step::Erase { .. } | Step::Remove { .. } = planned.step {
+            course.take(engine, place, &planned.step)?;
         }
     }
     verify(plan, engine)
+}
+
+/// Why a plan failed, and which of the volumes that it was to remove are no use to anybody any more.
+fn with_erased(plan: &Plan, engine: &dyn Engine, mut error: Error) -> Error {
+    let Goal::Removed { group, volumes } = &plan.goal else {
+        return error;
+    };
+    let Ok(facts) = engine.scan_group(group) else {
+        return error;
+    };
+    let found = volumes.iter().filter_map(|id| find(&facts, id));
+    let erased = found.filter(|volume| volume.torn == Some(Torn::Erased));
+    let names: Vec<_> = erased.map(|volume| format!("'{}'", volume.name)).collect();
+    if !names.is_empty() {
+        error.message = format!(
+            "{}; what these volumes held is erased or incomplete: {}; delete them again",
+            error.message,
+            names.join(", ")
+        );
+    }
+    error
 }
 
 /// Takes the undos of the first `taken` steps, last first; goes on after a failure.
@@ -333,10 +363,10 @@ pub(super) fn recover(
         return Recovered::Finished(reached);
     }
     if is_finished_in_part(plan, engine) {
-        return finish(plan, engine).map_or_else(Recovered::Stuck, Recovered::Finished);
+        return finish(plan, 0, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
-        Ok(()) => Recovered::RolledBack(interrupted()),
+        Ok(()) => Recovered::RolledBack(with_erased(plan, engine, interrupted())),
         Err(error) => Recovered::Stuck(error),
     };
     // The marks come first: one that is missing says that nothing was removed yet.
@@ -452,7 +482,7 @@ fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
             }
         }
         Goal::Overwritten { volume, .. } => {
-            match find(facts, volume).filter(|v| v.job.is_none() && !v.torn) {
+            match find(facts, volume).filter(|v| v.job.is_none() && v.torn.is_none()) {
                 Some(_) => Ok(Effect::Volumes(vec![volume.clone()])),
                 None => Err(unlike(
                     "the volume does not have the content of the other one",
@@ -652,43 +682,4 @@ pub(super) fn map_of(step: &Step) -> Option<(&Map, bool)> {
         Step::Unmap(map) => Some((map, false)),
         _ => None,
     }
-}
-
-/// What is written before the first step: the plan, the job and the call that it came from, in one
-/// transaction.
-pub(super) fn opening(begun: &Begun, job: &Job) -> Batch {
-    let mut batch = Batch::new();
-    batch.put(Table::Journal, begun.job.to_string(), begun);
-    batch.put(Table::Jobs, job.id.to_string(), job);
-    if let Some(call) = &job.call {
-        batch.put(Table::Calls, job.id.to_string(), call.as_ref());
-    }
-    batch
-}
-
-/// What is written in between: how far it has come.
-pub(super) fn noting(begun: &Begun) -> Batch {
-    let mut batch = Batch::new();
-    batch.put(Table::Journal, begun.job.to_string(), begun);
-    batch
-}
-
-/// What is written at the end: the job, the records that change if the goal was reached, and the
-/// end of the journal entry unless something is left.
-pub(super) fn closing(begun: &Begun, job: &Job, changes: &[Change], left: bool) -> Batch {
-    let mut batch = Batch::new();
-    changes
-        .iter()
-        .for_each(|change| change.write_to(&mut batch));
-    batch.put(Table::Jobs, job.id.to_string(), job);
-    if left {
-        let failed = Begun {
-            failed: true,
-            ..begun.clone()
-        };
-        batch.put(Table::Journal, begun.job.to_string(), &failed);
-    } else {
-        batch.remove(Table::Journal, begun.job.to_string());
-    }
-    batch
 }

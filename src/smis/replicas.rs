@@ -128,7 +128,7 @@ impl Pair<'_> {
                 percent: Some(percent),
             };
         }
-        match self.replica.torn {
+        match self.replica.torn.is_some() {
             true => Standing {
                 state: UNSYNCHRONIZED,
                 progress: REQUIRES_RESYNC,

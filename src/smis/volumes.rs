@@ -68,7 +68,7 @@ fn is_unused(view: &View, volume: &Volume) -> bool {
 
 /// `ExtentStatus`: 17 Exported, and 4 Data Lost where it does not hold what it is to hold.
 fn extent_status(volume: &Volume) -> Vec<u16> {
-    match volume.is_broken() || volume.torn {
+    match volume.is_broken() || volume.torn.is_some() {
         true => vec![17, 4],
         false => vec![17],
     }

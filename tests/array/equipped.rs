@@ -7,6 +7,7 @@ use standpipe::array::{
 use standpipe::engine::sim::{EXTENT, SimEngine};
 
 use super::kills::Entry;
+use super::replicated::{delete, snapshot, write};
 use super::rig::{Medium, Rig, creation, machine};
 
 /// One disk may fail.
@@ -24,8 +25,20 @@ pub fn equipped() -> Rig {
 }
 
 /// The same, where what a volume held is overwritten before it is removed.
+/// All of the volumes hold something, `source` has snapshot `source then`, and has changed since.
 pub fn erasing() -> Rig {
-    equipped_to(Some(Erasing::Zero))
+    let rig = equipped_to(Some(Erasing::Zero));
+    rig.done(creation(rig.pool_named("ours"), "source", 2));
+    let names = [
+        "shown", "first", "second", "twin", "sparse", "single", "source",
+    ];
+    for (byte, name) in (0x11..).zip(names) {
+        write(&rig, name, 0..2, byte);
+    }
+    rig.done(snapshot(&rig, &[("source", "source then")]));
+    write(&rig, "source", 1..2, 0x21);
+    // A start looks at everything.
+    rig.restart(false)
 }
 
 fn equipped_to(erase: Option<Erasing>) -> Rig {
@@ -307,15 +320,16 @@ pub const ENTRIES: &[Entry] = &[
         }
     }),
     ("erase and delete several volumes", erasing, |rig| {
-        Command::DeleteVolumes {
-            volumes: vec![volume(rig, "first"), volume(rig, "second")],
-        }
+        delete(rig, &["first", "second"])
     }),
     ("erase and delete a thin volume", erasing, |rig| {
-        Command::DeleteVolumes {
-            volumes: vec![volume(rig, "sparse")],
-        }
+        delete(rig, &["sparse"])
     }),
+    (
+        "erase and delete a source with its snapshot",
+        erasing,
+        |rig| delete(rig, &["source", "source then"]),
+    ),
     ("delete a thin volume", equipped, |rig| {
         Command::DeleteVolumes {
             volumes: vec![volume(rig, "sparse")],

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use standpipe::array::{
-    Call, Command, Job, JobId, JobState, Kind, MAX_CALL, MAX_FINISHED, MAX_RETENTION, Quality,
-    Retention, Step, Ticket, Waited,
+    Call, Command, Erasing, Job, JobId, JobState, Kind, MAX_CALL, MAX_FINISHED, MAX_RETENTION,
+    Policy, Quality, Retention, Step, Ticket, Waited,
 };
-use standpipe::engine::sim::{Clock, EXTENT};
+use standpipe::engine::sim::{Clock, Content, EXTENT};
 use standpipe::store::{Batch, Table};
 
 use super::gate::{self, done, gated};
-use super::rig::{Rig, creation, host, machine, who};
+use super::rig::{Medium, Rig, creation, host, machine, who};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A volume that takes four slices, and four seconds of the machine's time.
@@ -121,6 +121,59 @@ fn a_suspended_job_rests_lets_others_work_and_goes_on_where_it_was() {
     }
     let unknown = rig.array.suspend(JobId::new());
     assert_eq!(unknown.map_err(|e| e.kind), Err(Kind::NotFound));
+    rig.assert_whole("at the end");
+}
+
+#[test]
+fn a_job_that_erases_rests_but_is_not_stopped() {
+    let clock = Clock::stepped();
+    let sim = machine().clock(clock.clone()).zero_rate(64 << 20).build();
+    let policy = Policy {
+        erase: Some(Erasing::Zero),
+        ..Policy::default()
+    };
+    let rig = Rig::start_with(sim.expect("a machine"), Medium::default(), policy);
+    let rig = rig.expect("it starts");
+    let (made, _) = begin(&rig, &clock);
+    for _ in 0..4 {
+        assert!(clock.advance(SECOND));
+    }
+    assert!(matches!(made.join(), Waited::Done(..)));
+    let id = rig.named("slow").expect("it was made");
+    let written = rig.sim.write(&id, 0..SLOW * EXTENT, 0x55);
+    written.expect("it can be written to");
+
+    let delete = || Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    };
+    let ticket = rig.array.submit(&who(), delete()).expect("there is a slot");
+    assert!(clock.advance(Duration::ZERO), "it erases");
+    let job = ticket.job();
+    rig.array.suspend(job).expect("it can rest");
+    assert!(clock.advance(SECOND));
+    until_state(&rig, job, JobState::Suspended);
+    assert_eq!(read(&rig, job, Job::percent), 25);
+    for wish in [rig.array.cancel(job), rig.array.kill(job)] {
+        let error = wish.expect_err("a quarter is gone");
+        assert_eq!(error.kind, Kind::NotSupported);
+        assert!(error.message.contains("erases"), "{error}");
+    }
+    assert_eq!(read(&rig, job, |job| job.state), JobState::Suspended);
+    let held = rig.sim.extents(&id).expect("it can be read");
+    let (erased, rest) = held.split_at(16);
+    assert!(erased.iter().all(|held| *held == Content::Zeros));
+    assert!(rest.iter().all(|held| *held == Content::Written(0x55)));
+    // Nobody waits for it, but for those who want the same volume.
+    rig.done(Command::CreateInitiator { name: host("a") });
+    let (error, _) = rig.fails(delete());
+    assert_eq!(error.kind, Kind::InUse);
+
+    rig.array.resume(job).expect("it goes on");
+    for _ in 0..3 {
+        assert!(clock.advance(SECOND));
+    }
+    assert!(matches!(ticket.join(), Waited::Done(_, done) if done == job));
+    assert_eq!(rig.named("slow"), None);
     rig.assert_whole("at the end");
 }
 

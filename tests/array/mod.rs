@@ -4,6 +4,7 @@
 mod crowd;
 mod drift;
 mod equipped;
+mod erased;
 mod fc;
 mod gate;
 mod jobs;

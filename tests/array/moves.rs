@@ -7,11 +7,11 @@ use standpipe::array::{
     Array, Command, Copying, DiskId, Erasing, GroupKind, Health, Inventory, JobState, Kind,
     Members, Policy, Quality, Step, VolumeId, Waited,
 };
-use standpipe::engine::sim::EXTENT;
+use standpipe::engine::sim::{Content, EXTENT};
 
 use super::equipped::{equipped, erasing, exchange, others, volume};
 use super::gate::{begin, done, gated, gated_under, refused, running, wait_for};
-use super::rig::{Rig, creation, host};
+use super::rig::{Medium, Rig, creation, host};
 
 /// The disks that a volume lies on.
 fn disks(array: &Array, id: &VolumeId) -> Vec<DiskId> {
@@ -46,6 +46,10 @@ fn is_move(step: &Step) -> bool {
 
 fn is_erasure(step: &Step) -> bool {
     matches!(step, Step::Erase { .. })
+}
+
+fn is_removal(step: &Step) -> bool {
+    matches!(step, Step::Remove { .. })
 }
 
 fn is_sync(step: &Step) -> bool {
@@ -309,6 +313,50 @@ fn long_work_keeps_nobody_out_and_all_of_it_goes_on_after_a_restart() {
     going.iter().for_each(|job| wait_for(&second, job.id));
     let now = second.snapshot();
     assert!(new.iter().all(|id| now.volume(id).is_none()));
+}
+
+#[test]
+fn what_is_being_erased_is_nobody_elses_also_after_a_restart() {
+    let rig = erasing();
+    rig.mortal.die();
+    let single = volume(&rig, "single");
+    let kept = ["shown", "first", "source", "source then"].map(|name| volume(&rig, name));
+    let held = || kept.each_ref().map(|id| rig.sim.extents(id));
+    let before = held();
+    let policy = Policy {
+        erase: Some(Erasing::Zero),
+        ..Policy::default()
+    };
+    let start = |image: &Medium, which| gated_under(policy.clone(), &rig.sim, image, which);
+    let delete = || Command::DeleteVolumes {
+        volumes: vec![single.clone()],
+    };
+    let medium = rig.medium.image();
+    let (first, gate) = start(&medium, is_erasure);
+    begin(&first, delete());
+    gate.reached(1);
+    refused(&first, delete(), Kind::InUse);
+    assert_eq!(
+        rig.sim.extents(&single),
+        Some(vec![Content::Written(0x16); 2])
+    );
+    // The gateway dies before the first byte goes, and again when the last one is gone.
+    let medium = medium.image();
+    let (second, gate) = start(&medium, is_removal);
+    gate.reached(1);
+    refused(&second, delete(), Kind::InUse);
+    assert_eq!(rig.sim.extents(&single), Some(vec![Content::Zeros; 2]));
+    let (third, gate) = start(&medium.image(), is_erasure);
+    refused(&third, delete(), Kind::InUse);
+    gate.reached(1);
+    let job = running(&third);
+    gate.open();
+    wait_for(&third, job);
+    let now = third.snapshot();
+    let job = now.job(&job).expect("it is listed");
+    assert_eq!(job.state, JobState::Completed);
+    assert!(now.volume(&single).is_none());
+    assert_eq!(held(), before, "nothing else changed");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use redb::StorageBackend;
 use standpipe::array::{
-    Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, InitiatorName,
-    Inventory, Iqn, JobId, Layout, Map, Members, Naa, Owner, Policy, PoolId, PoolKind, PortId,
-    Quality, ReplicaKind, SystemName, Trouble, ViewId, VolumeId, Waited,
+    Array, Command, DiskId, DiskUsage, Effect, Engine, Error, GroupId, GroupKind, Health,
+    InitiatorName, Inventory, Iqn, JobId, Layout, Map, Members, Naa, Owner, Policy, PoolId,
+    PoolKind, PortId, Quality, ReplicaKind, SystemName, Torn, Trouble, ViewId, VolumeId, Waited,
 };
 use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
@@ -160,6 +160,14 @@ fn open_with(engine: Arc<dyn Engine>, medium: &Medium, policy: Policy) -> Result
         label: "label".into(),
     };
     Array::open(engine, medium.store(), system, policy)
+}
+
+impl Picture {
+    /// The same without what these volumes hold.
+    pub fn but_for(mut self, names: &BTreeSet<String>) -> Self {
+        self.contents.retain(|name, _| !names.contains(name));
+        self
+    }
 }
 
 impl Rig {
@@ -436,6 +444,21 @@ impl Rig {
                 .map(|r| (r.map.initiator.folded(), r.map.lun, called(&r.map.volume)))
                 .collect(),
         }
+    }
+
+    /// The names of the volumes that were being erased, which say so and are no use to anybody.
+    pub fn erased(&self) -> BTreeSet<String> {
+        let now = self.now();
+        let erased = now.volumes().filter(|v| v.torn == Some(Torn::Erased));
+        erased
+            .map(|volume| {
+                let Health::Failed(why) = &volume.health else {
+                    panic!("{} seems to be well", volume.name);
+                };
+                assert!(why.contains("delete it again"), "{why}");
+                volume.name.clone()
+            })
+            .collect()
     }
 
     /// Nothing is half-made: what every state between two commands has in common.

@@ -15,8 +15,8 @@
 //! | a foreign volume or pool, an ACL of another manager without the initiator's secret | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
 //! | zeroing, copying or removing a finished volume, showing an unfinished one | `InUse` |
-//! | a volume that snapshots need, to be resized or removed | `HasDependents` |
-//! | a snapshot of one that keeps what changes, another size or no relation for it | `InvalidArgument` |
+//! | a volume that snapshots need, to be resized, erased or removed | `HasDependents` |
+//! | a snapshot of one that keeps what changes, another size, no relation or erasing for it | `InvalidArgument` |
 //! | room for a snapshot of a thin volume, or none for one of another | `InvalidArgument` |
 //! | copying onto the same volume or a smaller one | `InvalidArgument` |
 //! | a disk that is not free, a pool that is not empty | `InUse` |
@@ -185,6 +185,9 @@ cases! {
         impossible_copies_are_refused;
     erase:
         an_overwritten_volume_holds_zeros
+        what_is_stopped_half_erased_is_no_healthy_volume
+        erasing_rests_and_nobody_waits_for_it
+        a_snapshot_is_not_erased_nor_a_volume_that_has_one
         a_discarded_thin_volume_gives_its_room_back
         what_takes_no_discards_or_is_gone_is_nothing_to_erase;
     moves:

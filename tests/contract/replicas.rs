@@ -2,7 +2,7 @@
 
 use standpipe::array::{
     Health, JobId, Kind, Place, Pool, Relation, Replica, ReplicaKind, SNAPSHOT_CHUNK, Snap, Step,
-    Subject, Taken, Volume,
+    Subject, Taken, Torn, Volume,
 };
 
 use super::Rig;
@@ -426,7 +426,7 @@ pub fn a_copy_overwrites_the_whole_new_volume(rig: &mut dyn Rig) {
         kind: ReplicaKind::Clone,
         taken: time,
     };
-    assert_eq!((&clone.replica, clone.torn), (&Some(wanted), false));
+    assert_eq!((&clone.replica, clone.torn), (&Some(wanted), None));
     show(rig, &clone, 2);
     reads(rig, 2, &[0x11, 0, 0x11, 0, 0]);
     reads(rig, 1, &[0x22, 0, 0x11]);
@@ -483,7 +483,7 @@ pub fn a_copy_brings_back_what_a_snapshot_kept(rig: &mut dyn Rig) {
     copy(rig, &taken, &source);
     assert_eq!(used(&taken), before, "what it keeps differed already");
     let after = volume(rig, &source.id).expect("it is there");
-    assert_eq!((after.torn, after.health), (false, Health::Ok));
+    assert_eq!((after.torn, after.health), (None, Health::Ok));
     show(rig, &source, 1);
     reads(rig, 1, &[0x11; 4]);
     show(rig, &taken, 2);
@@ -531,7 +531,7 @@ pub fn a_copy_that_is_stopped_leaves_a_torn_volume(rig: &mut dyn Rig) {
     let error = rig.engine().apply(&step, &noted).expect_err("cancelled");
     assert_eq!(error.kind, Kind::Unavailable, "{error}");
     let torn = volume(rig, &other.id).expect("it is there");
-    assert!(torn.torn);
+    assert_eq!(torn.torn, Some(Torn::Copied));
     let Health::Failed(why) = &torn.health else {
         panic!("it is torn: {:?}", torn.health);
     };
@@ -541,10 +541,10 @@ pub fn a_copy_that_is_stopped_leaves_a_torn_volume(rig: &mut dyn Rig) {
     rig.engine().manage(&groups, &[]).expect("it is ours");
     rig.engine().converge(&[]).expect("nothing to show");
     let torn = volume(rig, &other.id).expect("it is there");
-    assert!(torn.torn, "a reboot heals nothing");
+    assert!(torn.torn.is_some(), "a reboot heals nothing");
     apply(rig, &step);
     let whole = volume(rig, &other.id).expect("it is there");
-    assert_eq!((whole.torn, &whole.health), (false, &Health::Ok));
+    assert_eq!((whole.torn, &whole.health), (None, &Health::Ok));
     apply(rig, &unmark(known(&source), job));
     apply(rig, &unmark(known(&other), job));
     show(rig, &other, 2);

@@ -38,8 +38,8 @@ impl Array {
         let job = self.unfinished(id)?;
         if !job.cancellable {
             return Err(Error::not_supported(
-                "the job overwrites a volume and is not stopped midway, which would leave neither \
-                 its old content nor the new one; wait for its end",
+                "the job overwrites or erases a volume and is not stopped midway, which would leave \
+                 nothing that anybody can use; wait for its end, or suspend it meanwhile",
             ));
         }
         job.live.end(state, |now| self.0.shift(id, now));

@@ -181,8 +181,8 @@ impl Live {
         let mut control = lock(&self.control);
         if !control.can_rest || matches!(control.wish, Wish::End(_)) {
             return Err(Error::not_supported(
-                "what the job is doing now cannot be suspended; only the overwriting and copying of \
-                 volumes can",
+                "what the job is doing now cannot be suspended; only overwriting, copying and \
+                 erasing volumes can",
             ));
         }
         control.wish = Wish::Rest;

@@ -124,16 +124,13 @@ impl<'a> Source<'a> {
 /// Refuses a volume whose content is lost or only half there.
 pub(super) fn check_whole(volume: &Volume) -> Result<(), Error> {
     let name = &volume.name;
-    let why = match volume {
+    let why = match volume.torn {
         _ if volume.is_broken() => format!(
             "snapshot '{name}' has lost its content, because more changed than it had room for; \
              delete it"
         ),
-        _ if volume.torn => format!(
-            "volume '{name}' holds neither its old content nor another one, because a copy onto it \
-             failed; restore or resynchronise it again"
-        ),
-        _ => return Ok(()),
+        Some(torn) => format!("volume '{name}' is not used: {}", torn.sentence()),
+        None => return Ok(()),
     };
     Err(Error::unavailable(why))
 }

@@ -469,8 +469,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             "name 1 to {MAX_AT_ONCE} different volumes"
         )));
     }
-    let (mut marks, mut erasures, mut removals) = (Vec::new(), Vec::new(), Vec::new());
-    let mut volumes = Vec::new();
+    let (mut steps, mut volumes) = (Vec::new(), Vec::new());
     for id in ids {
         let volume = own_volume(inventory, id)?;
         check_not_held(volume, "deleted")?;
@@ -482,18 +481,7 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
                 volume.name, group.name
             )));
         }
-        let (mark, removal) = removing(Subject::Known(id.clone()), job);
-        // What lay on a disk that is gone nobody can erase.
-        let erase = inventory.policy.erase;
-        let erase = erase.filter(|_| !room::is_lost(inventory, volume));
-        let erasure = erase.map(|how| Step::Erase {
-            volume: Subject::Known(id.clone()),
-            how,
-            job,
-        });
-        marks.push(mark);
-        erasures.extend(erasure.map(Planned::lasting));
-        removals.push(removal);
+        steps.push(removing(Subject::Known(id.clone()), job).0);
         volumes.push(volume);
     }
     let group = pool(inventory, &volumes[0].pool)?.group();
@@ -505,19 +493,34 @@ pub(super) fn delete(inventory: &Inventory, ids: &[VolumeId], job: JobId) -> Res
             ));
         }
     }
-    // All are erased before the first one goes: nothing comes back from then on.
-    marks.extend(erasures);
-    // What is nothing without another one goes before it.
-    let mut removals: Vec<_> = volumes.iter().zip(removals).collect();
-    removals.sort_by_key(|(volume, _)| volume.depends_on().is_none());
-    marks.extend(removals.into_iter().map(|(_, removal)| removal));
-    marks.extend(room::dropping(inventory, group).map(Planned::lasting));
+    let known = |volume: &Volume| Subject::Known(volume.id.clone());
+    let (needing, free): (Vec<_>, Vec<_>) = volumes
+        .iter()
+        .copied()
+        .partition(|v| v.depends_on().is_some());
+    // What is nothing without another one goes before that one is touched. It is not erased: it keeps
+    // copies of what was overwritten, and would have to keep what is erased.
+    steps.extend(needing.into_iter().map(|v| removal(known(v), job)));
+    // The others are erased before the first one of them goes: nothing comes back from then on.
+    if let Some(how) = inventory.policy.erase {
+        // What lay on a disk that is gone nobody can erase.
+        let there = free.iter().filter(|v| !room::is_lost(inventory, v));
+        steps.extend(there.map(|v| {
+            Planned::lasting(Step::Erase {
+                volume: known(v),
+                how,
+                job,
+            })
+        }));
+    }
+    steps.extend(free.into_iter().map(|v| removal(known(v), job)));
+    steps.extend(room::dropping(inventory, group).map(Planned::lasting));
     Ok(Plan {
         title: match &volumes[..] {
             [volume] => format!("Delete volume '{}'", volume.name),
             volumes => format!("Delete {} volumes", volumes.len()),
         },
-        steps: marks,
+        steps,
         changes: Vec::new(),
         goal: Goal::Removed {
             group: group.clone(),

@@ -1,4 +1,5 @@
-//! Block devices: overwriting one with zeros, and finding out who uses one.
+//! Block devices: overwriting one with zeros, giving back what one takes, and finding out who uses
+//! one.
 //!
 //! Paths of `/proc`, `/sys` and `/dev` come in a [`Places`], so tests use folders of their own.
 //! Nothing here knows LVM's commands or the target.
@@ -7,10 +8,11 @@ use rustix::fs::{FallocateFlags, fallocate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Bytes zeroed between two looks at whether to go on.
+/// Bytes zeroed or given back between two looks at whether to go on.
 const SLICE: u64 = 64 << 20;
 
 /// Where the kernel shows devices.
@@ -56,28 +58,41 @@ pub fn zero(
     // On a block device: the device's own zeroing where it has one, else zero pages, and never an
     // unmapping that would leave the content to the device's discretion.
     let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
-    in_slices(device, is_it, size, flags, go_on)
+    in_slices(device, is_it, (size, SLICE), go_on, |file, range| {
+        loop {
+            match fallocate(file, flags, range.start, range.end - range.start) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    })
 }
 
-/// The same, but tells the device that nobody needs these bytes any more; `EOPNOTSUPP` where it does
-/// not listen.
+/// How a range of a device is given back to what it lies in.
+pub type Discard<'a> = &'a dyn Fn(Range<u64>) -> io::Result<()>;
+
+/// The same, but nobody needs these bytes any more: they are given back to what the device lies in,
+/// in whole blocks of `block` bytes, because less than one is not taken.
 pub fn discard(
     device: &Path,
     is_it: impl FnOnce(&File) -> bool,
-    size: u64,
+    (size, block): (u64, u64),
+    discard: Discard<'_>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Ended> {
-    let flags =
-        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE | FallocateFlags::NO_HIDE_STALE;
-    in_slices(device, is_it, size, flags, go_on)
+    let block = block.max(1);
+    let slice = (SLICE / block * block).max(block);
+    in_slices(device, is_it, (size, slice), go_on, |_, range| {
+        discard(range)
+    })
 }
 
 fn in_slices(
     device: &Path,
     is_it: impl FnOnce(&File) -> bool,
-    size: u64,
-    flags: FallocateFlags,
+    (size, slice): (u64, u64),
     go_on: &mut dyn FnMut(u64) -> bool,
+    mut overwrite: impl FnMut(&File, Range<u64>) -> io::Result<()>,
 ) -> io::Result<Ended> {
     let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or_default();
     let file = OpenOptions::new()
@@ -93,14 +108,9 @@ fn in_slices(
         if !go_on(done) {
             return Ok(Ended::Stopped);
         }
-        let slice = SLICE.min(size - done);
-        loop {
-            match fallocate(&file, flags, done, slice) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => break other?,
-            }
-        }
-        done += slice;
+        let end = done + slice.min(size - done);
+        overwrite(&file, done..end)?;
+        done = end;
     }
     file.sync_data()?;
     go_on(done);
@@ -141,6 +151,20 @@ impl Places {
     pub fn dm_uuid(&self, (major, minor): (u32, u32)) -> Option<String> {
         let file = self.sys.join(format!("dev/block/{major}:{minor}/dm/uuid"));
         Some(fs::read_to_string(file).ok()?.trim().to_owned())
+    }
+
+    /// Bytes of the blocks in which a device gives back what nobody needs any more; none where what
+    /// lies under it does not listen.
+    pub fn discards(&self, device: &DmDevice) -> io::Result<Option<u64>> {
+        let queue = self.sys.join("block").join(&device.name).join("queue");
+        let number = |file: &str| {
+            let text = fs::read_to_string(queue.join(file))?;
+            text.trim().parse::<u64>().map_err(io::Error::other)
+        };
+        Ok(match number("discard_max_bytes")? {
+            0 => None,
+            _ => Some(number("discard_granularity")?),
+        })
     }
 
     /// Whether a device-mapper device takes no reads and writes now.
@@ -315,6 +339,53 @@ mod tests {
         let one = places.dm_device("LVM-c").expect("listed");
         assert_eq!(one.as_ref(), devices.get("LVM-c"));
         assert_eq!(places.dm_device("LVM").expect("listed"), None);
+    }
+
+    #[test]
+    fn a_device_tells_in_which_blocks_it_gives_back() {
+        let (_folder, places) = sample();
+        let device = places.dm_device("LVM-a").expect("listed");
+        let device = device.expect("it is there");
+        let queue = places.sys.join("block/dm-0/queue");
+        places.discards(&device).expect_err("nobody knows");
+        fs::create_dir_all(&queue).expect("set up");
+        fs::write(queue.join("discard_granularity"), "65536\n").expect("set up");
+        for (most, blocks) in [("0\n", None), ("4294966784\n", Some(65536))] {
+            fs::write(queue.join("discard_max_bytes"), most).expect("set up");
+            assert_eq!(places.discards(&device).expect("told"), blocks);
+        }
+    }
+
+    #[test]
+    fn all_is_given_back_in_whole_blocks() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        // Blocks of a thin pool need not be a power of two.
+        const ODD: u64 = 192 << 10;
+        const MANY: u64 = SLICE / ODD * ODD;
+        for (size, block, ends) in [
+            (2 * SLICE + 4096, 4096, vec![SLICE, 2 * SLICE]),
+            (2 * SLICE, ODD, vec![MANY, 2 * MANY]),
+            (3 * SLICE, 2 * SLICE, vec![2 * SLICE]),
+            (SLICE / 2, 0, vec![]),
+        ] {
+            let given = std::cell::RefCell::new(vec![0]);
+            let discard = |range: Range<u64>| {
+                assert_eq!(given.borrow().last(), Some(&range.start));
+                given.borrow_mut().push(range.end);
+                Ok(())
+            };
+            let mut last = 0;
+            let all = (size, block);
+            let ended = super::discard(file.path(), |_| true, all, &discard, &mut |done| {
+                last = done;
+                true
+            });
+            assert_eq!((ended.expect("it ends"), last), (Ended::Whole, size));
+            let wanted: Vec<u64> = [vec![0], ends, vec![size]].concat();
+            assert_eq!(given.into_inner(), wanted, "{size} {block}");
+        }
+        let error = super::discard(file.path(), |_| false, (1, 1), &|_| Ok(()), &mut |_| true);
+        error.expect_err("it is another device");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::blockdev::Ended;
+use super::blockdev::{Discard, Ended};
 use crate::array::SNAPSHOT_CHUNK;
 
 /// Bytes copied between two looks at whether to go on.
@@ -45,9 +45,6 @@ pub(super) fn open(device: &Path, write: bool) -> io::Result<File> {
         .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
         .open(device)
 }
-
-/// How a range of a device is given back to what it lies in.
-pub(super) type Discard<'a> = &'a dyn Fn(Range<u64>) -> io::Result<()>;
 
 /// Makes the first `size` bytes of `to` those of `from`, with zeros for what lies behind its
 /// `length`. `go_on` hears the bytes done so far before each slice and at the end.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dm;
 use super::lvm::report::VgRow;
 use super::lvm::shape::Shape;
-use crate::array::{Disk, DiskId, Health, Layout, Trouble, Volume, VolumeId};
+use crate::array::{Disk, DiskId, Health, Layout, Torn, Trouble, Volume, VolumeId};
 
 /// Whether a layout has its data without these legs.
 fn survives(layout: Layout, lost: &BTreeSet<u16>) -> bool {
@@ -237,15 +237,11 @@ pub(super) fn of_snapshot(snapshot: Option<dm::Snapshot>) -> Health {
     }
 }
 
-/// How well a volume is that a copy onto it ended midway, beside that.
-pub(super) fn of_torn(health: Health) -> Health {
+/// How well a volume is that is torn, beside that.
+pub(super) fn of_torn(health: Health, torn: Torn) -> Health {
     match health {
         Health::Failed(sentence) => Health::Failed(sentence),
-        _ => Health::Failed(
-            "a copy onto it ended midway, and it holds neither its old content nor another one; \
-             restore or resynchronise it again"
-                .into(),
-        ),
+        _ => Health::Failed(torn.sentence().into()),
     }
 }
 

@@ -335,8 +335,10 @@ impl<'a> Picture<'a> {
         let health = match (self.is_twice(row), size) {
             (Some(health), _) => health,
             (None, None) => Health::Unknown("LVM does not tell the size".into()),
-            (None, Some(_)) if marks.torn => health::of_torn(by_disks),
-            (None, Some(_)) => by_disks,
+            (None, Some(_)) => match marks.torn {
+                Some(torn) => health::of_torn(by_disks, torn),
+                None => by_disks,
+            },
         };
         let shown = foreign_export(row, self.kernel).and_then(|(_, shown)| shown.serial.clone());
         let serial = shown.or_else(|| marks.serial.clone());

@@ -6,7 +6,7 @@ use super::extents::{Content, EXTENT};
 use super::guards::{marked_by, ours};
 use super::machine::{Body, Lv, Machine};
 use super::{Core, SLICE};
-use crate::array::{Error, JobId, Progress, Step, Subject, VolumeId, cancelled};
+use crate::array::{Error, JobId, Progress, Step, Subject, Torn, VolumeId, cancelled};
 
 /// What is copied.
 pub(super) struct Copy<'a> {
@@ -49,7 +49,7 @@ impl Core {
             let (_, to) = machine.may_copy(copy)?;
             let (id, extents) = (to.id.clone(), to.extents());
             if !copy.fresh {
-                machine.tear(&id, true)?;
+                machine.tear(&id, Some(Torn::Copied))?;
             }
             (id, extents)
         };
@@ -70,7 +70,7 @@ impl Core {
         ended?;
         match half || copy.fresh {
             true => Ok(()),
-            false => machine.tear(&id, false),
+            false => machine.tear(&id, None),
         }
     }
 

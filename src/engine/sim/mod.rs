@@ -115,7 +115,7 @@ impl Core {
         }
         match step {
             Step::Zero { volume, job } => self.zero(volume, *job, progress, None),
-            Step::Erase { volume, how, job } => self.erase(volume, *how, *job, progress),
+            Step::Erase { volume, how, job } => self.erase(volume, *how, *job, progress, false),
             Step::Sync { volume } => self.sync(volume, progress),
             Step::Move {
                 what, from, onto, ..
@@ -134,6 +134,7 @@ impl Core {
                 let half = self.machine().may_zero(volume, *job)? / 2;
                 self.zero(volume, *job, &Unwatched, Some(half))
             }
+            Step::Erase { volume, how, job } => self.erase(volume, *how, *job, &Unwatched, true),
             Step::Snapshot { group, of, job } => {
                 self.machine().snapshot(group, &of[..of.len() / 2], *job)
             }

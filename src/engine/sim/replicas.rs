@@ -12,7 +12,7 @@ use super::machine::{Body, Lv, Machine};
 use super::names::{check_device, check_display};
 use crate::array::{
     Error, JobId, Owner, PoolId, Relation, Replica, ReplicaKind, SNAPSHOT_CHUNK, Snap, Subject,
-    Taken, VolumeId,
+    Taken, Torn, VolumeId,
 };
 
 /// Chunks in an extent.
@@ -32,8 +32,8 @@ pub(super) struct Kin {
     pub(super) clone_of: Option<VolumeId>,
     /// The mark of its moment: microseconds since 1970.
     pub(super) taken: Option<u64>,
-    /// The mark that a copy onto it has not ended.
-    pub(super) torn: bool,
+    /// The mark of what has not ended on it.
+    pub(super) torn: Option<Torn>,
 }
 
 /// What has changed since a snapshot was taken of a volume on disks.
@@ -382,8 +382,8 @@ impl Machine {
         self.replace(lv)
     }
 
-    /// Notes that a copy onto a volume has begun, or that it has ended.
-    pub(super) fn tear(&mut self, id: &VolumeId, torn: bool) -> Result<(), Error> {
+    /// Notes what has begun on a volume, or that it has ended well.
+    pub(super) fn tear(&mut self, id: &VolumeId, torn: Option<Torn>) -> Result<(), Error> {
         let mut lv = self.volume(id)?.clone();
         if lv.kin.torn == torn {
             return Ok(());

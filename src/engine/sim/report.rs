@@ -7,8 +7,8 @@ use super::replicas::Delta;
 use super::thin::{ThinPool, pool_id};
 use super::volumes::{consumed, pool_of};
 use crate::array::{
-    self, DiskId, Facts, GroupFacts, Health, Layout, Piece, Pool, PoolId, PoolKind, Thin, Trouble,
-    Volume,
+    self, DiskId, Facts, GroupFacts, Health, Layout, Piece, Pool, PoolId, PoolKind, Thin, Torn,
+    Trouble, Volume,
 };
 
 fn piece(leg: usize, segment: &Segment) -> Piece {
@@ -185,8 +185,8 @@ impl Machine {
             held_by: lv.held_by.clone(),
             created: Some(lv.created),
             health: match lv.kin.torn {
-                true => torn(health),
-                false => health,
+                Some(torn) => of_torn(health, torn),
+                None => health,
             },
             trouble,
             behind,
@@ -256,14 +256,10 @@ impl Machine {
     }
 }
 
-/// How well a volume is that was being overwritten when that failed.
-fn torn(health: Health) -> Health {
+/// How well a volume is that is torn, beside that.
+fn of_torn(health: Health, torn: Torn) -> Health {
     match health {
         Health::Failed(_) => health,
-        _ => Health::Failed(
-            "a copy onto it failed, and it holds neither its old content nor the new one; restore \
-             or resynchronise it again"
-                .to_owned(),
-        ),
+        _ => Health::Failed(torn.sentence().to_owned()),
     }
 }

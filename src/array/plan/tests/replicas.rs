@@ -405,7 +405,7 @@ fn what_is_lost_torn_or_foreign_is_not_copied() {
         Kind::Unavailable,
         "lost",
     );
-    let world = changed("clone", |volume| volume.torn = true);
+    let world = changed("clone", |volume| volume.torn = Some(Torn::Copied));
     for command in [
         clone(&["clone"], None),
         snapshot(&["clone"]),
@@ -414,7 +414,7 @@ fn what_is_lost_torn_or_foreign_is_not_copied() {
         world.refuses(&command, Kind::Unavailable, "restore or resynchronise");
     }
     assert!(world.plan(&resync("clone")).is_ok(), "that heals it");
-    let world = changed("v1", |volume| volume.torn = true);
+    let world = changed("v1", |volume| volume.torn = Some(Torn::Copied));
     assert!(world.plan(&restore("delta")).is_ok(), "that heals it");
     world.refuses(&resync("clone"), Kind::Unavailable, "restore");
     let world = changed("v1", |volume| volume.owner = Owner::Foreign);
@@ -568,4 +568,35 @@ fn a_snapshot_that_may_lack_room_is_watched() {
     assert_eq!(health(1, 6), Health::Ok);
     assert!(matches!(health(1, 7), Health::Degraded(why) if why.starts_with("87 %")));
     assert_eq!(health(3, 23), Health::Ok, "it has room for everything");
+}
+
+#[test]
+fn a_snapshot_is_not_erased_and_goes_before_its_source_is() {
+    let policy = crate::array::Policy {
+        erase: Some(crate::array::Erasing::Zero),
+        ..Default::default()
+    };
+    let world = World::under(policy, facts(|_| ()));
+    let delete = |names: &[&str]| {
+        let wish = Command::DeleteVolumes {
+            volumes: names.iter().map(|name| (*name).into()).collect(),
+        };
+        steps(&world.plan(&wish).expect("a plan"))
+    };
+    assert_eq!(delete(&["delta"]), ["mark / unmark", "remove"]);
+    // One of a thin volume stands for itself.
+    assert_eq!(delete(&["shared"]), ["mark / unmark", "erase", "remove"]);
+    assert_eq!(
+        delete(&["v2", "v1", "delta"]),
+        [
+            "mark / unmark",
+            "mark / unmark",
+            "mark / unmark",
+            "remove",
+            "erase",
+            "erase",
+            "remove",
+            "remove",
+        ]
+    );
 }

@@ -60,7 +60,7 @@ pub(super) fn volume(id: &str) -> Volume {
         trouble: Trouble::default(),
         behind: 0,
         replica: None,
-        torn: false,
+        torn: None,
     }
 }
 

@@ -158,7 +158,7 @@ fn volume(id: &str, pool: &str, pieces: Vec<Piece>, health: Health) -> crate::ar
         trouble: Default::default(),
         behind: 0,
         replica: None,
-        torn: false,
+        torn: None,
     }
 }
 

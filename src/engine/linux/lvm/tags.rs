@@ -4,6 +4,7 @@
 //! cannot be half there. This module knows how marks read and write, not who sets them when.
 
 use super::names::{NotAllowed, Tag};
+use crate::array::Torn;
 
 /// The mark of a volume that this product made. The number is the layout of the other tags.
 pub const OWNER: &str = "standpipe.v1";
@@ -23,6 +24,8 @@ const TAKEN: &str = "standpipe.taken=";
 const DETACHED: &str = "standpipe.detached";
 /// The mark of a volume that a copy onto it ended midway.
 const TORN: &str = "standpipe.torn";
+/// The mark of a volume that is being erased, or that erasing it ended midway.
+const ERASED: &str = "standpipe.erased";
 
 /// What a volume's tags say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,8 +46,8 @@ pub struct Marks {
     pub taken: Option<u64>,
     /// It is a snapshot that counts as a volume of its own.
     pub detached: bool,
-    /// A copy onto it ended midway.
-    pub torn: bool,
+    /// What ended midway on it.
+    pub torn: Option<Torn>,
 }
 
 impl Marks {
@@ -69,7 +72,9 @@ impl Marks {
             } else if tag == DETACHED {
                 marks.detached = true;
             } else if tag == TORN {
-                marks.torn = true;
+                marks.torn = Some(Torn::Copied);
+            } else if tag == ERASED {
+                marks.torn = Some(Torn::Erased);
             }
         }
         marks
@@ -125,9 +130,13 @@ pub fn detached() -> Tag {
     Tag::new(DETACHED).expect("the constant is a valid tag")
 }
 
-/// The mark of a volume while a copy is made onto it.
-pub fn torn() -> Tag {
-    Tag::new(TORN).expect("the constant is a valid tag")
+/// The mark of a volume while a copy is made onto it, or while it is erased.
+pub fn torn(how: Torn) -> Tag {
+    let mark = match how {
+        Torn::Copied => TORN,
+        Torn::Erased => ERASED,
+    };
+    Tag::new(mark).expect("the constants are valid tags")
 }
 
 /// The tags of the `lv_tags` column that say what a volume is a replica of.
@@ -204,15 +213,17 @@ mod tests {
         let tags = [
             clone_of(source).expect("a tag"),
             taken(1_764_000_000_123_456),
-            torn(),
+            torn(Torn::Copied),
         ];
         let column = tags.each_ref().map(Tag::as_str).join(",") + ",standpipe.v1";
         let marks = Marks::read(&column);
         assert_eq!(marks.clone_of.as_deref(), Some(source));
         assert_eq!(marks.taken, Some(1_764_000_000_123_456));
-        assert!(marks.torn && !marks.detached);
+        assert_eq!((marks.torn, marks.detached), (Some(Torn::Copied), false));
         assert_eq!(relation(&column), tags[..2]);
         assert!(Marks::read("standpipe.detached").detached);
+        let erased = Marks::read(torn(Torn::Erased).as_str());
+        assert_eq!(erased.torn, Some(Torn::Erased));
         assert_eq!(Marks::read("standpipe.taken=x").taken, None);
     }
 

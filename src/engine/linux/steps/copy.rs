@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::watched::{Work, watched};
 use super::{Name, identity, marked, verify};
-use crate::array::{Error, JobId, Progress, Subject};
+use crate::array::{Error, JobId, Progress, Subject, Torn};
 use crate::engine::linux::copying::{self, Holds};
 use crate::engine::linux::dm;
 use crate::engine::linux::lvm::group::{LvmError, Session};
@@ -45,7 +45,7 @@ impl LinuxEngine {
             )));
         }
         if !fresh {
-            self.tear(to, job, true, Deadline::after(LIMIT))?;
+            self.tear(to, job, Some(Torn::Copied), Deadline::after(LIMIT))?;
         }
         let holds = match (fresh, target.row.has_layout("thin")) {
             (true, false) => Holds::Anything,
@@ -75,7 +75,7 @@ impl LinuxEngine {
         })?;
         match fresh {
             true => Ok(()),
-            false => self.tear(to, job, false, Deadline::after(LIMIT)),
+            false => self.tear(to, job, None, Deadline::after(LIMIT)),
         }
     }
 
@@ -120,34 +120,31 @@ impl LinuxEngine {
         }
     }
 
-    /// Notes that a copy onto a volume has begun, or that it has ended well.
-    fn tear(
+    /// Notes what has begun on a volume, or that it has ended well.
+    pub(super) fn tear(
         &self,
         subject: &Subject,
         job: &JobId,
-        torn: bool,
+        torn: Option<Torn>,
         deadline: Deadline,
     ) -> Result<(), Error> {
         let (group, name) = self.locate(subject, deadline)?;
         let mut session = group.enter(deadline)?;
         let row = self.owned(&mut session, &name, subject)?;
         marked(&row, job)?;
-        if Marks::read(&row.lv_tags).torn == torn {
+        let before = Marks::read(&row.lv_tags).torn;
+        if before == torn {
             return Ok(());
         }
-        let tag = [tags::torn()];
-        let (gone, come): (&[Tag], &[Tag]) = match torn {
-            true => (&[], &tag),
-            false => (&tag, &[]),
-        };
-        let done = session.retag(&identity(&row)?, gone, come);
+        let tag = |torn: Option<Torn>| -> Vec<Tag> { torn.map(tags::torn).into_iter().collect() };
+        let done = session.retag(&identity(&row)?, &tag(before), &tag(torn));
         verify(done, || is_torn(&mut session, &name, torn))
     }
 }
 
 /// Gives a range of a device back to what it lies in. It stays claimed by us meanwhile, so the program
 /// is told not to claim it.
-fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
+pub(super) fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
     let (offset, length) = (
         range.start.to_string(),
         (range.end - range.start).to_string(),
@@ -161,8 +158,8 @@ fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::Result<()> {
     }
 }
 
-/// Whether a volume bears that mark or lacks it, as it is to be.
-fn is_torn(session: &mut Session<'_>, name: &Name, torn: bool) -> Result<bool, LvmError> {
+/// Whether a volume bears that mark or lacks any, as it is to be.
+fn is_torn(session: &mut Session<'_>, name: &Name, torn: Option<Torn>) -> Result<bool, LvmError> {
     let row = session.find(name.which())?;
     Ok(row.is_some_and(|row| Marks::read(&row.lv_tags).torn == torn))
 }

@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::copy::discard;
 use super::watched::{Work, watched};
 use super::{
     Making, Name, busy, device_name, extents, found, identity, is_of, job_tag, marked, name_tag,
-    not_busy, nothing, path, room_for, rows_of, verify,
+    not_busy, nothing, path, room_for, rows_of, unreadable, verify,
 };
 use crate::array::{
     DiskId, Erasing, Error, JobId, Kind, Layout, MAX_LUN, Map, Naa, Place, PoolId, Progress,
-    Subject, VolumeId,
+    Subject, Torn, VolumeId,
 };
 use crate::engine::linux::LinuxEngine;
-use crate::engine::linux::blockdev::{self, Ended, Places};
+use crate::engine::linux::blockdev::{self, DmDevice, Places};
 use crate::engine::linux::dm;
 use crate::engine::linux::lio::export::Exported;
 use crate::engine::linux::lvm::group::{Group, LvmError, NewVolume, Session, Which};
@@ -27,10 +28,11 @@ const REMOVALS: usize = 5;
 
 /// A volume that nobody uses.
 struct Idle {
+    row: LvRow,
+    device: DmDevice,
     place: Written,
     /// Bytes.
     size: u64,
-    is_thin: bool,
 }
 
 /// What is written to: a device that goes by a name which may be another's meanwhile.
@@ -224,28 +226,48 @@ impl LinuxEngine {
             return Ok(());
         }
         let Idle {
+            row,
+            device,
             place,
             size,
-            is_thin,
         } = self.idle(&mut session, &name, volume, job)?;
         drop(session);
+        if row.is_delta() {
+            return Err(Error::invalid(format!(
+                "volume {} is a snapshot that holds only what has changed; remove it as it is",
+                row.lv_name
+            )));
+        }
+        refuse_needed(&row)?;
+        // To a thin volume zeros would only give more of its pool.
+        let is_zeroed = how == Erasing::Zero && !row.has_layout("thin");
+        let block = match is_zeroed {
+            true => None,
+            false => self.places.discards(&device).map_err(unreadable)?,
+        };
+        if !is_zeroed && block.is_none() {
+            tracing::warn!(
+                volume = row.lv_name,
+                "what the volume lies on takes no discards; it is removed as it is"
+            );
+            return Ok(());
+        }
+        // Before the first byte goes.
+        self.tear(volume, job, Some(Torn::Erased), deadline)?;
         let work = Work {
             on: place.path.display().to_string(),
             done: "erased",
             size,
         };
+        let blkdiscard = self.blkdiscard.clone();
         watched(&work, progress, move |go_on| {
-            let is_it = |file: &File| place.is_it(file);
-            // To a thin volume zeros would only give more of its pool.
-            if how == Erasing::Zero && !is_thin {
-                return blockdev::zero(&place.path, is_it, size, go_on);
-            }
-            match blockdev::discard(&place.path, is_it, size, go_on) {
-                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
-                    tracing::warn!(device = %place.path.display(), "what lies under it takes no discards");
-                    Ok(Ended::Whole)
+            let (path, is_it) = (&place.path, |file: &File| place.is_it(file));
+            match block {
+                None => blockdev::zero(path, is_it, size, go_on),
+                Some(block) => {
+                    let discard = |range| discard(&blkdiscard, path, range);
+                    blockdev::discard(path, is_it, (size, block), &discard, go_on)
                 }
-                other => other,
             }
         })
     }
@@ -274,7 +296,8 @@ impl LinuxEngine {
                 places: self.places.clone(),
             },
             size,
-            is_thin: row.has_layout("thin"),
+            row,
+            device,
         })
     }
 
@@ -437,12 +460,7 @@ impl LinuxEngine {
             // disk that went since would be noted as missing.
             let now = session.find(Which::Uuid(&uuid))?;
             let now = now.ok_or_else(|| nothing(&Subject::Known(uuid.as_str().into())))?;
-            if now.is_needed() {
-                return Err(Error::has_dependents(format!(
-                    "volume {} has snapshots, which are nothing without it; remove them first",
-                    now.lv_name
-                )));
-            }
+            refuse_needed(&now)?;
             if now.vg_partial != row.vg_partial {
                 return Err(super::lacks_disk(&now.vg_name));
             }
@@ -481,6 +499,17 @@ const fn is_made(layout: Layout) -> bool {
         Layout::Striped { stripes } | Layout::MirroredStripes { stripes } => stripes >= 2,
         Layout::Mirrored { copies } => copies >= 2,
         Layout::Parity { stripes, parity } => (parity == 1 || parity == 2) && stripes > parity,
+    }
+}
+
+/// Refuses a volume that others need.
+fn refuse_needed(row: &LvRow) -> Result<(), Error> {
+    match row.is_needed() {
+        true => Err(Error::has_dependents(format!(
+            "volume {} has snapshots, which are nothing without it; remove them first",
+            row.lv_name
+        ))),
+        false => Ok(()),
     }
 }
 
