@@ -190,6 +190,8 @@ pub fn a_lost_leg_moves_to_a_disk_that_is_added_then(rig: &mut dyn Rig) {
         return;
     }
     let a = &host("a");
+    // That a leg is lost the kernel notices when it is written to.
+    assert!(rig.writes(a, 1, 0..group.extent, 0x55));
     refused(rig, &repair(&made, &[fresh]), Kind::InvalidArgument);
     let extend = Step::ExtendGroup {
         group: group.id.clone(),

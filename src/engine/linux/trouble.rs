@@ -12,6 +12,9 @@ use crate::array::Trouble;
 /// Major and minor number of a block device.
 pub(super) type Number = (u32, u32);
 
+/// How the word begins that LVM appends for a device in the place of a missing disk.
+const MISSING: &str = "-missing_";
+
 /// What the kernel has of the devices.
 pub(super) struct Mapped<'a> {
     /// The active device-mapper devices by UUID.
@@ -43,9 +46,11 @@ impl Mapped<'_> {
 
     /// The active device of a volume that lies on disks; LVM appends to the UUID of some what they
     /// are for. One that has snapshots, or is one, has two: that without such a word lies on others.
+    /// What stood in for a missing disk when it was activated may be left, and nothing lies on it.
     fn device(&self, uuid: &str) -> Option<&DmDevice> {
         let found = self.devices.range(uuid.to_owned()..);
-        let own = found.take_while(|(key, _)| key.starts_with(uuid));
+        let words = found.map_while(|(key, device)| Some((key.strip_prefix(uuid)?, device)));
+        let own = words.filter(|(word, _)| !word.starts_with(MISSING));
         own.last().map(|(_, device)| device)
     }
 }
@@ -172,6 +177,18 @@ mod tests {
             devices: &[
                 (format!("{uuid}-real"), device(4, &[(8, 0), (8, 16)])),
                 (uuid, device(3, &[(253, 4)])),
+            ]
+            .into(),
+            numbers: &numbers,
+            returned: &BTreeSet::new(),
+        };
+        assert!(mapped.stale(&group, &leaves).is_empty());
+        // One that was activated while a disk was missing, and opened anew since.
+        let own = names::dm_uuid(&group, &volume);
+        let mapped = Mapped {
+            devices: &[
+                (format!("{own}-missing_0_0"), device(5, &[])),
+                (own, device(3, &[(8, 0), (8, 16)])),
             ]
             .into(),
             numbers: &numbers,
