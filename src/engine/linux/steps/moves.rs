@@ -167,6 +167,8 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let moved = self.moved(subject, deadline)?;
         let mut session = moved.group.enter(deadline)?;
+        // A disk that was away may be there again.
+        self.state(&mut session)?;
         let members = self.members(&mut session)?;
         let Some(source) = members.get(from) else {
             // Where the group is whole, nothing lies on what is no disk of it.
@@ -285,7 +287,14 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let mut best = (None, Instant::now());
         let mut patience = PATIENCE;
-        let mut mirror = self.mirror_of(moved, source)?;
+        let mut mirror_of = || loop {
+            match self.mirror_of(moved, source) {
+                // The one who ends it has the group's lock.
+                Err(error) if error.kind == Kind::Timeout && patience > 0 => patience -= 1,
+                other => return other,
+            }
+        };
+        let mut mirror = mirror_of()?;
         while let Some(device) = &mirror {
             let now = self.copied_by(device)?;
             if let Some((done, total)) = now {
@@ -315,14 +324,7 @@ impl LinuxEngine {
             if !is_whole {
                 continue;
             }
-            mirror = match self.mirror_of(moved, source) {
-                // The one who ends it has the group's lock.
-                Err(error) if error.kind == Kind::Timeout && patience > 0 => {
-                    patience -= 1;
-                    continue;
-                }
-                other => other?,
-            };
+            mirror = mirror_of()?;
             if mirror.is_some() && best.1.elapsed() > UNENDED {
                 let mut session = moved.group.enter(Deadline::after(LIMIT))?;
                 self.begin(&mut session, moved, source, onto)?;
@@ -394,6 +396,7 @@ impl LinuxEngine {
     ) -> Result<(), Error> {
         let moved = self.moved(subject, deadline)?;
         let mut session = moved.group.enter(deadline)?;
+        self.state(&mut session)?;
         let members = self.members(&mut session)?;
         if let Some(source) = members.get(from) {
             drop(session);
