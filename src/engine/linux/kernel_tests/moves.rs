@@ -231,48 +231,6 @@ fn vm_a_written_volume_moves_and_a_restart_takes_that_up_again() {
     delete(&engine, &id);
 }
 
-/// Wants to stop when that leg has gone.
-struct Pulled(u8);
-
-impl Progress for Pulled {
-    fn report(&self, _done: u64, _total: u64) {}
-    fn is_cancelled(&self) -> bool {
-        run(&format!(
-            "set -e; udevadm settle; disk={}; pci=/sys/block/${{disk#/dev/}}/device/..; \
-             echo 1 > $(readlink -f $pci)/remove; udevadm settle",
-            path_of(self.0)
-        ));
-        true
-    }
-}
-
-#[test]
-#[ignore = "needs the test machine"]
-fn vm_a_move_off_a_disk_that_went_away_is_not_called_ended() {
-    let engine = clean_engine();
-    let legs = disks(&engine, 0..2);
-    let id = volume(&engine, "live", 8 * EXTENT);
-    let now = volumes(&engine).remove(0);
-    let what = Subject::Known(id.clone());
-    apply(&engine, &moving(&what, &now.pieces[0].disk, &legs[0]));
-    slow_moves(true);
-    let step = moving(&what, &legs[0], &legs[1]);
-    let stopped = engine.apply(&step, &Pulled(0)).expect_err("it is away");
-    assert_eq!(stopped.kind, Kind::Unavailable, "{stopped:?}");
-    let end = Step::EndMove {
-        what,
-        from: legs[0].clone(),
-    };
-    let left = engine.apply(&end, &Unwatched).expect_err("it is away");
-    assert!(left.message.contains("a disk that is missing"), "{left:?}");
-    slow_moves(false);
-    run("set -e; echo 1 > /sys/bus/pci/rescan; udevadm settle; [ -e /dev/disk/by-id/virtio-leg0 ]");
-    apply(&engine, &end);
-    assert_eq!(devices(&now.device), [path_of(0)]);
-    assert!(!lvs().contains("pvmove"));
-    delete(&engine, &id);
-}
-
 #[test]
 #[ignore = "needs the test machine"]
 fn vm_a_disk_under_a_mirror_and_a_thin_pool_is_emptied_and_free() {
