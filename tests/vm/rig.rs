@@ -4,6 +4,7 @@
 //! One volume group `vg0` serves all cases, beside six disks and one with a file system; each case
 //! starts on a cleaned machine.
 
+mod evacuation;
 mod initiator;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
