@@ -25,9 +25,9 @@ from harness import MIB, Checks
 #: The disks of the machine in order.
 DISKS = [("pool", 320), ("state", 128), ("leg0", 320)]
 #: Seconds in which kills begin; the moments that are left out are named.
-BUDGET = float(os.environ.get("STANDPIPE_KILLS", "70"))
+BUDGET = float(os.environ.get("STANDPIPE_KILLS", "40"))
 #: How many clients act at random before all that, and for how many seconds; 64 and 300 by hand.
-CROWD = os.environ.get("STANDPIPE_CROWD", "12 10").split()
+CROWD = os.environ.get("STANDPIPE_CROWD", "10 8").split()
 #: Where the power fails: the deed, and the moment in it.
 CUTS = [("create", 4), ("grow", 5)]
 #: What the log says once before and once after each step.
