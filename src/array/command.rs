@@ -117,6 +117,16 @@ pub enum Command {
         /// The disks that it is to lie on.
         onto: Vec<DiskId>,
     },
+    /// Puts volumes that nobody uses into another pool, all or none. They keep what they hold, their
+    /// names and what hosts know them by; their identity here is another one.
+    RelocateVolumes {
+        /// Which: without replicas.
+        volumes: Vec<VolumeId>,
+        /// Where.
+        pool: PoolId,
+        /// What they are to be like; none for what they are like, as far as the pool has it.
+        quality: Option<Quality>,
+    },
     /// Makes replicas of volumes of one group, all of one moment. All or none.
     CreateReplicas {
         /// What kind.
@@ -391,7 +401,9 @@ impl Command {
             | Self::PutSetting { .. }
             | Self::DeleteSetting { .. } => Area::Storage,
             Self::RepairVolume { .. } => Area::Repair,
-            Self::MoveVolume { .. } | Self::MovePool { .. } => Area::Relocation,
+            Self::MoveVolume { .. } | Self::MovePool { .. } | Self::RelocateVolumes { .. } => {
+                Area::Relocation
+            }
             Self::CreateTarget { .. }
             | Self::DeleteTarget { .. }
             | Self::OpenPort { .. }
@@ -410,6 +422,7 @@ impl Command {
                 | Self::CreateThinPool { .. }
                 | Self::CreateVolumes { .. }
                 | Self::CreateReplicas { .. }
+                | Self::RelocateVolumes { .. }
                 | Self::CreateTarget { .. }
                 | Self::OpenPort { .. }
                 | Self::CreateInitiator { .. }
@@ -428,7 +441,9 @@ impl Command {
             | Self::Resync { replica: volume } => {
                 vec![Element::Volume(volume.clone())]
             }
-            Self::DeleteVolumes { volumes } | Self::Detach { replicas: volumes } => {
+            Self::DeleteVolumes { volumes }
+            | Self::RelocateVolumes { volumes, .. }
+            | Self::Detach { replicas: volumes } => {
                 volumes.iter().cloned().map(Element::Volume).collect()
             }
             Self::GrowPool { pool, .. }

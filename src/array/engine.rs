@@ -299,6 +299,16 @@ pub enum Step {
         /// Whose mark the volume bears; none for a finished one.
         job: Option<JobId>,
     },
+    /// Makes hosts know a volume as they know another one, which is to go. Both bear the mark of
+    /// `job`. Nothing if that is so.
+    Inherit {
+        /// Which.
+        volume: Subject,
+        /// Whose place it takes.
+        of: VolumeId,
+        /// Whose work this is.
+        job: JobId,
+    },
     /// Gives a volume another name for people.
     Rename {
         /// Which.

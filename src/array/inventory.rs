@@ -363,14 +363,17 @@ impl Inventory {
     }
 
     /// Whether a volume is there for everybody: no job makes or removes it. One that a job copies
-    /// from or onto is, and so is one onto which such a job has left a part of a copy.
+    /// from or onto is, and so is one onto which such a job has left a part of a copy; but not one
+    /// whose place another one has taken.
     pub fn is_settled(&self, volume: &Volume) -> bool {
         let Some(job) = &volume.job else {
             return true;
         };
         let job = self.jobs.get(job);
-        volume.torn == Some(Torn::Copied)
-            || job.is_some_and(|job| job.copied().any(|id| *id == volume.id))
+        let is_copied = volume.torn == Some(Torn::Copied)
+            || job.is_some_and(|job| job.copied().any(|id| *id == volume.id));
+        let mut alike = self.volumes_seen_as(volume.naa);
+        is_copied && !alike.any(|other| other.id != volume.id && other.job.is_none())
     }
 
     /// The job that is copying from or onto a volume.

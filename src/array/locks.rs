@@ -88,7 +88,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.insert(Key::Volume(volume.clone()));
             keys.insert(Key::VolumeName(name.clone()));
         }
-        Command::DeleteVolumes { volumes } => {
+        Command::DeleteVolumes { volumes } | Command::RelocateVolumes { volumes, .. } => {
             keys.extend(volumes.iter().cloned().map(Key::Volume));
             keys.extend(volumes.iter().cloned().map(Key::Body));
         }

@@ -18,7 +18,7 @@ use super::job::Element;
 use super::model::{Map, ReplicationGroup, Torn, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 use emptied::look_again;
-use judge::{find, find_pool, judge_group, judge_machine, shown};
+use judge::{find, find_pool, have_left, judge_group, judge_machine, shown};
 
 pub(super) use journal::{closing, noting, opening};
 
@@ -46,10 +46,12 @@ impl Begun {
         }
     }
 
-    /// Whether what is left of it takes long: then a start does not wait for it.
+    /// Whether what is left of it takes long: then a start does not wait for it. What has left its
+    /// old place may have to be erased there.
     pub(super) fn takes_long(&self) -> bool {
-        let goes_forward = self.plan.after_crash == AfterCrash::Forward && !self.failed;
-        goes_forward && !self.copied && self.plan.takes_long()
+        let goes_on = self.plan.after_crash == AfterCrash::Forward
+            || matches!(self.plan.goal, Goal::Relocated { .. });
+        goes_on && !self.failed && !self.copied && self.plan.takes_long()
     }
 
     /// Whether its goal says by itself that it is reached.
@@ -176,8 +178,15 @@ fn set_back(
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
         return Ok(reached);
     }
-    if is_finished_in_part(plan, engine) {
-        return finish(plan, 0, engine, course).map_err(|left| {
+    let begun_to_end = match is_finished_in_part(plan, engine) {
+        Ok(false) => None,
+        Ok(true) => Some(finish_all(plan, engine, course)),
+        // Taking it back could take away the only one that is left.
+        Err(unseen) if matches!(plan.goal, Goal::Relocated { .. }) => Some(Err(unseen)),
+        Err(_) => None,
+    };
+    if let Some(ended) = begun_to_end {
+        return ended.map_err(|left| {
             Box::new(Setback {
                 error,
                 left: Some(left),
@@ -202,15 +211,14 @@ fn set_back(
 
 /// Whether one of the volumes that a plan makes is finished: then all of them are ready, and as
 /// somebody may use that one already there is no way back.
-fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
-    let Goal::Made { group, volumes, .. } = &plan.goal else {
-        return false;
+fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> Result<bool, Error> {
+    let Some((group, volumes)) = plan.goal.makes() else {
+        return Ok(false);
     };
     let is_made = |v: &Volume| volumes.iter().any(|(device, _)| v.device == *device);
-    engine.scan_group(group).is_ok_and(|facts| {
-        let mut finished = facts.volumes.iter().filter(|v| v.job.is_none());
-        finished.any(is_made)
-    })
+    let facts = engine.scan_group(group)?;
+    let mut finished = facts.volumes.iter().filter(|v| v.job.is_none());
+    Ok(finished.any(is_made))
 }
 
 /// Whether one of the volumes that a plan removes is gone: nothing brings it back.
@@ -220,6 +228,12 @@ fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
     };
     let facts = engine.scan_group(group);
     facts.is_ok_and(|facts| volumes.iter().any(|id| find(&facts, id).is_none()))
+}
+
+/// Finishes all that a plan makes, and removes what that takes the place of. Who wants it to stop is
+/// too late.
+fn finish_all(plan: &Plan, engine: &dyn Engine, course: &Course<'_>) -> Result<Reached, Error> {
+    finish(plan, 0, engine, course).or_else(|_| finish(plan, 0, engine, &Course::unwatched()))
 }
 
 /// Finishes, or erases and removes, the other volumes, too, by the steps from that number on.
@@ -293,7 +307,10 @@ fn undo_by(plan: &Plan, undo: &Step, engine: &dyn Engine) -> Result<(), Error> {
         }
         // A pool that is there and lacks the volume has nothing that could be taken back.
         Err(error) if error.kind == Kind::NotFound => match plan.goal.scope() {
-            Scope::Group(group) => engine.scan_group(group).map(drop),
+            Scope::Group(group) => {
+                let mut groups = std::iter::once(group).chain(plan.goal.beside());
+                groups.try_for_each(|group| engine.scan_group(group).map(drop))
+            }
             Scope::Machine => engine.scan().map(drop),
             Scope::Records => Err(error),
         },
@@ -363,8 +380,13 @@ pub(super) fn recover(
     {
         return Recovered::Finished(reached);
     }
-    if is_finished_in_part(plan, engine) {
-        return finish(plan, 0, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
+    match is_finished_in_part(plan, engine) {
+        Ok(false) => {}
+        Ok(true) => {
+            return finish_all(plan, engine, course)
+                .map_or_else(Recovered::Stuck, Recovered::Finished);
+        }
+        Err(error) => return Recovered::Stuck(error),
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
         Ok(()) => Recovered::RolledBack(with_erased(plan, engine, interrupted())),
@@ -420,9 +442,14 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
             let facts = engine.scan_group(group)?;
             let effect = judge_group(&plan.goal, &facts)?;
             let beside = plan.goal.beside().iter();
-            // What changed there only passes by: the watcher sees it, too.
-            let beside = beside.filter_map(|group| engine.scan_group(group).ok());
-            let seen = std::iter::once(facts).chain(beside).collect();
+            let beside = beside.map(|group| engine.scan_group(group));
+            let beside: Vec<_> = match plan.goal.leaving() {
+                // What changed there only passes by: the watcher sees it, too.
+                [] => beside.filter_map(Result::ok).collect(),
+                _ => beside.collect::<Result<_, _>>()?,
+            };
+            let seen: Vec<_> = std::iter::once(facts).chain(beside).collect();
+            have_left(&plan.goal, &seen)?;
             (effect, Some((began, Look::Groups(seen))))
         }
         Scope::Machine => {

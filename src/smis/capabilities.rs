@@ -165,26 +165,27 @@ struct Working {
     /// 2 InExtents, 3 Single InPool, 6 Storage Pool Capacity Expansion.
     pool_features: Vec<u16>,
     /// 3 StorageVolume Creation, 5 StorageVolume Modification, 6 Single InPool, 11 Storage Element
-    /// QoS Change, 12 Storage Element Capacity Expansion, 13 Reduction, 16 StorageVolume To
-    /// StorageExtent Relocation, 17 StoragePool To StorageExtent Relocation.
+    /// QoS Change, 12 Storage Element Capacity Expansion, 13 Reduction, 14 StorageVolume To
+    /// StoragePool Relocation, 16 StorageVolume To StorageExtent Relocation, 17 StoragePool To
+    /// StorageExtent Relocation.
     features: Vec<u16>,
     /// 2 Storage Pool Creation, 3 Deletion, 4 Modification; 5 Storage Element Creation, 6 Return,
-    /// 7 Modification; 8 Replica Creation, 9 Modification; 19 StorageVolume To StorageExtent
-    /// Relocation, 20 StoragePool To StorageExtent Relocation; 22 Multiple Storage Element Creation,
-    /// 23 Return.
+    /// 7 Modification; 8 Replica Creation, 9 Modification; 17 StorageVolume To StoragePool
+    /// Relocation, 19 StorageVolume To StorageExtent Relocation, 20 StoragePool To StorageExtent
+    /// Relocation; 22 Multiple Storage Element Creation, 23 Return.
     actions: Vec<u16>,
     /// The kinds of copies in the older way of counting: 4 UnSyncAssoc. A clone is none of them: 5
     /// is a copy that is not associated.
     copies: Option<[u16; 1]>,
 }
 
-const VOLUME_FEATURES: [u16; 4] = [3, 5, 6, 12];
+const VOLUME_FEATURES: [u16; 5] = [3, 5, 6, 12, 14];
 const QUALITY: u16 = 11;
 const REDUCTION: u16 = 13;
-/// Of volumes, and of pools: as features, and as actions.
+/// To extents, of volumes and of pools: as features, and as actions.
 const MOVES: [u16; 2] = [16, 17];
 const MOVING: [u16; 2] = [19, 20];
-const VOLUME_ACTIONS: [u16; 5] = [5, 6, 7, 22, 23];
+const VOLUME_ACTIONS: [u16; 6] = [5, 6, 7, 17, 22, 23];
 
 impl Working {
     /// Volumes are made smaller only where the administrator wants it.

@@ -7,7 +7,7 @@ use standpipe::array::{
 use standpipe::engine::sim::{EXTENT, SimEngine};
 
 use super::kills::Entry;
-use super::replicated::{delete, snapshot, write};
+use super::replicated::{clone, delete, snapshot, write};
 use super::rig::{Medium, Rig, creation, machine};
 
 /// One disk may fail.
@@ -174,6 +174,23 @@ fn grow(pool: PoolId, by: Growth, name: Option<&str>) -> Command {
     }
 }
 
+/// Puts volumes into that pool.
+fn relocate(rig: &Rig, names: &[&str], pool: &str, quality: Option<Quality>) -> Command {
+    Command::RelocateVolumes {
+        volumes: names.iter().map(|name| volume(rig, name)).collect(),
+        pool: rig.pool_named(pool),
+        quality,
+    }
+}
+
+/// Volume `second` is a clone of `first`.
+fn copied() -> Rig {
+    let rig = equipped();
+    rig.done(delete(&rig, &["second"]));
+    rig.done(clone(&rig, &[("first", "second")], None));
+    rig
+}
+
 /// Pool `bare` with volumes `one` and `two`; the command that puts it on another disk.
 pub fn exchange(rig: &Rig) -> Command {
     let pool = rig.pool_named("bare");
@@ -291,6 +308,22 @@ pub const ENTRIES: &[Entry] = &[
         }
     }),
     ("put a pool on another disk", equipped, exchange),
+    ("put volumes into another pool", equipped, |rig| {
+        let quality = Some(Quality::default());
+        relocate(rig, &["first", "twin"], "empty", quality)
+    }),
+    ("put volumes on redundant disks", equipped, |rig| {
+        relocate(rig, &["first", "second"], "ours", Some(REDUNDANT))
+    }),
+    ("put volumes into a thin pool", equipped, |rig| {
+        relocate(rig, &["first", "single"], "thin", None)
+    }),
+    ("put a replica into another pool", copied, |rig| {
+        relocate(rig, &["second"], "ours", None)
+    }),
+    ("erase volumes when they move", erasing, |rig| {
+        relocate(rig, &["first", "sparse"], "empty", None)
+    }),
     ("repair a volume", maimed, |rig| Command::RepairVolume {
         volume: volume(rig, "twin"),
     }),

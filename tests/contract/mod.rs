@@ -193,6 +193,7 @@ cases! {
     moves:
         a_used_volume_moves_leg_by_leg
         a_cancelled_move_moves_nothing
+        a_volume_takes_the_place_of_one_in_another_pool
         a_thin_pool_moves_with_its_volumes
         a_disk_is_closed_emptied_and_leaves
         an_impossible_move_is_refused;

@@ -97,6 +97,52 @@ pub fn a_cancelled_move_moves_nothing(rig: &mut dyn Rig) {
     idle(rig, &end);
 }
 
+pub fn a_volume_takes_the_place_of_one_in_another_pool(rig: &mut dyn Rig) {
+    let group = wide_group(rig);
+    let old = finished_at(rig, &group, 3, &on_disk(&group.disks[0]));
+    let shown = written(rig, &old, 1, 0x75);
+    let (a, seen_as) = (host("a"), [(1, old.naa)].into());
+    assert_eq!(rig.luns(&a), Some(seen_as));
+    apply(rig, &Step::Unmap(shown));
+    let job = standpipe::array::JobId::new();
+    let (known, new) = (Subject::Known(old.id.clone()), made(rig, job));
+    apply(rig, &create(rig, job, &old.name, 4));
+    let inherit = |job| Step::Inherit {
+        volume: made(rig, job),
+        of: old.id.clone(),
+        job,
+    };
+    refused(rig, &inherit(job), Kind::InUse);
+    let mark = Step::Mark {
+        volume: known.clone(),
+        job,
+    };
+    apply(rig, &mark);
+    let copy = Step::Copy {
+        from: known.clone(),
+        to: new.clone(),
+        fresh: true,
+        job,
+    };
+    apply(rig, &copy);
+    apply(rig, &inherit(job));
+    idle(rig, &inherit(job));
+    apply(rig, &Step::Unmark { volume: new, job });
+    refused(rig, &inherit(job), Kind::InUse);
+    apply(rig, &Step::Remove { volume: known, job });
+    assert!(!rig.lvs_in(&group.id).contains_key(&old.id));
+    let new = by_device(rig, &device(job)).expect("the new one");
+    assert_eq!((&new.name, new.naa), (&old.name, old.naa));
+    assert_ne!(new.id, old.id);
+    // Whatever becomes of the machine.
+    rig.reboot();
+    let shown = map(rig, &new.id, &a, 1);
+    rig.engine().converge(&[shown]).expect("it converges");
+    assert_eq!(rig.luns(&a), Some([(1, old.naa)].into()));
+    assert!(rig.reads(&a, 1, 0..old.size, 0x75));
+    assert!(rig.reads(&a, 1, old.size..new.size, 0));
+}
+
 fn seen_volume(rig: &dyn Rig, id: &VolumeId) -> impl PartialEq + std::fmt::Debug {
     let volume = volume(rig, id).expect("it is there");
     let pool = pool_now(rig, &volume.pool).expect("it is there");

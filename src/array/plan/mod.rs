@@ -64,7 +64,12 @@ impl Plan {
     /// which is no state to leave it in.
     pub(super) fn is_cancellable(&self) -> bool {
         let erases = |planned: &Planned| matches!(planned.step, Step::Erase { .. });
-        !matches!(self.goal, Goal::Overwritten { .. }) && !self.steps.iter().any(erases)
+        match self.goal {
+            Goal::Overwritten { .. } => false,
+            // Nothing is erased before all of it is somewhere else; who stops it then is too late.
+            Goal::Relocated { .. } => true,
+            _ => !self.steps.iter().any(erases),
+        }
     }
 
     /// The volumes that were there before and that it copies from, and those that it copies onto.
@@ -152,6 +157,15 @@ pub(super) enum Goal {
         /// Other groups in which something changes meanwhile.
         beside: Vec<PoolId>,
     },
+    /// The finished volumes of those device names and sizes are there, and those in whose place they
+    /// are have gone.
+    Relocated {
+        group: PoolId,
+        volumes: Vec<(String, u64)>,
+        leaving: Vec<VolumeId>,
+        /// Other groups in which those lay.
+        beside: Vec<PoolId>,
+    },
     /// The volume has that size and name.
     Changed {
         group: PoolId,
@@ -220,6 +234,7 @@ impl Goal {
     pub(super) fn scope(&self) -> Scope<'_> {
         match self {
             Self::Made { group, .. }
+            | Self::Relocated { group, .. }
             | Self::Detached { group, .. }
             | Self::Overwritten { group, .. }
             | Self::Changed { group, .. }
@@ -253,7 +268,27 @@ impl Goal {
     /// The groups that change beside the one that is looked at.
     pub(super) fn beside(&self) -> &[PoolId] {
         match self {
-            Self::Made { beside, .. } | Self::Overwritten { beside, .. } => beside,
+            Self::Made { beside, .. }
+            | Self::Relocated { beside, .. }
+            | Self::Overwritten { beside, .. } => beside,
+            _ => &[],
+        }
+    }
+
+    /// The group and the device names of the volumes that are made, if any are.
+    pub(super) fn makes(&self) -> Option<(&PoolId, &[(String, u64)])> {
+        match self {
+            Self::Made { group, volumes, .. } | Self::Relocated { group, volumes, .. } => {
+                Some((group, volumes))
+            }
+            _ => None,
+        }
+    }
+
+    /// The volumes in whose place others are made, and which are gone at the end.
+    pub(super) fn leaving(&self) -> &[VolumeId] {
+        match self {
+            Self::Relocated { leaving, .. } => leaving,
             _ => &[],
         }
     }
@@ -320,6 +355,11 @@ pub(super) fn plan(
         }
         Command::MoveVolume { volume, onto } => moves::move_volume(inventory, volume, onto),
         Command::MovePool { pool, onto } => moves::move_pool(inventory, pool, onto),
+        Command::RelocateVolumes {
+            volumes,
+            pool,
+            quality,
+        } => replicas::relocate(inventory, volumes, pool, quality.as_ref(), job),
         Command::CreateReplicas {
             kind,
             sources,

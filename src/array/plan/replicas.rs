@@ -3,30 +3,33 @@
 //! Whatever is copied stands still meanwhile: a source is read through a snapshot of it that goes
 //! afterwards, or, if it is a snapshot that cannot have one, itself, while nobody uses it.
 
+mod cost;
 mod groups;
 mod overwrite;
+mod relocate;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::room::Room;
 use super::volumes::{
-    MAX_AT_ONCE, check_not_held, check_unused, device, human, names, own_volume, pool, removal,
-    thin_quality,
+    MAX_AT_ONCE, check_not_held, check_unused, device, names, own_volume, pool, removal,
 };
-use super::{AfterCrash, Goal, Plan, Planned, thin};
+use super::{AfterCrash, Goal, Plan, Planned};
 use crate::array::command::Copying;
 use crate::array::engine::{Place, Relation, SNAPSHOT_CHUNK, Snap, Step, Subject, Taken};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::{Engaged, Inventory};
 use crate::array::layout::Layout;
-use crate::array::model::{Health, Pool, Thin, Volume};
+use crate::array::model::{Health, Pool, Volume};
 use crate::array::quality::Quality;
+use cost::{Cost, place};
 
 pub(in crate::array) use groups::member_names;
 pub(super) use groups::{add_members, create_group, delete_group, remove_members, replicate_group};
 pub(super) use overwrite::{detach, restore, resync};
+pub(super) use relocate::relocate;
 
 /// Entries of a snapshot's table in one chunk: 16 bytes each (dm-snapshot's persistent store).
 const ENTRIES_PER_CHUNK: u64 = SNAPSHOT_CHUNK / 16;
@@ -255,88 +258,6 @@ fn snapshots(
     })
 }
 
-/// What a plan takes beside volumes on disks.
-#[derive(Default)]
-struct Cost<'a> {
-    /// Bytes of the group, for what changes.
-    rooms: u64,
-    /// Thin pool → bytes that it promises, and that are written there.
-    thin: BTreeMap<&'a PoolId, (u64, u64)>,
-}
-
-impl<'a> Cost<'a> {
-    /// Snapshots of some of these.
-    fn add(&mut self, sources: &[Source<'a>], of: &[Snap]) {
-        for snap in of {
-            let source = sources.iter().find(|s| s.volume.id == snap.source);
-            match (snap.room, source) {
-                (Some(room), _) => self.rooms = self.rooms.saturating_add(room),
-                (None, Some(source)) => self.promise(&source.pool.id, source.volume.size, 0),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn promise(&mut self, pool: &'a PoolId, bytes: u64, fills: u64) {
-        let cost = self.thin.entry(pool).or_default();
-        cost.0 = cost.0.saturating_add(bytes);
-        cost.1 = cost.1.saturating_add(fills);
-    }
-
-    /// Refuses what does not fit; so many bytes of the group are left.
-    fn check(&self, inventory: &Inventory, group: &Pool, left: u64) -> Result<(), Error> {
-        if self.rooms > left {
-            return Err(Error::no_space(format!(
-                "pool {} has {} left, and snapshots need {} for what changes; free some space, add \
-                 a disk, or ask for less room",
-                group.name,
-                human(left),
-                human(self.rooms)
-            )));
-        }
-        for (id, (bytes, fills)) in &self.thin {
-            let pool = pool(inventory, id)?;
-            let Some(thin) = pool.thin() else { continue };
-            check_promise(inventory, pool, thin, *bytes)?;
-            check_free(pool, *fills)?;
-        }
-        Ok(())
-    }
-}
-
-/// Refuses more than a thin pool may promise.
-fn check_promise(inventory: &Inventory, pool: &Pool, thin: &Thin, bytes: u64) -> Result<(), Error> {
-    if pool.available == 0 {
-        return Err(Error::no_space(format!(
-            "thin pool {} takes no more volumes now; look at its status, and grow it if it is full",
-            pool.name
-        )));
-    }
-    let most = thin::promise(inventory, pool, thin);
-    match bytes <= most {
-        true => Ok(()),
-        false => Err(Error::no_space(format!(
-            "thin pool {} may promise {} more, and {} are needed; grow it",
-            pool.name,
-            human(most),
-            human(bytes)
-        ))),
-    }
-}
-
-/// Refuses to write more than a thin pool has room for: its hosts would suffer.
-fn check_free(pool: &Pool, bytes: u64) -> Result<(), Error> {
-    match bytes <= pool.free {
-        true => Ok(()),
-        false => Err(Error::no_space(format!(
-            "thin pool {} has {} free, and up to {} would be written; grow it first",
-            pool.name,
-            human(pool.free),
-            human(bytes)
-        ))),
-    }
-}
-
 /// Takes snapshots.
 fn taking(group: &Pool, of: Vec<Snap>, job: JobId) -> Planned {
     let undo = of.iter().map(|snap| Step::Remove {
@@ -489,22 +410,7 @@ fn clones(
     for ((number, source), name) in sources.iter().enumerate().zip(names) {
         let pool = target.unwrap_or(source.pool);
         let reading = Reading::of(inventory, source, sources.len() + number, percent, job, at)?;
-        let (size, place) = match pool.thin() {
-            Some(thin) => {
-                let any = Quality::default();
-                thin_quality(pool, thin, wish.quality.unwrap_or(&any))?;
-                let size = source.volume.size.next_multiple_of(pool.extent.max(1));
-                cost.promise(&pool.id, size, source.fills());
-                (size, Place::Thin(pool.id.clone()))
-            }
-            None => {
-                let layout = match wish.quality {
-                    Some(quality) => quality.layout()?,
-                    None => source.layout(inventory),
-                };
-                place(&mut room, inventory, pool, source, layout)?
-            }
-        };
+        let (size, place) = place(inventory, &mut room, &mut cost, source, pool, wish.quality)?;
         makings.push(Making {
             source,
             reading,
@@ -543,30 +449,6 @@ fn clones(
         },
         after_crash: AfterCrash::Back,
     })
-}
-
-/// The size of a clone on disks, and a place for it.
-fn place(
-    room: &mut Room,
-    inventory: &Inventory,
-    pool: &Pool,
-    source: &Source<'_>,
-    layout: Layout,
-) -> Result<(u64, Place), Error> {
-    let size = source.volume.size.next_multiple_of(room.divisor(layout));
-    match room.largest(layout) {
-        0 => Err(room.shortage(inventory, pool, layout)),
-        most if most < size => Err(Error::no_space(format!(
-            "pool {} has room for {} volumes of {}, and a clone of '{}' has {}; free some space, \
-             add a disk, or choose another pool",
-            pool.name,
-            layout.name(),
-            human(most),
-            source.volume.name,
-            human(size)
-        ))),
-        _ => Ok((size, room.take(layout, size))),
-    }
 }
 
 /// The steps that make clones: their places first, so that what the snapshots take is not theirs,

@@ -6,6 +6,7 @@ mod moves;
 mod numbers;
 mod paths;
 mod redundancy;
+mod relocate;
 mod repair;
 mod replicas;
 mod storage;

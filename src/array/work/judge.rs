@@ -18,7 +18,7 @@ fn unlike(what: impl std::fmt::Display) -> Error {
 /// What a goal that concerns one group came to.
 pub(super) fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
     match goal {
-        Goal::Made { volumes, .. } => {
+        Goal::Made { volumes, .. } | Goal::Relocated { volumes, .. } => {
             let made = |(device, size): &(String, u64)| {
                 let mut found = facts.volumes.iter();
                 found
@@ -107,6 +107,19 @@ pub(super) fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Err
             Err(Error::bug("a goal was looked for in the wrong place"))
         }
         Goal::Shown { effect } => Ok(effect.clone()),
+    }
+}
+
+/// Refuses a goal while a volume is still there in whose place another one is made.
+pub(super) fn have_left(goal: &Goal, seen: &[GroupFacts]) -> Result<(), Error> {
+    let mut left = goal.leaving().iter();
+    let there = left.find_map(|id| seen.iter().find_map(|facts| find(facts, id)));
+    match there {
+        None => Ok(()),
+        Some(volume) => Err(Error::bug(format!(
+            "volume '{}' has moved to another pool, and is still in its old one, too",
+            volume.name
+        ))),
     }
 }
 

@@ -173,6 +173,7 @@ impl Engine for LinuxEngine {
             Step::Relate { volume, to, job } => {
                 self.relate(volume, to.as_ref(), job.as_ref(), deadline)
             }
+            Step::Inherit { volume, of, job } => self.inherit(volume, of, job, deadline),
             Step::Rename { volume, name } => self.rename(volume, name, deadline),
             Step::Refresh { volume } => self.refresh(volume, deadline),
             Step::Repair { volume, onto } => self.repair(volume, onto, deadline),

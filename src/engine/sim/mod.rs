@@ -286,6 +286,7 @@ fn take_at_once(machine: &mut Machine, step: &Step) -> Result<(), Error> {
         Step::Shrink { volume, size } => machine.shrink(volume, *size),
         Step::Snapshot { group, of, job } => machine.snapshot(group, of, *job),
         Step::Relate { volume, to, job } => machine.relate(volume, to.as_ref(), *job),
+        Step::Inherit { volume, of, job } => machine.inherit(volume, of, *job),
         Step::Rename { volume, name } => machine.rename(volume, name),
         Step::Refresh { volume } => machine.refresh(volume),
         Step::Repair { volume, onto } => machine.repair(volume, onto),

@@ -382,6 +382,31 @@ impl Machine {
         self.replace(lv)
     }
 
+    /// See [`Step::Inherit`](crate::array::Step::Inherit).
+    pub(super) fn inherit(
+        &mut self,
+        subject: &Subject,
+        of: &VolumeId,
+        job: JobId,
+    ) -> Result<(), Error> {
+        let old = self.present(&Subject::Known(of.clone()))?;
+        ours(old)?;
+        marked_by(old.job, job, &old.called())?;
+        let serial = old.serial.clone().unwrap_or_else(|| of.unit_serial());
+        let lv = self.present(subject)?;
+        ours(lv)?;
+        marked_by(lv.job, job, &lv.called())?;
+        if lv.serial.as_ref() == Some(&serial) {
+            return Ok(());
+        }
+        self.complete(self.group(&lv.group)?)?;
+        let serial = Some(serial);
+        self.replace(Lv {
+            serial,
+            ..lv.clone()
+        })
+    }
+
     /// Notes what has begun on a volume, or that it has ended well.
     pub(super) fn tear(&mut self, id: &VolumeId, torn: Option<Torn>) -> Result<(), Error> {
         let mut lv = self.volume(id)?.clone();

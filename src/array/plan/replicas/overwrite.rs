@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::cost::{Cost, check_free};
 use super::{
-    Cost, Reading, Source, check_free, check_readable, delta_room, holding_still, marking,
-    relating, unmarking,
+    Reading, Source, check_readable, delta_room, holding_still, marking, relating, unmarking,
 };
 use crate::array::engine::{Relation, Step, Subject, Taken};
 use crate::array::error::Error;

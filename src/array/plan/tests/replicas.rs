@@ -110,11 +110,11 @@ fn disk(id: &str, free: u64) -> Disk {
     }
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     World::with(facts(|_| {}))
 }
 
-fn changed(id: &'static str, change: fn(&mut Volume)) -> World {
+pub(super) fn changed(id: &'static str, change: fn(&mut Volume)) -> World {
     World::with(facts(|volume| {
         if volume.id == id.into() {
             change(volume);

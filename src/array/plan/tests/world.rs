@@ -275,6 +275,7 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Step::Copy { fresh: false, .. } => "copy".into(),
         Step::Relate { to: None, .. } => "detach".into(),
         Step::Relate { to: Some(to), .. } => format!("relate to {}", to.source),
+        Step::Inherit { of, .. } => format!("inherit from {of}"),
         Step::Rename { name, .. } => format!("rename {name}"),
         Step::Sync { .. } => "sync".into(),
         Step::GrowThin { size, .. } => format!("grow thin {}", size / EXTENT),

@@ -1,4 +1,4 @@
-//! The step that gives one volume the content of another.
+//! The steps that give one volume the content of another, and that let it take the place of one.
 
 use std::io;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::watched::{Work, watched};
 use super::{Name, identity, marked, verify};
-use crate::array::{Error, JobId, Progress, Subject, Torn};
+use crate::array::{Error, JobId, Progress, Subject, Torn, VolumeId};
 use crate::engine::linux::copying::{self, Holds};
 use crate::engine::linux::dm;
 use crate::engine::linux::lvm::group::{LvmError, Session};
@@ -106,6 +106,46 @@ impl LinuxEngine {
         })
     }
 
+    pub(in super::super) fn inherit(
+        &self,
+        volume: &Subject,
+        of: &VolumeId,
+        job: &JobId,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let old = self.marked_row(&Subject::Known(of.clone()), job, deadline)?;
+        let known = Marks::read(&old.lv_tags);
+        let serial = known.serial.unwrap_or_else(|| of.unit_serial());
+        let kept = tags::kept(&serial, known.model.as_deref());
+        let kept = kept.map_err(|error| Error::invalid(error.to_string()))?;
+        let (group, name) = self.locate(volume, deadline)?;
+        let mut session = group.enter(deadline)?;
+        let row = self.owned(&mut session, &name, volume)?;
+        marked(&row, job)?;
+        if bears(&row, &kept) {
+            return Ok(());
+        }
+        let done = session.retag(&identity(&row)?, &[], &kept);
+        verify(done, || {
+            let row = session.find(name.which())?;
+            Ok(row.is_some_and(|row| bears(&row, &kept)))
+        })
+    }
+
+    /// What LVM says of a volume that bears the job's mark.
+    fn marked_row(
+        &self,
+        subject: &Subject,
+        job: &JobId,
+        deadline: Deadline,
+    ) -> Result<LvRow, Error> {
+        let (group, name) = self.locate(subject, deadline)?;
+        let mut session = group.enter(deadline)?;
+        let row = self.owned(&mut session, &name, subject)?;
+        marked(&row, job)?;
+        Ok(row)
+    }
+
     /// Refuses a snapshot that has lost its content.
     fn refuse_lost(&self, row: &LvRow, deadline: Deadline) -> Result<(), Error> {
         let statuses = dm::statuses(&self.dmsetup, deadline)?;
@@ -156,6 +196,11 @@ pub(super) fn discard(program: &Path, device: &Path, range: Range<u64>) -> io::R
         ended if ended.status.success() => Ok(()),
         ended => Err(io::Error::other(ended.errors)),
     }
+}
+
+fn bears(row: &LvRow, tags: &[Tag]) -> bool {
+    let mut words = tags.iter().map(Tag::as_str);
+    words.all(|tag| row.lv_tags.split(',').any(|word| word == tag))
 }
 
 /// Whether a volume bears that mark or lacks any, as it is to be.
