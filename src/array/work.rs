@@ -15,7 +15,7 @@ use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::JobId;
 use super::job::Element;
-use super::model::{Map, ReplicationGroup, Torn, Volume};
+use super::model::{Health, Map, ReplicationGroup, Torn, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
 use emptied::look_again;
 use judge::{find, find_pool, have_left, judge_group, judge_machine, shown};
@@ -31,7 +31,7 @@ pub(super) struct Begun {
     #[serde(default)]
     pub(super) failed: bool,
     /// Whether all copies have ended well. Nothing else tells what was overwritten and finished
-    /// from what was never begun.
+    /// from what was never begun; and from then on there is no way back to where a volume lay.
     #[serde(default)]
     pub(super) copied: bool,
 }
@@ -49,14 +49,25 @@ impl Begun {
     /// Whether what is left of it takes long: then a start does not wait for it. What has left its
     /// old place may have to be erased there.
     pub(super) fn takes_long(&self) -> bool {
-        let goes_on = self.plan.after_crash == AfterCrash::Forward
-            || matches!(self.plan.goal, Goal::Relocated { .. });
-        goes_on && !self.failed && !self.copied && self.plan.takes_long()
+        let goes_on = match self.plan.goal {
+            Goal::Relocated { .. } => self.copied,
+            _ => self.plan.after_crash == AfterCrash::Forward && !self.copied,
+        };
+        goes_on && !self.failed && self.plan.takes_long()
     }
 
     /// Whether its goal says by itself that it is reached.
     fn is_believed(&self) -> bool {
-        self.copied || !matches!(self.plan.goal, Goal::Overwritten { .. })
+        let needs_copies = matches!(
+            self.plan.goal,
+            Goal::Overwritten { .. } | Goal::Relocated { .. }
+        );
+        self.copied || !needs_copies
+    }
+
+    /// Whether volumes are there in the place of others, which can only go.
+    fn has_moved(&self) -> bool {
+        self.copied && matches!(self.plan.goal, Goal::Relocated { .. })
     }
 }
 
@@ -178,14 +189,11 @@ fn set_back(
         tracing::warn!(%error, title = plan.title, "a step failed, but its work is done");
         return Ok(reached);
     }
-    let begun_to_end = match is_finished_in_part(plan, engine) {
-        Ok(false) => None,
-        Ok(true) => Some(finish_all(plan, engine, course)),
-        // Taking it back could take away the only one that is left.
-        Err(unseen) if matches!(plan.goal, Goal::Relocated { .. }) => Some(Err(unseen)),
-        Err(_) => None,
+    let ended = match begun.has_moved() {
+        true => Some(let_go(plan, engine, course)),
+        false => is_finished_in_part(plan, engine).then(|| finish(plan, 0, engine, course)),
     };
-    if let Some(ended) = begun_to_end {
+    if let Some(ended) = ended {
         return ended.map_err(|left| {
             Box::new(Setback {
                 error,
@@ -211,14 +219,15 @@ fn set_back(
 
 /// Whether one of the volumes that a plan makes is finished: then all of them are ready, and as
 /// somebody may use that one already there is no way back.
-fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> Result<bool, Error> {
-    let Some((group, volumes)) = plan.goal.makes() else {
-        return Ok(false);
+fn is_finished_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
+    let Goal::Made { group, volumes, .. } = &plan.goal else {
+        return false;
     };
     let is_made = |v: &Volume| volumes.iter().any(|(device, _)| v.device == *device);
-    let facts = engine.scan_group(group)?;
-    let mut finished = facts.volumes.iter().filter(|v| v.job.is_none());
-    Ok(finished.any(is_made))
+    engine.scan_group(group).is_ok_and(|facts| {
+        let mut finished = facts.volumes.iter().filter(|v| v.job.is_none());
+        finished.any(is_made)
+    })
 }
 
 /// Whether one of the volumes that a plan removes is gone: nothing brings it back.
@@ -230,10 +239,41 @@ fn is_removed_in_part(plan: &Plan, engine: &dyn Engine) -> bool {
     facts.is_ok_and(|facts| volumes.iter().any(|id| find(&facts, id).is_none()))
 }
 
-/// Finishes all that a plan makes, and removes what that takes the place of. Who wants it to stop is
-/// too late.
-fn finish_all(plan: &Plan, engine: &dyn Engine, course: &Course<'_>) -> Result<Reached, Error> {
-    finish(plan, 0, engine, course).or_else(|_| finish(plan, 0, engine, &Course::unwatched()))
+/// Finishes volumes that have moved to another pool, and erases and removes what they were. Who wants
+/// it to stop is too late.
+fn let_go(plan: &Plan, engine: &dyn Engine, course: &Course<'_>) -> Result<Reached, Error> {
+    check_moved(plan, engine)?;
+    let take = |course: &Course<'_>| {
+        let mut steps = plan.steps.iter().enumerate().skip(plan.copies());
+        steps.try_for_each(|(place, planned)| match &planned.step {
+            // Whoever has it by now may have deleted it.
+            step @ Step::Unmark { .. } => match course.take(engine, place, step) {
+                Err(error) if error.kind == Kind::NotFound => Ok(()),
+                taken => taken,
+            },
+            step => course.take(engine, place, step),
+        })
+    };
+    take(course).or_else(|_| take(&Course::unwatched()))?;
+    verify(plan, engine)
+}
+
+/// Refuses to let go of what volumes were while what they are now cannot be read.
+fn check_moved(plan: &Plan, engine: &dyn Engine) -> Result<(), Error> {
+    let Goal::Relocated { group, volumes, .. } = &plan.goal else {
+        return Ok(());
+    };
+    let facts = engine.scan_group(group)?;
+    let is_made = |v: &&Volume| volumes.contains(&v.device);
+    let mut failed = facts.volumes.iter().filter(is_made);
+    match failed.find(|volume| matches!(volume.health, Health::Failed(_))) {
+        None => Ok(()),
+        Some(volume) => Err(Error::unavailable(format!(
+            "volume '{}' has moved to pool {}, where it cannot be read now; what it was is kept until \
+             a start finds that it can",
+            volume.name, facts.group.name
+        ))),
+    }
 }
 
 /// Finishes, or erases and removes, the other volumes, too, by the steps from that number on.
@@ -380,13 +420,11 @@ pub(super) fn recover(
     {
         return Recovered::Finished(reached);
     }
-    match is_finished_in_part(plan, engine) {
-        Ok(false) => {}
-        Ok(true) => {
-            return finish_all(plan, engine, course)
-                .map_or_else(Recovered::Stuck, Recovered::Finished);
-        }
-        Err(error) => return Recovered::Stuck(error),
+    if begun.has_moved() {
+        return let_go(plan, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
+    }
+    if is_finished_in_part(plan, engine) {
+        return finish(plan, 0, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     let back = || match take_back(plan, plan.steps.len(), engine) {
         Ok(()) => Recovered::RolledBack(with_erased(plan, engine, interrupted())),

@@ -14,6 +14,7 @@ mod mortal;
 mod moves;
 mod numbers;
 mod outside;
+mod relocated;
 mod replicas;
 mod replicated;
 mod rig;

@@ -104,12 +104,12 @@ impl Plan {
         })
     }
 
-    /// How many of its steps there are up to and with the last copy.
+    /// How many of its steps there are up to and with the last copy, and what makes it known.
     pub(super) fn copies(&self) -> usize {
         let last = self
             .steps
             .iter()
-            .rposition(|p| matches!(p.step, Step::Copy { .. }));
+            .rposition(|p| matches!(p.step, Step::Copy { .. } | Step::Inherit { .. }));
         last.map_or(0, |last| last + 1)
     }
 }
@@ -157,11 +157,11 @@ pub(super) enum Goal {
         /// Other groups in which something changes meanwhile.
         beside: Vec<PoolId>,
     },
-    /// The finished volumes of those device names and sizes are there, and those in whose place they
-    /// are have gone.
+    /// The volumes are gone in whose place those of these device names are finished; somebody may
+    /// have changed or deleted these since.
     Relocated {
         group: PoolId,
-        volumes: Vec<(String, u64)>,
+        volumes: Vec<String>,
         leaving: Vec<VolumeId>,
         /// Other groups in which those lay.
         beside: Vec<PoolId>,
@@ -272,16 +272,6 @@ impl Goal {
             | Self::Relocated { beside, .. }
             | Self::Overwritten { beside, .. } => beside,
             _ => &[],
-        }
-    }
-
-    /// The group and the device names of the volumes that are made, if any are.
-    pub(super) fn makes(&self) -> Option<(&PoolId, &[(String, u64)])> {
-        match self {
-            Self::Made { group, volumes, .. } | Self::Relocated { group, volumes, .. } => {
-                Some((group, volumes))
-            }
-            _ => None,
         }
     }
 

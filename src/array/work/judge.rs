@@ -18,7 +18,7 @@ fn unlike(what: impl std::fmt::Display) -> Error {
 /// What a goal that concerns one group came to.
 pub(super) fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Error> {
     match goal {
-        Goal::Made { volumes, .. } | Goal::Relocated { volumes, .. } => {
+        Goal::Made { volumes, .. } => {
             let made = |(device, size): &(String, u64)| {
                 let mut found = facts.volumes.iter();
                 found
@@ -28,6 +28,12 @@ pub(super) fn judge_group(goal: &Goal, facts: &GroupFacts) -> Result<Effect, Err
             };
             let ids: Result<_, _> = volumes.iter().map(made).collect();
             ids.map(Effect::Volumes)
+        }
+        Goal::Relocated { volumes, .. } => {
+            let finished = facts.volumes.iter().filter(|v| v.job.is_none());
+            let of = |device: &String| finished.clone().find(|v| v.device == *device);
+            let found = volumes.iter().filter_map(of);
+            Ok(Effect::Volumes(found.map(|v| v.id.clone()).collect()))
         }
         Goal::Detached { volumes, .. } => {
             let is_free = |id| find(facts, id).is_some_and(|v| v.replica.is_none());

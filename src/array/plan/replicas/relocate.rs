@@ -69,7 +69,7 @@ pub(in crate::array::plan) fn relocate(
         },
         goal: Goal::Relocated {
             group: group.id.clone(),
-            volumes: all.iter().map(|o| (o.device.clone(), o.size)).collect(),
+            volumes: all.iter().map(|one| one.device.clone()).collect(),
             leaving: ids.to_vec(),
             beside: beside.into_iter().collect(),
         },
