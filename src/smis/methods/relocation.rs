@@ -102,7 +102,7 @@ impl Gateway {
         let onto = disks(call.elements(arguments, MoveVolume::InElements)?)?;
         let command = Command::MoveVolume { volume, onto };
         let ran = self.run(who, command).await?;
-        return job_outcome!(self, MoveVolume, ran);
+        job_outcome!(self, MoveVolume, ran)
     }
 
     async fn move_pool(
@@ -132,7 +132,7 @@ impl Gateway {
         }
         let onto = disks(call.elements(arguments, MovePool::InElements)?)?;
         let ran = self.run(who, Command::MovePool { pool, onto }).await?;
-        return job_outcome!(self, MovePool, ran);
+        job_outcome!(self, MovePool, ran)
     }
 }
 
