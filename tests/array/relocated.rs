@@ -186,15 +186,20 @@ fn a_restart_in_the_copy_leaves_it_where_it_was() {
 fn what_it_is_now_may_be_deleted_while_what_it_was_is_erased() {
     let rig = erasing();
     rig.mortal.die();
-    let (array, gate) = gated_under(overwriting(), &rig.sim, &rig.medium.image(), is_erasure);
-    let moving = begin(&array, away(&rig));
+    let medium = rig.medium.image();
+    let (first, before) = gated_under(overwriting(), &rig.sim, &medium, is_erasure);
+    begin(&first, away(&rig));
+    before.reached(1);
+    let (second, gate) = gated_under(overwriting(), &rig.sim, &medium.image(), is_erasure);
     gate.reached(1);
-    let volumes = seen(&array.snapshot()).into_iter().map(|(id, _)| id);
+    let job = running(&second);
+    let volumes = seen(&second.snapshot()).into_iter().map(|(id, _)| id);
     let volumes = volumes.collect();
-    let deletion = begin(&array, Command::DeleteVolumes { volumes });
+    let deletion = begin(&second, Command::DeleteVolumes { volumes });
     gate.reached(2);
     gate.open();
     assert!(matches!(deletion.join(), Waited::Done(..)));
-    assert!(matches!(moving.join(), Waited::Done(..)));
-    assert_eq!(array.snapshot().volumes_named("single").count(), 0);
+    wait_for(&second, job);
+    assert_eq!(state(&second, &job), Some(JobState::Completed));
+    assert_eq!(second.snapshot().volumes_named("single").count(), 0);
 }
