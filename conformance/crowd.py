@@ -70,7 +70,7 @@ class Client:
         self.crowd, self.number = crowd, number
         self.dice = random.Random(f"{crowd.seed}-{number}")
         self.connection = crowd.connect()
-        self.volumes, self.made, self.goals = {}, 0, {}
+        self.volumes, self.made, self.goals, self.why = {}, 0, {}, ""
 
     def run(self, end):
         """Acts until the time is over; a surprise ends it."""
@@ -91,25 +91,28 @@ class Client:
         self.dice.choice(wishes)()
 
     def ask(self, wish, method, path, **words):
-        """The answer: (code, outputs, job), all of it done or refused; None for a refusal as an error."""
+        """The answer: (code, outputs), all of it done or refused; why, the client remembers."""
+        self.why = ""
         try:
             code, outputs = self.connection.InvokeMethod(method, path, **words)
         except pywbem.CIMError as error:
-            if len((error.status_description or "").strip()) < 10:
+            self.why = (error.status_description or "").strip()
+            if len(self.why) < 10:
                 self.crowd.tally.surprise(f"{wish} was refused without a sentence: {error}")
             self.crowd.tally.note(f"{wish} refused")
             return error.status_code, {}
         if code == JOB_STARTED:
             job = finished_job(self.connection, outputs["Job"], PATIENCE)
             code = DONE if job["JobState"] == 7 else job["ErrorCode"] or FAILED
-            if code != DONE and not job["ErrorDescription"]:
+            self.why = job.get("ErrorDescription") or ""
+            if code != DONE and not self.why:
                 self.crowd.tally.surprise(f"the job of {wish} failed without a sentence")
         self.crowd.tally.note(f"{wish} {'done' if code == DONE else 'refused'}")
         return code, outputs
 
     def expect(self, is_right, text):
         if not is_right:
-            self.crowd.tally.surprise(f"client {self.number}: {text}")
+            self.crowd.tally.surprise(f"client {self.number}: {text} {self.why}".strip())
 
     def any_volume(self):
         return self.dice.choice(sorted(self.volumes.items()))
