@@ -9,6 +9,7 @@ what the models say together, and after everything was deleted what it was at th
 """
 
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -99,8 +100,11 @@ class Client:
             self.why = (error.status_description or "").strip()
             if len(self.why) < 10:
                 self.crowd.tally.surprise(f"{wish} was refused without a sentence: {error}")
-            self.crowd.tally.note(f"{wish} refused")
-            return error.status_code, {}
+            job = self.job_in(self.why)
+            if job is None:
+                self.crowd.tally.note(f"{wish} refused")
+                return error.status_code, {}
+            code, outputs = JOB_STARTED, {"Job": job}
         if code == JOB_STARTED:
             job = finished_job(self.connection, outputs["Job"], PATIENCE)
             code = DONE if job["JobState"] == 7 else job["ErrorCode"] or FAILED
@@ -109,6 +113,13 @@ class Client:
                 self.crowd.tally.surprise(f"the job of {wish} failed without a sentence")
         self.crowd.tally.note(f"{wish} {'done' if code == DONE else 'refused'}")
         return code, outputs
+
+    def job_in(self, why):
+        """The job as which something goes on that did not end within the call, if that is so."""
+        found = re.search(r"goes on as job ([\w-]+)", why)
+        jobs = self.connection.EnumerateInstanceNames(
+            "CIM_ConcreteJob", namespace=self.crowd.array.namespace) if found else []
+        return next((path for path in jobs if path["InstanceID"].endswith(found[1])), None)
 
     def expect(self, is_right, text):
         if not is_right:
