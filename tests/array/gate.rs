@@ -3,8 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use standpipe::array::{
-    Array, Command, Engine, Error, Facts, GroupFacts, JobId, Kind, MadeTarget, Map, Policy, PoolId,
-    Progress, Step, SystemName, Ticket, VolumeGroup, Waited,
+    Array, Command, Engine, Error, Facts, GroupFacts, Inventory, JobId, JobState, Kind, MadeTarget,
+    Map, Policy, PoolId, Progress, Step, SystemName, Ticket, VolumeGroup, Waited,
 };
 use standpipe::engine::sim::SimEngine;
 
@@ -106,6 +106,19 @@ pub fn gated_under(
     (array, gate)
 }
 
+/// An array that has come to such a step in what the one before it had begun, with its job.
+pub fn taken_up(
+    policy: Policy,
+    sim: &SimEngine,
+    medium: &Medium,
+    which: fn(&Step) -> bool,
+) -> (Array, Arc<Gate>, JobId) {
+    let (array, gate) = gated_under(policy, sim, &medium.image(), which);
+    gate.reached(1);
+    let job = running(&array);
+    (array, gate, job)
+}
+
 /// An array on a machine that does something before each step.
 pub fn hooked(
     policy: Policy,
@@ -147,6 +160,16 @@ pub fn running(array: &Array) -> JobId {
     let now = array.snapshot();
     let mut jobs = now.jobs().filter(|job| !job.is_finished());
     jobs.next().expect("one runs").id
+}
+
+/// Lets all go on and waits until that job has ended well.
+pub fn completed(array: &Array, gate: &Gate, job: JobId) -> Arc<Inventory> {
+    gate.open();
+    wait_for(array, job);
+    let now = array.snapshot();
+    let ended = now.job(&job).expect("it is listed");
+    assert_eq!(ended.state, JobState::Completed, "{:?}", ended.error);
+    now
 }
 
 /// Waits until a job has ended.

@@ -10,7 +10,9 @@ use standpipe::array::{
 use standpipe::engine::sim::{Content, EXTENT};
 
 use super::equipped::{equipped, erasing, exchange, others, volume};
-use super::gate::{begin, done, gated, gated_under, refused, running, wait_for};
+use super::gate::{
+    begin, completed, done, gated, gated_under, refused, running, taken_up, wait_for,
+};
 use super::rig::{Medium, Rig, creation, host};
 
 /// The disks that a volume lies on.
@@ -197,14 +199,8 @@ fn a_pool_goes_on_to_another_disk_after_a_restart() {
     before.open_for(1);
     before.reached(2);
     // The gateway dies between the two.
-    let (second, gate) = gated(&rig.sim, &medium.image(), is_move);
-    gate.reached(1);
-    let job = running(&second);
-    gate.open();
-    wait_for(&second, job);
-    let now = second.snapshot();
-    let job = now.job(&job).expect("it is listed");
-    assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
+    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
+    let now = completed(&second, &gate, job);
     assert_eq!(places(&second, &both), [onto[0].clone(), onto[0].clone()]);
     assert_eq!(now.pool(&pool).expect("it is there").disks, onto);
 }
@@ -226,16 +222,8 @@ fn copies_that_come_after_a_restart_are_waited_for() {
     };
     begin(&first, command);
     before.reached(1);
-    let (second, gate) = gated(&rig.sim, &medium.image(), is_sync);
-    gate.reached(1);
-    let job = running(&second);
-    gate.open();
-    wait_for(&second, job);
-    let now = second.snapshot();
-    assert_eq!(
-        now.job(&job).map(|job| job.state),
-        Some(JobState::Completed)
-    );
+    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_sync);
+    let now = completed(&second, &gate, job);
     let single = now.volume(&single).expect("it is listed");
     assert_eq!((single.copies(), single.survives()), (2, 1));
 }
@@ -350,11 +338,7 @@ fn what_is_being_erased_is_nobody_elses_also_after_a_restart() {
     refused(&third, delete(), Kind::InUse);
     gate.reached(1);
     let job = running(&third);
-    gate.open();
-    wait_for(&third, job);
-    let now = third.snapshot();
-    let job = now.job(&job).expect("it is listed");
-    assert_eq!(job.state, JobState::Completed);
+    let now = completed(&third, &gate, job);
     assert!(now.volume(&single).is_none());
     assert_eq!(held(), before, "nothing else changed");
 }
@@ -433,14 +417,8 @@ fn replicas_of_what_is_still_to_be_moved_wait_and_those_of_what_has_moved_do_not
         Kind::InUse,
     );
     // The gateway dies; the move of what has a snapshot by now is taken again.
-    let (second, gate) = gated(&rig.sim, &medium.image(), is_move);
-    gate.reached(1);
-    let job = running(&second);
-    gate.open();
-    wait_for(&second, job);
-    let now = second.snapshot();
-    let job = now.job(&job).expect("it is listed");
-    assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
+    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
+    let now = completed(&second, &gate, job);
     assert!(both.iter().all(|id| is_away(&now, id)));
     assert!(now.disk(&old).expect("listed").pool().is_none());
 }
@@ -616,9 +594,7 @@ fn hosts_come_and_go_while_a_volume_is_moved_and_after_a_restart_in_the_middle()
     assert_eq!(seen(&rig, &first), [1]);
     done(&first, show(9));
     // The gateway dies in the middle.
-    let (second, gate) = gated(&rig.sim, &medium.image(), is_move);
-    gate.reached(1);
-    let job = running(&second);
+    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
     assert_eq!(seen(&rig, &second), [1, 9]);
     done(&second, hide());
     assert_eq!(seen(&rig, &second), [1]);

@@ -8,7 +8,9 @@ use standpipe::array::{
 use standpipe::engine::sim::EXTENT;
 
 use super::equipped::{equipped, erasing, volume};
-use super::gate::{begin, done, gated, gated_under, refused, running, wait_for};
+use super::gate::{
+    begin, completed, done, gated, gated_under, refused, running, taken_up, wait_for,
+};
 use super::rig::{Rig, creation};
 
 /// Puts volume `single`, which lies in pool `ours`, into pool `empty`.
@@ -140,9 +142,7 @@ fn a_restart_ends_it_without_keeping_anybody_waiting() {
     begin(&first, away(&rig));
     before.reached(1);
     // The gateway dies while what it was is erased. The one that it is now is there for everybody.
-    let (second, gate) = gated_under(overwriting(), &rig.sim, &medium.image(), is_erasure);
-    gate.reached(1);
-    let job = running(&second);
+    let (second, gate, job) = taken_up(overwriting(), &rig.sim, &medium, is_erasure);
     let now = second.snapshot();
     let new = seen(&now);
     assert_eq!(new.len(), 1);
@@ -155,10 +155,8 @@ fn a_restart_ends_it_without_keeping_anybody_waiting() {
             name: None,
         },
     );
-    gate.open();
-    wait_for(&second, job);
-    assert_eq!(state(&second, &job), Some(JobState::Completed));
-    assert!(second.snapshot().volume(&old[0].0).is_none());
+    let now = completed(&second, &gate, job);
+    assert!(now.volume(&old[0].0).is_none());
 }
 
 #[test]
@@ -190,16 +188,13 @@ fn what_it_is_now_may_be_deleted_while_what_it_was_is_erased() {
     let (first, before) = gated_under(overwriting(), &rig.sim, &medium, is_erasure);
     begin(&first, away(&rig));
     before.reached(1);
-    let (second, gate) = gated_under(overwriting(), &rig.sim, &medium.image(), is_erasure);
-    gate.reached(1);
-    let job = running(&second);
+    let (second, gate, job) = taken_up(overwriting(), &rig.sim, &medium, is_erasure);
     let volumes = seen(&second.snapshot()).into_iter().map(|(id, _)| id);
     let volumes = volumes.collect();
     let deletion = begin(&second, Command::DeleteVolumes { volumes });
     gate.reached(2);
     gate.open();
     assert!(matches!(deletion.join(), Waited::Done(..)));
-    wait_for(&second, job);
-    assert_eq!(state(&second, &job), Some(JobState::Completed));
-    assert_eq!(second.snapshot().volumes_named("single").count(), 0);
+    let now = completed(&second, &gate, job);
+    assert_eq!(now.volumes_named("single").count(), 0);
 }
