@@ -254,7 +254,10 @@ fn let_go(plan: &Plan, engine: &dyn Engine, course: &Course<'_>) -> Result<Reach
             step => course.take(engine, place, step),
         })
     };
-    take(course).or_else(|_| take(&Course::unwatched()))?;
+    match take(course) {
+        Err(error) if error.kind == Kind::Unavailable => take(&Course::unwatched())?,
+        taken => taken?,
+    }
     verify(plan, engine)
 }
 

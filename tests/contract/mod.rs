@@ -14,7 +14,7 @@
 //! | legs that are no legs of the layout, a reserve that lies elsewhere | `InvalidArgument` |
 //! | a foreign volume or pool, an ACL of another manager without the initiator's secret | `AccessDenied` |
 //! | a volume that is held open or exported, or a mark of another job | `InUse` |
-//! | zeroing, copying or removing a finished volume, showing an unfinished one | `InUse` |
+//! | zeroing, copying, replacing or removing a finished volume, showing an unfinished one | `InUse` |
 //! | a volume that snapshots need, to be resized, erased or removed | `HasDependents` |
 //! | a snapshot of one that keeps what changes, another size, no relation or erasing for it | `InvalidArgument` |
 //! | room for a snapshot of a thin volume, or none for one of another | `InvalidArgument` |
