@@ -5,14 +5,18 @@ What pools say of themselves adds up; settings are made, changed and used as goa
 RAID level that the pool's disks allow are what their goal asked for; the largest size that is offered
 can be had and one step more cannot; pools are made from free extents and in other pools, grown,
 renamed and deleted; thin volumes come from thin pools only. Everything wrong is refused with a
-sentence. The server is left as it was found. Runs once per URL.
+sentence. Where the environment names a file of events in STANDPIPE_EVENTS, as `standpipe demo --events`
+reads it, a drive fails and what lies on it is repaired. The server is left as it was found. Runs once
+per URL.
 """
 
+import os
 import sys
 import uuid
 
 import pywbem
 
+from disks import Failing
 from discovery import discover
 from harness import (
     ACCESS_DENIED, ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, JOB_STARTED, MIB, NOT_FOUND,
@@ -577,6 +581,11 @@ class Run:
         self.give_back()
         self.delete_pool(pool)
 
+    def failing(self):
+        """A drive fails, and what it touches is repaired."""
+        if events := os.environ.get("STANDPIPE_EVENTS"):
+            Failing(self, events).whole()
+
     def settings_of(self, pool):
         """The settings that were made from the capabilities of a pool."""
         abilities = self.capabilities(pool, "CIM_StorageCapabilities")
@@ -719,7 +728,7 @@ class Run:
         before = checks.step(everything, connection, namespaces)
         for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
                      self.copies, self.limits, self.several, self.smaller, self.pools, self.moved,
-                     self.foreign):
+                     self.failing, self.foreign):
             checks.step(part)
             checks.step(self.give_back)
         checks.step(self.clean)
