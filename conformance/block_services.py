@@ -6,7 +6,7 @@ RAID level that the pool's disks allow are what their goal asked for; the larges
 can be had and one step more cannot; pools are made from free extents and in other pools, grown,
 renamed and deleted; thin volumes come from thin pools only. Everything wrong is refused with a
 sentence. Where the environment names a file of events in STANDPIPE_EVENTS, as `standpipe demo --events`
-reads it, a drive fails and what lies on it is repaired. The server is left as it was found. Runs once
+reads it, a drive fails and is repaired, and a thin pool fills up. The server is left as it was found. Runs once
 per URL.
 """
 
@@ -16,13 +16,13 @@ import uuid
 
 import pywbem
 
-from disks import Failing
 from discovery import discover
 from harness import (
     ACCESS_DENIED, ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, JOB_STARTED, MIB, NOT_FOUND,
     NOT_SUPPORTED, SIZE_NOT_SUPPORTED, Checks, connect, contains, differences, everything,
     finished_job, invoke, options, same,
 )
+from mishaps import Mishaps
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
 
@@ -581,10 +581,12 @@ class Run:
         self.give_back()
         self.delete_pool(pool)
 
-    def failing(self):
-        """A drive fails, and what it touches is repaired."""
+    def mishaps(self):
+        """A drive fails, and what it touches is repaired; a thin pool fills up, and grows."""
         if events := os.environ.get("STANDPIPE_EVENTS"):
-            Failing(self, events).whole()
+            mishaps = Mishaps(self, events)
+            self.checks.step(mishaps.failing)
+            self.checks.step(mishaps.filling)
 
     def settings_of(self, pool):
         """The settings that were made from the capabilities of a pool."""
@@ -728,7 +730,7 @@ class Run:
         before = checks.step(everything, connection, namespaces)
         for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
                      self.copies, self.limits, self.several, self.smaller, self.pools, self.moved,
-                     self.failing, self.foreign):
+                     self.mishaps, self.foreign):
             checks.step(part)
             checks.step(self.give_back)
         checks.step(self.clean)
