@@ -5,9 +5,12 @@ What pools say of themselves adds up; settings are made, changed and used as goa
 RAID level that the pool's disks allow are what their goal asked for; the largest size that is offered
 can be had and one step more cannot; pools are made from free extents and in other pools, grown,
 renamed and deleted; thin volumes come from thin pools only. Everything wrong is refused with a
-sentence. The server is left as it was found. Runs once per URL.
+sentence. Where the environment names a file of events in STANDPIPE_EVENTS, as `standpipe demo --events`
+reads it, a drive fails and is repaired, and a thin pool fills up. The server is left as it was found. Runs once
+per URL.
 """
 
+import os
 import sys
 import uuid
 
@@ -19,6 +22,7 @@ from harness import (
     NOT_SUPPORTED, SIZE_NOT_SUPPORTED, Checks, connect, contains, differences, everything,
     finished_job, invoke, options, same,
 )
+from mishaps import Mishaps
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
 
@@ -577,6 +581,13 @@ class Run:
         self.give_back()
         self.delete_pool(pool)
 
+    def mishaps(self):
+        """A drive fails, and what it touches is repaired; a thin pool fills up, and grows."""
+        if events := os.environ.get("STANDPIPE_EVENTS"):
+            mishaps = Mishaps(self, events)
+            self.checks.step(mishaps.failing)
+            self.checks.step(mishaps.filling)
+
     def settings_of(self, pool):
         """The settings that were made from the capabilities of a pool."""
         abilities = self.capabilities(pool, "CIM_StorageCapabilities")
@@ -719,7 +730,7 @@ class Run:
         before = checks.step(everything, connection, namespaces)
         for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
                      self.copies, self.limits, self.several, self.smaller, self.pools, self.moved,
-                     self.foreign):
+                     self.mishaps, self.foreign):
             checks.step(part)
             checks.step(self.give_back)
         checks.step(self.clean)

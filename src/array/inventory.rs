@@ -4,6 +4,7 @@
 //! step from one element to its neighbours costs what it returns.
 
 mod compose;
+mod footing;
 mod foreign;
 mod numbers;
 mod portals;

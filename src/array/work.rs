@@ -491,7 +491,12 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
             };
             let seen: Vec<_> = std::iter::once(facts).chain(beside).collect();
             have_left(&plan.goal, &seen)?;
-            (effect, Some((began, Look::Groups(seen))))
+            let look = match plan.steps.iter().any(|planned| frees_disks(&planned.step)) {
+                // What becomes of the disk no look at its group tells.
+                true => Look::Machine(engine.scan()?.into()),
+                false => Look::Groups(seen),
+            };
+            (effect, Some((began, look)))
         }
         Scope::Machine => {
             let facts = engine.scan()?;
@@ -523,6 +528,11 @@ fn verify(plan: &Plan, engine: &dyn Engine) -> Result<Reached, Error> {
         look,
         changes,
     })
+}
+
+/// Whether a disk may belong to nobody after a step.
+const fn frees_disks(step: &Step) -> bool {
+    matches!(step, Step::DropMissing { .. } | Step::ReduceGroup { .. })
 }
 
 /// The map that a step makes (`true`) or takes away.

@@ -40,8 +40,8 @@ pub struct Demo {
     /// Disks that belong to no pool, to make pools from.
     #[arg(long, value_name = "N", default_value_t = 4)]
     spare_disks: u32,
-    /// File or FIFO to read events from while it runs: fail DISK, pull DISK, restore DISK, fill
-    /// POOL PERCENT, login INITIATOR (PORT), logout INITIATOR.
+    /// File or FIFO to read events from while it runs: fail DISK, pull DISK, restore DISK, wipe
+    /// DISK, fill POOL PERCENT, login INITIATOR (PORT), logout INITIATOR.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
     /// Directory that keeps the array's state and certificate; without it nothing is kept.

@@ -6,6 +6,7 @@
 //! | `fail DISK` | reads and writes of the disk fail |
 //! | `pull DISK` | the disk is away |
 //! | `restore DISK` | the disk works again, with what was on it |
+//! | `wipe DISK` | somebody takes off it what it carries, so that pools can be made from it |
 //! | `fill POOL PERCENT` | hosts write to the volumes of a thin pool until so much of it is used |
 //! | `write VOLUME BYTE [PERCENT]` | a host fills so much of a volume with that byte, from its beginning |
 //! | `overflow SNAPSHOT` | hosts overwrite what a snapshot was taken of until it has no room left |
@@ -34,6 +35,7 @@ enum Event {
     Fail(String),
     Pull(String),
     Restore(String),
+    Wipe(String),
     Fill(String, u64),
     Write(String, u8, u64),
     Overflow(String),
@@ -68,6 +70,7 @@ impl FromStr for Event {
             ["fail", disk] => Ok(Self::Fail(disk.to_owned())),
             ["pull", disk] => Ok(Self::Pull(disk.to_owned())),
             ["restore", disk] => Ok(Self::Restore(disk.to_owned())),
+            ["wipe", disk] => Ok(Self::Wipe(disk.to_owned())),
             ["fill", pool, part] if percent(part).is_some() => Ok(Self::Fill(
                 pool.to_owned(),
                 percent(part).unwrap_or_default(),
@@ -90,8 +93,8 @@ impl FromStr for Event {
                 ))
             }
             _ => Err(Error::invalid(format!(
-                "'{line}' is no event; write fail DISK, pull DISK, restore DISK, fill POOL \
-                 PERCENT, write VOLUME BYTE [PERCENT], overflow SNAPSHOT, login INITIATOR [PORT], \
+                "'{line}' is no event; write fail DISK, pull DISK, restore DISK, wipe DISK, fill \
+                 POOL PERCENT, write VOLUME BYTE [PERCENT], overflow SNAPSHOT, login INITIATOR [PORT], \
                  logout INITIATOR or export POOL NAME INITIATOR NUMBER"
             ))),
         }
@@ -104,6 +107,7 @@ impl Event {
             Self::Fail(name) => machine.fail_disk(&disk(machine, name)?, true),
             Self::Pull(name) => machine.pull_disk(&disk(machine, name)?, true),
             Self::Restore(name) => machine.fail_disk(&disk(machine, name)?, false),
+            Self::Wipe(name) => return machine.wipe_disk(&disk(machine, name)?),
             Self::Fill(name, percent) => {
                 return machine.fill_pool(&pool(machine, name)?, *percent);
             }
@@ -235,7 +239,7 @@ fn happen(line: &str, machine: &SimEngine) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::{Health, JobId, Snap, Step, Unwatched};
+    use crate::array::{DiskUsage, Health, JobId, Snap, Step, Unwatched};
     use crate::engine::sim::Content;
 
     #[test]
@@ -342,7 +346,8 @@ mod tests {
 
     #[test]
     fn a_machine_suffers_what_the_lines_say() {
-        let machine = SimEngine::builder().pool("vg0", 2, 1 << 30).build();
+        let builder = SimEngine::builder().pool("vg0", 2, 1 << 30);
+        let machine = builder.dirty_disks(1, 1 << 30).build();
         let machine = machine.expect("a machine");
         let health = || machine.scan().expect("a scan").disks[0].health.clone();
         let device = machine.scan().expect("a scan").disks[0].device.clone();
@@ -354,5 +359,17 @@ mod tests {
             happen(&format!("restore {device}"), &machine);
             assert_eq!(health(), Health::Ok, "{verb}");
         }
+        let usage = || machine.scan().expect("a scan").disks[2].usage.clone();
+        let carrying = machine.scan().expect("a scan").disks[2].device.clone();
+        assert!(matches!(usage(), DiskUsage::Taken(_)));
+        happen(&format!("wipe {carrying}"), &machine);
+        assert_eq!(usage(), DiskUsage::Free);
+        let before = machine.scan().expect("a scan");
+        happen(&format!("wipe {device}"), &machine);
+        assert_eq!(
+            machine.scan().expect("a scan"),
+            before,
+            "a pool's disk is left alone"
+        );
     }
 }

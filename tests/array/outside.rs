@@ -1,11 +1,13 @@
 //! The world outside moves: what is done past the array appears in it.
 
-use standpipe::array::{Ailing, Command, Effect, Health, Inventory, Kind, Map, Members, Owner};
+use standpipe::array::{
+    Ailing, Command, DiskUsage, Effect, Health, Inventory, Kind, Map, Members, Owner, Quality,
+};
 use standpipe::engine::sim::EXTENT;
 
 use std::slice;
 
-use super::rig::{NOTHING, Rig, host};
+use super::rig::{NOTHING, Rig, host, machine};
 
 #[test]
 fn what_is_made_and_removed_by_hand_appears_and_disappears() {
@@ -50,6 +52,43 @@ fn what_is_not_well_is_known_until_it_is_well_or_gone() {
     rig.sim.hide_pool(&rig.pool(), true);
     assert!(rig.wait_until(|now| !noted(now, &Ailing::Volume(volume.clone()))));
     assert!(!noted(&rig.now(), &suffering[0]));
+}
+
+/// Nobody has to wait for the next look at the machine.
+#[test]
+fn a_disk_that_a_pool_lets_go_of_is_nobodys_at_once() {
+    let rig = Rig::on(machine().spare_disks(3, 41 * EXTENT));
+    let Effect::Pool(pool) = rig.done(Command::CreatePool {
+        name: Some("ours".into()),
+        disks: rig.free_disks(),
+    }) else {
+        panic!("a pool");
+    };
+    let Effect::Volumes(made) = rig.done(Command::CreateVolumes {
+        pool: pool.clone(),
+        names: vec!["twin".into()],
+        count: 1,
+        size: 2 * EXTENT,
+        quality: Quality {
+            survives: Some(1),
+            copies: Some(2),
+            ..Quality::default()
+        },
+    }) else {
+        panic!("a volume");
+    };
+    let twin = made[0].clone();
+    let lost = rig.now().volume(&twin).expect("it was made").pieces[0]
+        .disk
+        .clone();
+    assert!(rig.sim.fail_disk(&lost, true));
+    let suffers = Ailing::Volume(twin.clone());
+    assert!(rig.wait_until(|now| now.ailing().any(|(known, _)| *known == suffers)));
+    rig.done(Command::RepairVolume { volume: twin });
+    let now = rig.now();
+    assert!(!now.pool(&pool).expect("it is there").disks.contains(&lost));
+    let usage = &now.disk(&lost).expect("it is there").usage;
+    assert!(matches!(usage, DiskUsage::Taken(_)), "{usage:?}");
 }
 
 #[test]

@@ -164,6 +164,7 @@ cases! {
         a_group_that_is_taken_back_leaves_nothing
         undoing_a_group_that_was_not_made_leaves_others_alone
         only_a_marked_empty_group_is_removed
+        pools_that_hold_but_a_snapshot_stay
         a_group_of_somebody_else_is_not_renamed_or_removed
         a_group_grows_and_shrinks_by_disks
         a_disk_that_is_used_stays

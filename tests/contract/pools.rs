@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use standpipe::array::{
-    DiskId, DiskUsage, Health, JobId, Kind, NEW_EXTENT, Owner, PoolId, PoolKind, Step, VolumeGroup,
-    group_size,
+    DiskId, DiskUsage, Health, JobId, Kind, NEW_EXTENT, Owner, Place, PoolId, PoolKind, Snap, Step,
+    Subject, VolumeGroup, group_size,
 };
 
 use super::Rig;
@@ -241,6 +241,77 @@ pub fn only_a_marked_empty_group_is_removed(rig: &mut dyn Rig) {
         },
         Kind::InUse,
     );
+}
+
+/// All that is left in the group is a snapshot, whose source went before it: of what a host wrote
+/// nothing else is there any more.
+pub fn pools_that_hold_but_a_snapshot_stay(rig: &mut dyn Rig) {
+    let before = rig.vgs();
+    let group = finished_group(rig, "kept", &rig.spare_disks()[..2]);
+    let thin = finished_thin_pool(rig, &group, 4);
+    let source = finished_at(rig, &thin, 2, &Place::Thin(thin.id.clone()));
+    let shown = written(rig, &source, 1, 0x5A);
+    let job = JobId::new();
+    let of = vec![Snap {
+        source: source.id.clone(),
+        device: device(job),
+        name: "moment".to_owned(),
+        room: None,
+    }];
+    let taking = Step::Snapshot {
+        group: group.id.clone(),
+        of,
+        job,
+    };
+    apply(rig, &taking);
+    let name = device(job);
+    let taken = Subject::Made(group.id.clone(), name.clone());
+    apply(
+        rig,
+        &Step::Unmark {
+            volume: taken.clone(),
+            job,
+        },
+    );
+    apply(rig, &Step::Unmap(shown));
+    remove(rig, Subject::Known(source.id));
+
+    let job = JobId::new();
+    let pool = || Subject::Pool(thin.id.clone());
+    let marks = [
+        Step::MarkGroup {
+            group: group.id.clone(),
+            job,
+        },
+        Step::Mark {
+            volume: pool(),
+            job,
+        },
+    ];
+    let removals = [
+        Step::RemoveGroup {
+            group: VolumeGroup::Known(group.id.clone()),
+            disks: group.disks.clone(),
+            job,
+        },
+        Step::Remove {
+            volume: pool(),
+            job,
+        },
+    ];
+    for (mark, removal) in marks.iter().zip(&removals) {
+        apply(rig, mark);
+        refused(rig, removal, Kind::InUse);
+    }
+    let left = by_device(rig, &name).expect("the snapshot");
+    apply(rig, &Step::Map(map(rig, &left.id, &host("a"), 2)));
+    assert!(rig.reads(&host("a"), 2, 0..left.size, 0x5A), "it is whole");
+    apply(rig, &Step::Unmap(map(rig, &left.id, &host("a"), 2)));
+    remove(rig, taken);
+    for removal in removals.iter().rev() {
+        apply(rig, removal);
+    }
+    assert_eq!(rig.vgs(), before);
 }
 
 pub fn a_group_of_somebody_else_is_not_renamed_or_removed(rig: &mut dyn Rig) {

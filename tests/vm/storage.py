@@ -12,7 +12,10 @@ import pywbem
 
 import machine
 import scenario
-from harness import DONE, FAILED, INVALID_PARAMETER, MIB, NOT_SUPPORTED, SIZE_NOT_SUPPORTED, Checks, invoke
+import volumes
+from harness import (
+    DONE, FAILED, INVALID_PARAMETER, MIB, NOT_FOUND, SIZE_NOT_SUPPORTED, Checks, invoke,
+)
 
 #: The disks of the machine in order: state, six clean ones, and one that carries a file system.
 DISKS = [("state", 128), *((f"disk{n}", 320) for n in range(6)), ("dirty", 64)]
@@ -183,7 +186,14 @@ class Storage(scenario.Story):
                        self.array.configuration, ElementName="bad",
                        InExtents=[extents[DIRTY].path.to_wbem_uri()])
         checks.equal(self.run(f"sha256sum < {DIRTY}"), before, "and is not touched")
+        allowed = extents[CLEAN[0]].path.copy()
+        allowed["DeviceID"] = "serial.state"
+        checks.refuses([FAILED, NOT_FOUND, pywbem.CIM_ERR_ACCESS_DENIED],
+                       "a disk outside the configuration makes none", self.connection.InvokeMethod,
+                       "CreateOrModifyStoragePool", self.array.configuration, ElementName="bad",
+                       InExtents=[extents[CLEAN[0]].path.to_wbem_uri(), allowed.to_wbem_uri()])
         checks.equal(self.volume_groups(), [], "no volume group is there")
+        checks.equal(self.report("pvs -o pv_name"), [], "and no physical volume")
 
     def make_pool(self):
         """A pool of five disks; the sixth joins later."""
@@ -276,6 +286,64 @@ class Storage(scenario.Story):
                 checks.equal(int(self.lv(volume)[0]["lv_size"]), most, f"{segtype}: and is as large")
                 self.delete(volume)
             self.connection.DeleteInstance(goal)
+        checks.step(self.largest_growth)
+        checks.step(self.largest_thin_pool)
+
+    def largest_growth(self):
+        """What is told when a volume cannot grow so far is how far it can."""
+        checks = self.checks
+        for layout in ((0, 1, 1), (1, 2, 1), (1, 1, 3)):
+            name, goal = LEVELS[layout], self.goal(self.group, *layout)
+            _, volume = self.create(f"grows-{name}", 12 * MIB, goal=goal)
+            words = dict(ElementType=pywbem.Uint16(2), TheElement=volume.path)
+            grow = (self.connection, "CreateOrModifyElementFromStoragePool", self.array.configuration)
+            code, outputs = invoke(*grow, Size=pywbem.Uint64(1 << 40), **words)
+            most = int(outputs.get("Size") or 0)
+            checks.that(code == SIZE_NOT_SUPPORTED and most > 12 * MIB,
+                        f"{name}: growth beyond the pool is refused with a size", f"{code} {most}")
+            code, _ = invoke(*grow, Size=pywbem.Uint64(most), **words)
+            checks.equal((code, int(self.lv(volume)[0]["lv_size"])), (DONE, most),
+                         f"{name}: so far it grows, lvs says")
+            code, outputs = invoke(*grow, Size=pywbem.Uint64(most + EXTENT), **words)
+            checks.that(code == SIZE_NOT_SUPPORTED and outputs.get("Size") in (None, most),
+                        f"{name}: and no further", f"{code} {outputs}")
+            self.delete(volume)
+            self.connection.DeleteInstance(goal)
+
+    def sizes(self, pool, kind, **more):
+        """Largest size and step that a pool tells."""
+        code, sizes = self.connection.InvokeMethod(
+            "GetSupportedSizeRange", pool, ElementType=pywbem.Uint16(kind), **more)
+        self.checks.equal(code, DONE, "a range of sizes is told")
+        return int(sizes["MaximumVolumeSize"]), int(sizes["VolumeSizeDivisor"])
+
+    def largest_thin_pool(self):
+        """Beside its data a thin pool takes metadata, and a spare of that."""
+        checks = self.checks
+        goal = self.goal(self.group, 0, 1, 1)
+        setting = self.connection.GetInstance(goal)
+        setting["ThinProvisionedPoolType"] = pywbem.Uint16(7)
+        self.connection.ModifyInstance(setting, PropertyList=["ThinProvisionedPoolType"])
+        most, step = self.sizes(self.group, 2, Goal=goal)
+        make = dict(ElementName="all", InPools=[self.group.to_wbem_uri()], Goal=goal)
+        code, outputs = invoke(self.connection, "CreateOrModifyStoragePool", self.array.configuration,
+                               Size=pywbem.Uint64(most + step), **make)
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, most),
+                     "a thin pool one step too large is refused with the largest")
+        checks.equal(self.report("lvs -a -o lv_name gold"), [], "lvs shows nothing of it")
+        code, _ = invoke(self.connection, "CreateOrModifyStoragePool", self.array.configuration,
+                         Size=pywbem.Uint64(most), **make)
+        if not checks.equal(code, DONE, "the largest thin pool is made"):
+            return
+        rows = self.report("lvs -o lv_size -S segtype=thin-pool gold")
+        free = int(self.report("vgs -o vg_free gold")[0]["vg_free"])
+        checks.equal([int(row["lv_size"]) for row in rows], [most], "lvs shows it")
+        checks.that(free < step, "and vgs that nothing is left", str(free))
+        pool = next(p for p in self.array.pools() if p["ElementName"] == "all").path
+        code, _ = invoke(self.connection, "DeleteStoragePool", self.array.configuration, Pool=pool)
+        checks.equal((code, self.report("lvs -a -o lv_name gold")), (DONE, []),
+                     "it goes, with the spare of its metadata")
+        self.connection.DeleteInstance(goal)
 
     def thin_pool(self):
         """A thin pool: exact usage, full, degraded, healed by growth."""
@@ -287,6 +355,18 @@ class Storage(scenario.Story):
         self.thin = next(p for p in self.array.pools() if p["ElementName"] == "thin").path
         rows = [row for row in self.report("lvs -o lv_name,segtype,lv_size gold") if row["segtype"] == "thin-pool"]
         checks.equal([int(row["lv_size"]) for row in rows], [32 * MIB], "lvs shows it")
+        metadata = self.report("lvs -o lv_metadata_size -S segtype=thin-pool gold")[0]["lv_metadata_size"]
+        checks.equal(self.fresh(self.thin)["ThinProvisionMetaDataSpace"], int(metadata),
+                     "its metadata is as large as lvs says")
+        most, step = self.sizes(self.thin, 5)
+        checks.equal(most, 10 * 32 * MIB, "it promises ten times what it has, as is the default")
+        code, outputs = self.create("too-much", most + step, pool=self.thin, kind=5)
+        checks.equal((code, outputs.get("Size")), (SIZE_NOT_SUPPORTED, most),
+                     "more than that is refused with that")
+        code, volume = self.create("most", most, pool=self.thin, kind=5)
+        checks.equal((code, int(self.lv(volume)[0]["lv_size"])), (DONE, most), "as much is made")
+        checks.refuses(FAILED, "and nothing beside it", self.create, "beside", step, pool=self.thin, kind=5)
+        self.delete(volume)
         code, volume = self.create("thin-data", 128 * MIB, pool=self.thin, kind=5)
         checks.equal((code, volume["ThinlyProvisioned"]), (DONE, True), "a thin volume is made")
         self.show(volume)
@@ -298,9 +378,10 @@ class Storage(scenario.Story):
                                           Role="Dependent")
         checks.equal([item["SpaceConsumed"] for item in used], [16 * MIB],
                      "and the volume that it uses it")
+        self.low_space()
         self.disk(f"write -P 0x78 {16 * MIB} {32 * MIB}")
-        self.until(lambda: self.fresh(self.thin)["OperationalStatus"] == [3],
-                   "a full pool is degraded")
+        self.until(self.is_full, "a pool that takes no more shows that nothing is left")
+        checks.equal(self.fresh(self.thin)["OperationalStatus"], [3], "a full pool is degraded")
         checks.equal(self.fresh(volume)["OperationalStatus"], [3], "and so is its volume")
         checks.that(self.reads(0x77, 0, 16 * MIB), "what was written is there")
         checks.refuses(FAILED, "a full pool takes no more volumes, with the reason", self.create,
@@ -310,6 +391,14 @@ class Storage(scenario.Story):
         checks.equal(code, DONE, "the pool grows")
         self.until(lambda: self.fresh(self.thin)["OperationalStatus"] == [2], "and is well again")
         checks.that(self.disk(f"write -P 0x79 {16 * MIB} {16 * MIB}"), "the host writes on")
+        grow = (self.connection, "CreateOrModifyStoragePool", self.array.configuration)
+        code, outputs = invoke(*grow, Pool=self.thin, Size=pywbem.Uint64(1 << 40))
+        checks.equal(code, SIZE_NOT_SUPPORTED, "more than the group has is refused with a size")
+        most = int(outputs["Size"])
+        code, _ = invoke(*grow, Pool=self.thin, Size=pywbem.Uint64(most))
+        rows = self.report("lvs -o lv_size -S segtype=thin-pool gold")
+        checks.equal((code, [int(row["lv_size"]) for row in rows]), (DONE, [most]),
+                     "so far it grows, lvs says")
         checks.refuses(FAILED, "a pool with volumes is not removed", self.connection.InvokeMethod,
                        "DeleteStoragePool", self.array.configuration, Pool=self.thin)
         self.hide()
@@ -318,6 +407,36 @@ class Storage(scenario.Story):
         checks.equal(code, DONE, "an empty one is")
         rows = [row["lv_name"] for row in self.report("lvs -o lv_name,segtype gold")]
         checks.equal(rows, [], "lvs shows nothing of it")
+
+    def low_space(self):
+        """A pool says that it fills up before it is full: as far as its warning threshold tells."""
+        checks = self.checks
+        threshold = self.fresh(self.thin)["LowSpaceWarningThreshold"]
+        checks.equal(threshold, 20, "the threshold is a fifth of the pool, as is the default")
+        checks.equal(self.fresh(self.thin)["OperationalStatus"], [2], "a half full pool is well")
+
+        def fill(percent):
+            end = 32 * MIB * percent // 100 // MIB * MIB
+            checks.that(self.disk(f"write -P 0x76 {16 * MIB} {end - 16 * MIB}"), "the host writes on")
+            self.until(lambda: self.fresh(self.thin)["RemainingManagedSpace"] == 32 * MIB - end,
+                       "the pool shows that")
+            used = self.report("lvs -o data_percent -S segtype=thin-pool gold")[0]["data_percent"]
+            checks.equal(float(used), end / (32 * MIB) * 100, "lvs says the same")
+            return self.fresh(self.thin)
+
+        pool = fill(100 - threshold - 2)
+        checks.equal(pool["OperationalStatus"], [2], "above the threshold it is well")
+        pool = fill(100 - threshold + 2)
+        checks.equal(pool["OperationalStatus"], [3], "below the threshold it is degraded")
+        checks.that("81 %" in pool["StatusDescriptions"][0] and "grow" in pool["StatusDescriptions"][0],
+                    "and says how full it is and what to do", str(pool["StatusDescriptions"]))
+        ailing = self.connection.AssociatorNames(self.array.system, AssocClass="CIM_RelatedElementCausingError")
+        checks.that(any(path.keybindings == self.thin.keybindings for path in ailing),
+                    "it is among what ails the array", str(ailing))
+
+    def is_full(self):
+        """Whether the thin pool says that nothing is left."""
+        return self.fresh(self.thin)["RemainingManagedSpace"] == 0
 
     def until(self, holds, text):
         """Waits until the gateway has seen what changed outside."""
@@ -377,6 +496,32 @@ class Storage(scenario.Story):
                        "DeleteStoragePool", self.array.configuration, Pool=self.group)
         self.run("lvremove -q -y gold/theirs")
 
+        spare = self.extents()[CLEAN[5]]
+        self.run(f"vgcreate -q -y silver {CLEAN[5]} && lvcreate -q -y -n data -L 8M silver && "
+                 "udevadm settle")
+        self.until(lambda: not self.is_free(spare.path), "a disk that somebody takes is free no more")
+        names = {item["ElementName"] for name in ("CIM_StoragePool", "CIM_StorageVolume")
+                 for item in self.array.enumerate(name)}
+        checks.that(not names & {"silver", "data"}, "his volume group is none of the array's", str(names))
+        def his():
+            return self.report("vgs -o pv_count,lv_count,vg_seqno silver")
+
+        before = his()
+        for words in ({"ElementName": "bad"}, {"Pool": self.group}):
+            checks.refuses(FAILED, "no pool is made or grown with his disk", self.connection.InvokeMethod,
+                           "CreateOrModifyStoragePool", self.array.configuration,
+                           InExtents=[spare.path.to_wbem_uri()], **words)
+        checks.equal(his(), before, "vgs shows that nobody touched it")
+        self.run(f"vgremove -q -y silver && pvremove -q {CLEAN[5]} && udevadm settle")
+        self.until(lambda: self.is_free(spare.path), "and free again when he is done")
+
+    def is_free(self, extent):
+        """Whether pools can be made from an extent."""
+        primordial = self.array.pools(primordial=True)[0].path
+        _, outputs = self.connection.InvokeMethod("GetAvailableExtents", primordial)
+        found = outputs["AvailableExtents"] or []
+        return any(path.keybindings == extent.keybindings for path in found)
+
     def restart(self):
         """The pool is known after a restart, by UUID and tag; then it goes, and its disks are free."""
         checks = self.checks
@@ -399,10 +544,11 @@ class Storage(scenario.Story):
         self.vm = vm
         self.prepare()
         self.serve()
-        for part in (self.disks, self.make_pool, self.levels, self.largest, self.thin_pool,
-                     self.beside_us, self.lost_disk, self.restart):
+        for part in (Storage.disks, Storage.make_pool, Storage.levels, Storage.largest, volumes.several,
+                     volumes.names, volumes.shrinking, Storage.thin_pool, Storage.beside_us,
+                     Storage.lost_disk, Storage.restart):
             self.checks.section(part.__doc__.splitlines()[0])
-            self.checks.step(part)
+            self.checks.step(part, self)
         log = self.stop()
         self.checks.that("panicked" not in log, "nothing panicked", log[-2000:])
         self.checks.valid_replies(self.connection)

@@ -201,6 +201,9 @@ impl Inventory {
             if pool.health == Health::Ok {
                 pool.health = self.policy.judge(&pool);
             }
+            if pool.health == Health::Ok {
+                pool.health = self.footing(&pool);
+            }
             self.relate_pool(&pool, true);
             self.pools.insert(pool.id.clone(), pool.into());
         }
@@ -228,6 +231,9 @@ impl Inventory {
         for mut volume in volumes {
             if volume.health == Health::Ok {
                 volume.health = self.policy.judge_volume(&volume);
+            }
+            if volume.health == Health::Ok {
+                volume.health = self.footing_of(&volume);
             }
             if self
                 .volumes

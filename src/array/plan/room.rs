@@ -113,7 +113,10 @@ impl Room {
 /// Why nothing at all can be made in a group now. One that lacks a disk, or whose metadata has no
 /// room, says so by its health.
 pub(super) fn full(inventory: &Inventory, group: &Pool) -> Error {
-    let Some(why) = group.health.sentence() else {
+    // That a disk of it is not well keeps nothing from it.
+    let said = group.health.sentence();
+    let said = said.filter(|_| group.free > 0 || lacks_disk(inventory, group));
+    let Some(why) = said else {
         return Error::no_space(format!(
             "pool {} has no room for volumes; free some space or add a disk to it",
             group.name

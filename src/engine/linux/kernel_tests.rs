@@ -8,6 +8,7 @@ mod cost;
 mod fabrics;
 mod moves;
 mod pools;
+mod refusals;
 mod replicas;
 
 use super::*;

@@ -8,6 +8,7 @@ use crate::array::error::Kind;
 use crate::array::inventory::Policy;
 use crate::array::layout::Layout;
 use crate::array::model::*;
+use crate::array::quality::Quality;
 
 #[test]
 fn a_repair_takes_other_disks_with_room() {
@@ -158,4 +159,47 @@ fn what_lies_on_a_lost_disk_is_deleted_and_the_disk_dropped() {
     assert_eq!(deletion(zeros, "v1"), bare, "nobody can erase it");
     let erased = ["mark / unmark", "erase", "remove", "drop missing"];
     assert_eq!(deletion(zeros, "v2"), erased);
+}
+
+/// A RAID array without one of its members, or a drive without one of its paths, still works.
+#[test]
+fn what_lies_on_a_weakened_disk_says_so_and_nothing_else_does() {
+    let mut facts = storage();
+    for (volume, disk) in facts.volumes.iter_mut().zip(["d1", "d2", "d3"]) {
+        volume.pieces = vec![piece(disk, 0, 2)];
+    }
+    facts.volumes[2].pool = "thin".into();
+    facts.volumes[2].pieces.clear();
+    let mut other = facts.pools[0].clone();
+    (other.id, other.disks) = ("other".into(), vec!["f1".into()]);
+    facts.pools.push(other);
+    let well = World::with(facts.clone());
+    assert_eq!(well.0.ailing().count(), 0);
+    let why = "1 of the array's members is missing";
+    facts.disks[0].health = Health::Degraded(why.into());
+    let world = World::with(facts.clone());
+    let health = |pool: &str| &world.0.pool(&pool.into()).expect(pool).health;
+    let of = |volume: &str| &world.0.volume(&volume.into()).expect(volume).health;
+    let says = |health: &Health| matches!(health, Health::Degraded(said) if said.contains(why));
+    for health in [health("pool"), health("thin"), of("v1"), of("v3")] {
+        assert!(says(health), "{health:?}");
+    }
+    assert_eq!((health("other"), of("v2")), (&Health::Ok, &Health::Ok));
+    // It takes new volumes as before, and that none fit is not for its sake.
+    let create = |size: u64| Command::CreateVolumes {
+        pool: pool_id(),
+        names: Vec::new(),
+        count: 1,
+        size,
+        quality: Quality::default(),
+    };
+    assert!(world.plan(&create(EXTENT)).is_ok());
+    (facts.pools[0].available, facts.pools[0].free) = (0, 0);
+    let full = World::with(facts.clone());
+    full.refuses(&create(EXTENT), Kind::NoSpace, "has no room for volumes");
+    // What is not well itself says what is wrong with that.
+    facts.pools[0].health = Health::Failed("of its own".into());
+    let failed = World::with(facts);
+    let health = &failed.0.pool(&pool_id()).expect("it is there").health;
+    assert_eq!(health.sentence(), Some("of its own"));
 }

@@ -431,10 +431,14 @@ fn a_failed_drive_is_blamed_for_what_lies_on_it_and_suffers_and_for_nothing_else
     let client = stacked_client();
     let system = client.only("Standpipe_ComputerSystem").0;
     let primordial = "Standpipe:Pool:primordial";
-    let (pool, array) = ("Standpipe:Pool:two", "standpipe-test");
+    let (thin, pool, array) = (
+        "Standpipe:Pool:thin",
+        "Standpipe:Pool:two",
+        "standpipe-test",
+    );
     assert_eq!(
         client.suffering(&client.drive("sdb").0),
-        [primordial, pool, "md0", "mirrored", array]
+        [primordial, thin, pool, "md0", "mirrored", array, "thinly"]
     );
     for id in ["sda", "sdc", "sdd"] {
         assert!(client.suffering(&client.drive(id).0).is_empty(), "{id}");
@@ -442,14 +446,19 @@ fn a_failed_drive_is_blamed_for_what_lies_on_it_and_suffers_and_for_nothing_else
     let (md0, _) = client.extent("md0");
     assert_eq!(
         client.suffering(&md0),
-        [primordial, pool, "mirrored", array]
+        [primordial, thin, pool, "mirrored", array, "thinly"]
     );
     assert_eq!(client.blamed(&md0), ["sdb"]);
-    let (mirrored, _) = client.device("CIM_StorageVolume", "mirrored");
-    assert_eq!(client.blamed(&mirrored), ["md0", "sdb"]);
-    let (thinly, _) = client.device("CIM_StorageVolume", "thinly");
-    assert!(client.blamed(&thinly).is_empty(), "it is well");
-    assert_eq!(client.blamed(&system), [pool, "md0", "mirrored", "sdb"]);
+    for suffers in ["mirrored", "thinly"] {
+        let (volume, _) = client.device("CIM_StorageVolume", suffers);
+        assert_eq!(client.blamed(&volume), ["md0", "sdb"], "{suffers}");
+    }
+    let (apart, _) = client.device("CIM_StorageVolume", "apart");
+    assert!(client.blamed(&apart).is_empty(), "it is well");
+    assert_eq!(
+        client.blamed(&system),
+        [thin, pool, "md0", "mirrored", "sdb", "thinly"]
+    );
     // The extent on the drive's medium is the drive once more.
     assert!(client.suffering(&client.extent("sdb").0).is_empty());
 }

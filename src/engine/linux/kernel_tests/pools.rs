@@ -2,10 +2,10 @@
 //! machine has six more disks, `leg0` to `leg5`.
 
 use super::*;
-use crate::array::{DiskUsage, Health, Layout, Pool, Thin, Volume, VolumeGroup};
+use crate::array::{DiskUsage, Health, Layout, Pool, Snap, Thin, Volume, VolumeGroup};
 
 /// Makes the storage of the machine as it was at the beginning.
-const CLEAN: &str = include_str!("../../../../tests/vm/guest/clean");
+pub(super) const CLEAN: &str = include_str!("../../../../tests/vm/guest/clean");
 
 pub(super) fn legs(of: std::ops::Range<u8>) -> String {
     let paths = of.map(|n| format!("/dev/disk/by-id/virtio-leg{n}"));
@@ -132,6 +132,47 @@ fn vm_a_filling_thin_pool_is_noticed_and_a_write_is_not() {
     run(CLEAN);
 }
 
+/// Whatever needs a new logical volume is refused, says why, and leaves nothing.
+fn nothing_is_made(engine: &LinuxEngine, source: &VolumeId) {
+    let (group, job) = (pool(engine).id, JobId::new());
+    let seqno = || run("vgs --noheadings -o vg_seqno vg0");
+    let before = seqno();
+    let (device, name) = ("standpipe-no", "no");
+    for step in [
+        Step::Create {
+            group: group.clone(),
+            device: device.into(),
+            name: name.into(),
+            size: EXTENT,
+            job,
+            place: Place::ANYWHERE,
+        },
+        Step::CreateThinPool {
+            group: group.clone(),
+            device: device.into(),
+            name: name.into(),
+            size: EXTENT,
+            metadata: EXTENT,
+            job,
+        },
+        Step::Snapshot {
+            group,
+            of: vec![Snap {
+                source: source.clone(),
+                device: device.into(),
+                name: name.into(),
+                room: Some(EXTENT),
+            }],
+            job,
+        },
+    ] {
+        let error = engine.apply(&step, &Unwatched).expect_err("refused");
+        assert_eq!(error.kind, Kind::NoSpace, "{step:?}: {error}");
+        assert!(error.message.contains("metadata"), "{step:?}: {error}");
+    }
+    assert_eq!(seqno(), before, "LVM was told to change nothing");
+}
+
 #[test]
 #[ignore = "needs the test machine"]
 fn vm_a_group_whose_metadata_fills_up_is_degraded_and_still_deletes() {
@@ -148,7 +189,19 @@ fn vm_a_group_whose_metadata_fills_up_is_degraded_and_still_deletes() {
     let is_said = matches!(&full.health, Health::Degraded(why) if why.contains("metadata"));
     assert!(is_said, "{:?}", full.health);
     assert_eq!((full.available, full.free > 0), (0, true));
+    nothing_is_made(&engine, &id);
+    // What is there can be renamed, also to what takes more room, marked, and removed.
+    let device = volumes(&engine).remove(0).device;
+    let long = "another name, and a longer one: ä ".repeat(12);
+    let rename = Step::Rename {
+        volume: id.clone(),
+        name: long.clone(),
+    };
+    apply(&engine, &rename);
+    assert_eq!(named(&volumes(&engine), &device).name, long);
+    assert_eq!(pool(&engine).health, full.health);
     delete(&engine, &id);
+    assert_eq!(lvs().trim(), "");
     run("vgremove -qq -y vg0");
     run(CLEAN);
     assert_eq!(pool(&clean_of_memory()).health, Health::Ok);
