@@ -379,7 +379,11 @@ impl Command {
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
             | Self::ChangeQuality { .. }
-            | Self::CreateReplicas { .. }
+            | Self::PutSetting { .. }
+            | Self::DeleteSetting { .. } => Area::Storage,
+            Self::RepairVolume { .. } => Area::Repair,
+            Self::MoveVolume { .. } | Self::MovePool { .. } => Area::Relocation,
+            Self::CreateReplicas { .. }
             | Self::Detach { .. }
             | Self::Restore { .. }
             | Self::Resync { .. }
@@ -387,11 +391,7 @@ impl Command {
             | Self::DeleteReplicationGroup { .. }
             | Self::AddReplicationMembers { .. }
             | Self::RemoveReplicationMembers { .. }
-            | Self::CreateGroupReplica { .. }
-            | Self::PutSetting { .. }
-            | Self::DeleteSetting { .. } => Area::Storage,
-            Self::RepairVolume { .. } => Area::Repair,
-            Self::MoveVolume { .. } | Self::MovePool { .. } => Area::Relocation,
+            | Self::CreateGroupReplica { .. } => Area::Replication,
             Self::CreateTarget { .. }
             | Self::DeleteTarget { .. }
             | Self::OpenPort { .. }
