@@ -4,7 +4,8 @@
 The capabilities say what works for each type of replication, and it does: snapshots and clones of
 fully provisioned and of thin volumes, several of one moment, in other pools; relations from both
 ends; restoring, resynchronising, detaching, returning; the older methods of Copy Services by their
-own numbers. Everything wrong is refused with nothing changed. The server is left as it was found.
+own numbers; copies that take long, watched, suspended and stopped. Everything wrong is refused with
+nothing changed. The server is left as it was found.
 Runs once per URL.
 """
 
@@ -20,6 +21,7 @@ from harness import (
     options, same,
 )
 from refusals import altered
+from replication_copies import Copies
 from replication_groups import Groups
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
@@ -42,7 +44,7 @@ VOLUME, THIN_VOLUME = 2, 5
 SETTINGS = "CIM_ReplicationSettingData"
 
 
-class Replication(Groups):
+class Replication(Groups, Copies):
     """One run over one URL."""
 
     def __init__(self, checks, connection):
@@ -77,8 +79,11 @@ class Replication(Groups):
             self.connection, "CreateOrModifyElementFromStoragePool", self.array.configuration,
             ElementName=self.name(name), ElementType=U16(kind), InPool=pool, Size=U64(size))
         self.checks.equal(code, DONE, f"volume {name} is created")
-        self.made.append(outputs["TheElement"])
-        return outputs["TheElement"]
+        # Where a large one took longer than its call, its job leads to it.
+        volume = outputs.get("TheElement") or self.connection.AssociatorNames(
+            outputs["Job"], AssocClass="CIM_AffectedJobElement")[0]
+        self.made.append(volume)
+        return volume
 
     def replicate(self, source, name, sync_type, **parameters):
         """A replica of a volume, with its relation; both as paths."""
@@ -706,7 +711,7 @@ class Replication(Groups):
         before = self.look()
         for part in (self.supported, self.make_thin_pool, self.thick, self.thin, self.several,
                      self.relationships, self.settings, self.groups, self.room, self.refusals,
-                     self.masked, self.work, self.older, self.clean):
+                     self.masked, self.work, self.older, self.copies, self.too_large, self.clean):
             self.checks.step(part)
         left = differences(before, self.look())
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))

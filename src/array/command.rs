@@ -389,7 +389,13 @@ impl Command {
             | Self::RenameVolume { .. }
             | Self::DeleteVolumes { .. }
             | Self::ChangeQuality { .. }
-            | Self::CreateReplicas { .. }
+            | Self::PutSetting { .. }
+            | Self::DeleteSetting { .. } => Area::Storage,
+            Self::RepairVolume { .. } => Area::Repair,
+            Self::MoveVolume { .. } | Self::MovePool { .. } | Self::RelocateVolumes { .. } => {
+                Area::Relocation
+            }
+            Self::CreateReplicas { .. }
             | Self::Detach { .. }
             | Self::Restore { .. }
             | Self::Resync { .. }
@@ -397,13 +403,7 @@ impl Command {
             | Self::DeleteReplicationGroup { .. }
             | Self::AddReplicationMembers { .. }
             | Self::RemoveReplicationMembers { .. }
-            | Self::CreateGroupReplica { .. }
-            | Self::PutSetting { .. }
-            | Self::DeleteSetting { .. } => Area::Storage,
-            Self::RepairVolume { .. } => Area::Repair,
-            Self::MoveVolume { .. } | Self::MovePool { .. } | Self::RelocateVolumes { .. } => {
-                Area::Relocation
-            }
+            | Self::CreateGroupReplica { .. } => Area::Replication,
             Self::CreateTarget { .. }
             | Self::DeleteTarget { .. }
             | Self::OpenPort { .. }

@@ -38,7 +38,9 @@ const MAX_LONG: usize = 256;
 /// command, so that a client never hears of a job that was then refused.
 const fn lock_patience(area: Area) -> Duration {
     match area {
-        Area::Storage | Area::Repair | Area::Relocation => Duration::from_secs(3),
+        Area::Storage | Area::Repair | Area::Relocation | Area::Replication => {
+            Duration::from_secs(3)
+        }
         // What they wait for is short, and many may wait.
         Area::Masking | Area::Targets | Area::Initiators => Duration::from_secs(15),
     }

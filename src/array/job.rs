@@ -74,6 +74,8 @@ pub enum Area {
     Repair,
     /// What goes to other disks.
     Relocation,
+    /// Snapshots and clones, and groups of what is replicated together.
+    Replication,
     /// Initiators.
     Initiators,
     /// Groups and views.

@@ -169,7 +169,9 @@ fn made_groups(store: &Store, journal: &[(String, Begun)]) -> Result<Vec<VolumeG
             } => Some(VolumeGroup::Made(device.clone())),
             _ => None,
         });
-    let known = made.into_iter().map(|(_, id)| VolumeGroup::Known(id));
+    let noted = journal.iter().filter_map(|(_, begun)| begun.made.clone());
+    let made = made.into_iter().map(|(_, id)| id);
+    let known = made.chain(noted).map(VolumeGroup::Known);
     Ok(known.chain(begun).collect())
 }
 

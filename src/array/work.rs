@@ -13,7 +13,7 @@ use super::command::Effect;
 use super::course::Course;
 use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
 use super::error::{Error, Kind};
-use super::ids::JobId;
+use super::ids::{JobId, PoolId};
 use super::job::Element;
 use super::model::{Health, Map, ReplicationGroup, Torn, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
@@ -34,6 +34,9 @@ pub(super) struct Begun {
     /// from what was never begun; and from then on there is no way back to where a volume lay.
     #[serde(default)]
     pub(super) copied: bool,
+    /// The volume group that it has made.
+    #[serde(default)]
+    pub(super) made: Option<PoolId>,
 }
 
 impl Begun {
@@ -43,6 +46,7 @@ impl Begun {
             plan,
             failed: false,
             copied: false,
+            made: None,
         }
     }
 
@@ -148,7 +152,9 @@ fn carry_on(
             // The failed step may have done half of its work, so its undo is taken, too.
             return set_back(begun, taken + 1, engine, course, error);
         }
-        if let Err(error) = look_again(&begun.plan, taken, engine) {
+        if let Err(error) = look_again(&begun.plan, taken, engine)
+            .and_then(|()| note_group(begun, taken, engine, note))
+        {
             return set_back(begun, taken + 1, engine, course, error);
         }
         if taken + 1 == copies && !begun.is_believed() {
@@ -161,6 +167,26 @@ fn carry_on(
     }
     let all = begun.plan.steps.len();
     verify(&begun.plan, engine).or_else(|error| set_back(begun, all, engine, course, error))
+}
+
+/// Notes which volume group a step has made. The next one takes the job's mark off it, and then its
+/// name alone would not tell it from one that somebody else made.
+fn note_group(
+    begun: &mut Begun,
+    taken: usize,
+    engine: &dyn Engine,
+    note: Note<'_>,
+) -> Result<(), Error> {
+    let Step::CreateGroup { device, .. } = &begun.plan.steps[taken].step else {
+        return Ok(());
+    };
+    let facts = engine.scan()?;
+    let mut groups = facts.pools.iter().filter(|pool| pool.thin().is_none());
+    let made = groups.find(|pool| pool.device == *device && pool.job == Some(begun.job));
+    let made =
+        made.ok_or_else(|| Error::bug("the new pool is not there; nothing of it was kept"))?;
+    begun.made = Some(made.id.clone());
+    note(begun)
 }
 
 /// Takes one step. What kills the program on purpose finds its moment in the log.

@@ -1,9 +1,9 @@
-//! An engine whose process can die at any of its calls: no undo, no last word, no destructor that
-//! matters.
+//! An engine whose process can die at any of its calls, or when its store is written to: no undo, no
+//! last word, no destructor that matters.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use standpipe::array::{
     Engine, Error, Facts, GroupFacts, MadeTarget, Map, PoolId, Progress, Step, VolumeGroup,
@@ -12,14 +12,42 @@ use standpipe::engine::sim::SimEngine;
 
 use super::rig::Medium;
 
+/// Moments that are counted, one of which can be the last one.
+#[derive(Debug)]
+pub struct Moments {
+    counted: AtomicUsize,
+    last: AtomicUsize,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self {
+            counted: AtomicUsize::new(0),
+            last: AtomicUsize::new(usize::MAX),
+        }
+    }
+}
+
+impl Moments {
+    /// The coming moment of that number is the last one; 0 is the next.
+    pub fn end_at(&self, moment: usize) {
+        self.counted.store(0, Ordering::SeqCst);
+        self.last.store(moment, Ordering::SeqCst);
+    }
+
+    /// Counts one; whether it is the last.
+    pub fn is_last(&self) -> bool {
+        self.counted.fetch_add(1, Ordering::SeqCst) == self.last.load(Ordering::SeqCst)
+    }
+}
+
 /// Counts the moments at which its process could die: before and after each step, and at each
 /// look that follows the steps.
 pub struct Mortal {
     sim: SimEngine,
-    dead: AtomicBool,
+    dead: Arc<AtomicBool>,
     blind: AtomicBool,
-    moments: AtomicUsize,
-    last: AtomicUsize,
+    moments: Moments,
     /// The medium that fails as soon as somebody looks at what was done.
     failing: Mutex<Option<Medium>>,
 }
@@ -28,18 +56,21 @@ impl Mortal {
     pub fn new(sim: SimEngine) -> Self {
         Self {
             sim,
-            dead: AtomicBool::new(false),
+            dead: Arc::default(),
             blind: AtomicBool::new(false),
-            moments: AtomicUsize::new(0),
-            last: AtomicUsize::new(usize::MAX),
+            moments: Moments::default(),
             failing: Mutex::default(),
         }
     }
 
     /// The process dies at the coming moment of that number; 0 is the next.
     pub fn die_at(&self, moment: usize) {
-        self.moments.store(0, Ordering::SeqCst);
-        self.last.store(moment, Ordering::SeqCst);
+        self.moments.end_at(moment);
+    }
+
+    /// The process dies at the coming moment of that number at which its store is written to.
+    pub fn die_with(&self, medium: &Medium, moment: usize) {
+        medium.end_at(moment, self.dead.clone());
     }
 
     /// The process dies now: whatever it still does, the machine hears nothing of it.
@@ -70,7 +101,7 @@ impl Mortal {
     }
 
     fn moment(&self) {
-        if self.moments.fetch_add(1, Ordering::SeqCst) == self.last.load(Ordering::SeqCst) {
+        if self.moments.is_last() {
             self.die();
         }
         self.alive();

@@ -18,13 +18,17 @@ use standpipe::engine::sim::{Builder, Clock, Content, EXTENT, SimEngine};
 use standpipe::identity::{Identity, Role};
 use standpipe::store::{Store, Table};
 
-use super::mortal::Mortal;
+use super::mortal::{Moments, Mortal};
 
 /// The storage under a store: memory that outlives it and can fail.
 #[derive(Clone, Debug, Default)]
 pub struct Medium {
     bytes: Arc<Mutex<Vec<u8>>>,
     broken: Arc<AtomicBool>,
+    /// Before and after each time that what was written is made to last.
+    moments: Arc<Moments>,
+    /// What is told that the last of them came.
+    died: Arc<Mutex<Option<Arc<AtomicBool>>>>,
 }
 
 impl Medium {
@@ -33,13 +37,31 @@ impl Medium {
         let bytes = self.locked().clone();
         Self {
             bytes: Arc::new(Mutex::new(bytes)),
-            broken: Arc::default(),
+            ..Self::default()
         }
     }
 
     /// From now on writes fail.
     pub fn fail(&self) {
         self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// The process that writes to it dies at the coming moment of that number, and hears of it.
+    pub fn end_at(&self, moment: usize, died: Arc<AtomicBool>) {
+        *self.died.lock().expect("nobody panics with it") = Some(died);
+        self.moments.end_at(moment);
+    }
+
+    /// A moment; nothing is written any more after the last one.
+    fn moment(&self) -> io::Result<()> {
+        let mut died = self.died.lock().expect("nobody panics with it");
+        if self.moments.is_last()
+            && let Some(died) = died.take()
+        {
+            died.store(true, Ordering::SeqCst);
+            self.fail();
+        }
+        self.whole()
     }
 
     /// The store on it.
@@ -79,7 +101,8 @@ impl StorageBackend for Medium {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.whole()
+        self.moment()?;
+        self.moment()
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -124,6 +147,10 @@ pub struct Picture {
     retired: BTreeSet<(String, u16, String)>,
     /// Name → addresses of its ports.
     targets: BTreeMap<String, Vec<SocketAddr>>,
+    /// Those that pools can be made from.
+    free_disks: BTreeSet<DiskId>,
+    /// Name → copies of the data that it asks for.
+    settings: BTreeMap<String, u16>,
 }
 
 /// What a volume holds, extent by extent where it can be read, and its relation.
@@ -374,7 +401,7 @@ impl Rig {
             now.volume(id)
                 .map_or_else(|| id.to_string(), |v| v.name.clone())
         };
-        let group = |id: &GroupId| now.group(id).expect("views name groups").name.clone();
+        let group = |id: &GroupId| plain(&now.group(id).expect("views name groups").name);
         Picture {
             pools: now
                 .pools()
@@ -419,7 +446,7 @@ impl Rig {
                         Members::Volumes(list) => list.iter().map(&called).collect(),
                     };
                     let rules = (members, g.delete_on_empty, g.delete_when_unassociated);
-                    ((g.members.kind(), g.name.clone()), rules)
+                    ((g.members.kind(), plain(&g.name)), rules)
                 })
                 .collect(),
             views: now
@@ -427,7 +454,7 @@ impl Rig {
                 .map(|v| {
                     let groups = v.groups().map(|id| group(&id)).collect();
                     let luns = v.luns.iter().map(|(id, lun)| (called(id), *lun)).collect();
-                    (v.name.clone(), (groups, luns))
+                    (plain(&v.name), (groups, luns))
                 })
                 .collect(),
             replication_groups: now
@@ -438,6 +465,11 @@ impl Rig {
                     let source = source.map(|source| source.name.clone());
                     (group.name.clone(), (members, source))
                 })
+                .collect(),
+            free_disks: self.free_disks().into_iter().collect(),
+            settings: now
+                .settings()
+                .map(|setting| (setting.name.clone(), setting.copies.goal))
                 .collect(),
             retired: now
                 .all_retired()
@@ -536,6 +568,15 @@ impl Rig {
         });
         waited == Ok(true)
     }
+}
+
+/// A name without the twelve digits that tell names made by the array apart.
+fn plain(name: &str) -> String {
+    let is_one = |part: &str| part.len() == 12 && part.chars().all(|c| c.is_ascii_hexdigit());
+    let parts = name
+        .split('-')
+        .map(|part| if is_one(part) { "" } else { part });
+    parts.collect::<Vec<_>>().join("-")
 }
 
 pub fn creation(pool: PoolId, name: &str, extents: u64) -> Command {

@@ -33,7 +33,8 @@ impl Machine {
             .iter()
             .filter_map(|group| match group {
                 VolumeGroup::Known(id) => self.groups.iter().find(|g| g.row.id == *id),
-                VolumeGroup::Made(_) => self.find_group(group),
+                // A name alone says nothing.
+                VolumeGroup::Made(_) => self.find_group(group).filter(|g| g.row.job.is_some()),
             })
             .filter(|group| group.row.owner == Owner::Array);
         self.managed = configured

@@ -21,6 +21,8 @@ pub(super) fn add(catalog: Catalog<View>) -> Catalog<View> {
                 &[
                     Tag::StorageService,
                     Tag::SparingService,
+                    Tag::RelocationService,
+                    Tag::ReplicationService,
                     Tag::HardwareIdService,
                     Tag::MaskingService,
                     Tag::IscsiService,
