@@ -527,60 +527,6 @@ class Run:
             checks.refuses(NOT_FOUND, "settings of a pool go with it", connection.GetInstance, goal)
         self.settings = [path for path in self.settings if not contains(goals, path)]
 
-    def moved(self):
-        """A volume moves to another extent, and its pool off the one that it lay on."""
-        checks, connection = self.checks, self.connection
-        free = self.free_extents()
-        if len(free) < 2:
-            return
-        services = connection.EnumerateInstanceNames(
-            "CIM_StorageRelocationService", namespace=self.array.namespace)
-        if not checks.equal(len(services), 1, "there is one service for relocation"):
-            return
-        text = [path.to_wbem_uri(format="cimobject") for path in free[:2]]
-        code, outputs = self.modify_pool(ElementName=f"moves-{self.tag}", InExtents=text)
-        if not checks.equal(code, DONE, "a pool of two extents is created"):
-            return
-        pool = outputs["Pool"]
-        _, _, step = self.sizes(pool, SIZE_OF_VOLUME)
-        _, outputs = self.create(pool, "moved", 2 * step)
-        volume = outputs["TheElement"]
-        before = connection.GetInstance(volume)
-
-        def extents():
-            return [path.keybindings["DeviceID"] for path in connection.AssociatorNames(
-                volume, AssocClass="CIM_BasedOn", Role="Dependent")]
-
-        def move(method, element, onto):
-            return invoke(connection, method, services[0], TheElement=element, InElements=onto)
-
-        by_id = {path.keybindings["DeviceID"]: path for path in self.extents(pool)}
-        source = extents()[0]
-        target = next(path for key, path in by_id.items() if key != source)
-        code, _ = move("RelocateStorageVolumeToStorageExtents", volume, [target])
-        checks.equal((code, extents()), (DONE, [target.keybindings["DeviceID"]]),
-                     "a volume lies on the extent that was named")
-        now = connection.GetInstance(volume)
-        checks.equal((now["Name"], now["NumberOfBlocks"]),
-                     (before["Name"], before["NumberOfBlocks"]), "and is the same otherwise")
-        checks.refuses(INVALID_PARAMETER, "where it lies already it is not moved", move,
-                       "RelocateStorageVolumeToStorageExtents", volume, [target])
-        checks.refuses(INVALID_PARAMETER, "a disk of no pool takes nothing of it", move,
-                       "RelocateStorageVolumeToStorageExtents", volume, [free[-1]]
-                       if len(free) > 2 else [])
-        code, _ = move("RelocateStoragePoolToStorageExtents", pool, [by_id[source]])
-        checks.equal((code, extents()), (DONE, [source]), "a pool that is moved takes it along")
-        checks.equal([path.keybindings["DeviceID"] for path in self.extents(pool)], [source],
-                     "the pool lies on the extent that was named")
-        checks.that(contains(self.free_extents(), target), "and the other one is free")
-        abilities = self.capabilities(pool, "CIM_StorageConfigurationCapabilities")
-        checks.that({16, 17} <= set(abilities["SupportedStorageElementFeatures"])
-                    and {19, 20} <= set(abilities["SupportedAsynchronousActions"]),
-                    "the pool says that it and its volumes can be moved")
-        checks.step(self.sums)
-        self.give_back()
-        self.delete_pool(pool)
-
     def mishaps(self):
         """A drive fails, and what it touches is repaired; a thin pool fills up, and grows."""
         if events := os.environ.get("STANDPIPE_EVENTS"):
@@ -729,7 +675,7 @@ class Run:
         namespaces = ["interop", self.array.namespace]
         before = checks.step(everything, connection, namespaces)
         for part in (self.sums, self.extent_facts, self.names, self.client_settings, self.levels,
-                     self.copies, self.limits, self.several, self.smaller, self.pools, self.moved,
+                     self.copies, self.limits, self.several, self.smaller, self.pools,
                      self.mishaps, self.foreign):
             checks.step(part)
             checks.step(self.give_back)
