@@ -197,10 +197,18 @@ pub(super) fn of_stale_pool() -> Health {
     )
 }
 
+/// What is wrong with a volume group, and with all that lies in it, of which a disk is there twice.
+pub(super) fn of_copied(row: &VgRow) -> Option<Health> {
+    let which = row.copy.as_ref()?;
+    Some(Health::Degraded(format!("LVM says {which}")))
+}
+
 /// How well a volume group is, whose metadata has room for new volumes or has not.
 pub(super) fn of_group(row: &VgRow, lost: &[&String], is_roomy: bool) -> Health {
     let names: Vec<&str> = lost.iter().map(|name| name.as_str()).collect();
-    if !row.vg_exported.is_empty() {
+    if let Some(copied) = of_copied(row) {
+        copied
+    } else if !row.vg_exported.is_empty() {
         Health::Failed("the volume group was exported; import it again".into())
     } else if row.vg_size.is_none() || row.vg_extent_size.is_none() {
         Health::Unknown("LVM does not tell the size".into())
@@ -412,6 +420,12 @@ mod tests {
             .expect("a row")
         };
         assert_eq!(of_group(&group(""), &[], true), Health::Ok);
+        let copied = VgRow {
+            copy: Some("that /dev/a and /dev/b bear the same identity".into()),
+            ..group("")
+        };
+        let health = of_group(&copied, &[], true);
+        assert!(matches!(health, Health::Degraded(s) if s.contains("/dev/a and /dev/b")));
         for (partial, word) in [("", "metadata"), ("partial", "missing")] {
             let health = of_group(&group(partial), &[], false);
             assert!(

@@ -33,7 +33,7 @@ fn takes_volumes(group: &VgRow) -> bool {
     let is_usable = [&group.vg_partial, &group.vg_exported]
         .iter()
         .all(|flag| flag.is_empty());
-    is_roomy(group) && is_usable
+    is_roomy(group) && is_usable && group.copy.is_none()
 }
 
 /// Bytes that a create may take from a group now.
@@ -408,10 +408,16 @@ impl<'a> Picture<'a> {
         })
     }
 
+    /// Whether there may be another volume that bears the same UUID.
     fn is_twice(&self, row: &LvRow) -> Option<Health> {
-        self.twice
-            .contains(row.lv_uuid.as_str())
-            .then(|| Health::Degraded("another volume bears the same UUID".into()))
+        if self.twice.contains(row.lv_uuid.as_str()) {
+            return Some(Health::Degraded(
+                "another volume bears the same UUID".into(),
+            ));
+        }
+        let mut groups = self.listed.groups.iter();
+        let group = groups.find(|group| group.vg_uuid == row.vg_uuid)?;
+        health::of_copied(group)
     }
 
     fn bytes(&self, group: &VgRow, extents: u64) -> u64 {
@@ -491,6 +497,11 @@ mod tests {
         assert_eq!(available(&group(65_536, "")), 4096);
         assert_eq!(available(&group(65_535, "")), 0);
         assert_eq!(available(&group(500_000, "partial")), 0);
+        let copied = VgRow {
+            copy: Some("that it is there twice".into()),
+            ..group(500_000, "")
+        };
+        assert_eq!(available(&copied), 0);
         assert!(is_roomy(&group(65_536, "")) && !is_roomy(&group(65_535, "")));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use super::pools::{CLEAN, clean_engine, legs};
+use super::pools::{CLEAN, clean_engine, legs, named};
 use super::*;
 use crate::array::{DiskId, DiskKind, DiskUsage, Health, Pool, VolumeGroup};
 
@@ -167,7 +167,7 @@ fn vm_a_disk_of_software_raid_makes_no_pool_and_the_array_does() {
     };
     assert_eq!((&found.kind, &found.usage), (&kind, &DiskUsage::Free));
     assert_eq!(found.health, Health::Ok);
-    let create = create_group(&[found.id.clone()]);
+    let create = create_group(std::slice::from_ref(&found.id));
     apply(&engine, &create);
     assert_eq!(
         run("pvs --noheadings -o pv_name -S vg_name=made").trim(),
@@ -288,6 +288,107 @@ fn vm_two_volumes_of_one_identity_are_degraded_and_neither_is_shown() {
     let left = volumes(&twins);
     assert_eq!((left.len(), &left[0].health), (1, &Health::Ok));
     apply(&twins, &Step::Map(shown));
+    assert!(sees(HOST, 1));
+    run(CLEAR_TARGET);
+    run(CLEAN);
+}
+
+/// A disk that is copied as a whole and left as it is: LVM takes either of the two for the disk, by its
+/// name if nothing else tells, and changes nothing in the group itself as long as it sees both.
+#[test]
+#[ignore = "needs the test machine"]
+fn vm_a_group_of_which_a_disk_is_there_twice_is_degraded_and_not_touched() {
+    clean_engine();
+    run(&format!("vgcreate -q ways {}", legs(0..1)));
+    let engine = || {
+        let settings = Settings::new(vec!["vg0".into(), "ways".into()], settings().targets);
+        LinuxEngine::open(settings).expect("the engine opens")
+    };
+    let group = |engine: &LinuxEngine| -> Pool {
+        let pools = engine.scan().expect("a scan").pools;
+        pools
+            .into_iter()
+            .find(|pool| pool.device == "ways")
+            .expect("the pool")
+    };
+    let first = engine();
+    let (pool, job, device) = (group(&first).id, JobId::new(), "standpipe-twice");
+    let made = Subject::Made(pool.clone(), device.into());
+    apply(
+        &first,
+        &Step::Create {
+            group: pool.clone(),
+            device: device.into(),
+            name: "twice".into(),
+            size: 2 * EXTENT,
+            job,
+            place: Place::ANYWHERE,
+        },
+    );
+    apply(&first, &Step::Unmark { volume: made, job });
+    let id = volumes(&first).remove(0).id;
+    let shown = map(&id, HOST, 1);
+    first.converge(std::slice::from_ref(&shown)).expect("shown");
+    assert!(sees(HOST, 1));
+    drop(first);
+    run(CLEAR_TARGET);
+    let copy = legs(1..2);
+    run(&format!(
+        "set -e; udevadm settle; vgchange -qq -an ways
+         dd if={} of={copy} bs=1M count=16 conv=fsync status=none; udevadm settle",
+        legs(0..1),
+    ));
+
+    // As after the next boot.
+    let both = engine();
+    let says =
+        |health: &Health| matches!(health, Health::Degraded(why) if why.contains("same identity"));
+    let degraded = group(&both);
+    assert!(says(&degraded.health), "{:?}", degraded.health);
+    assert_eq!(degraded.available, 0);
+    let seen = named(&volumes(&both), device);
+    assert!(says(&seen.health), "{:?}", seen.health);
+    let seqno = || run("vgs --noheadings -o vg_seqno ways");
+    let before = seqno();
+    let error = both.converge(std::slice::from_ref(&shown));
+    assert!(error.is_err(), "it is not shown");
+    let known = Subject::Known(id.clone());
+    for step in [
+        Step::Map(shown.clone()),
+        Step::Mark { volume: known, job },
+        Step::Rename {
+            volume: id.clone(),
+            name: "other".into(),
+        },
+        Step::Create {
+            group: pool.clone(),
+            device: "standpipe-no".into(),
+            name: "no".into(),
+            size: EXTENT,
+            job,
+            place: Place::ANYWHERE,
+        },
+        Step::ExtendGroup {
+            group: pool.clone(),
+            disks: vec![leg(3)],
+        },
+    ] {
+        let error = both.apply(&step, &Unwatched).expect_err("refused");
+        assert_eq!(error.kind, Kind::Unavailable, "{step:?}: {error}");
+        assert!(error.message.contains("is a copy"), "{step:?}: {error}");
+    }
+    assert!(!sees(HOST, 1));
+    assert_eq!((leftovers().as_str(), seqno()), ("", before));
+    // The other group is none the worse.
+    let other = volume(&both, "other", EXTENT);
+    delete(&both, &other);
+
+    // The copy goes, and all is as it was.
+    run(&format!("wipefs -q -a {copy}; udevadm settle"));
+    let left = group(&both);
+    assert_eq!((&left.health, &left.available), (&Health::Ok, &left.free));
+    assert_eq!(named(&volumes(&both), device).health, Health::Ok);
+    apply(&both, &Step::Map(shown));
     assert!(sees(HOST, 1));
     run(CLEAR_TARGET);
     run(CLEAN);

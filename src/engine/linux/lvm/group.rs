@@ -5,7 +5,7 @@
 //! is said to LVM.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::line::{
     Anybodys, Bytes, Chosen, ChosenPool, Extents, Line, OurOrigins, OurThin, Qualified,
@@ -50,6 +50,8 @@ pub struct Group {
     /// Its identity.
     pub uuid: LvmUuid,
     writer: Arc<Gate<Shell>>,
+    /// Of which of its disks the machine has a second one.
+    doubled: Arc<Mutex<Option<String>>>,
 }
 
 impl Group {
@@ -59,6 +61,7 @@ impl Group {
             name,
             uuid,
             writer: Arc::new(Gate::new(shell)),
+            doubled: Arc::default(),
         }
     }
 
@@ -68,11 +71,27 @@ impl Group {
             name,
             uuid: self.uuid.clone(),
             writer: Arc::clone(&self.writer),
+            doubled: Arc::clone(&self.doubled),
         }
     }
 
-    /// Waits until nobody else of this program changes the group.
+    /// Notes which of its disks there is a copy of, in words, if there is one.
+    pub(super) fn note_copy(&self, which: Option<String>) {
+        *self.doubled.lock().unwrap_or_else(PoisonError::into_inner) = which;
+    }
+
+    /// Of which of its disks there is a copy with the same identity, which LVM may take for the disk.
+    pub fn copy(&self) -> Option<String> {
+        let doubled = self.doubled.lock();
+        doubled.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until nobody else of this program changes the group. As LVM itself, it refuses one of
+    /// which a disk is there twice: nobody knows which of the two holds what hosts wrote.
     pub fn enter(&self, deadline: Deadline) -> Result<Session<'_>, LvmError> {
+        if let Some(which) = self.copy() {
+            return Err(LvmError::Odd(format!("{which}; neither is touched")));
+        }
         let shell = self
             .writer
             .enter(&format!("volume group {}", self.name), deadline)?;

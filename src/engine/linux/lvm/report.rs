@@ -139,6 +139,9 @@ pub struct VgRow {
     pub vg_tags: String,
     #[serde(default, deserialize_with = "number")]
     pub lv_count: Option<u64>,
+    /// Not LVM's: of which of its disks the machine has a second one.
+    #[serde(skip)]
+    pub copy: Option<String>,
 }
 
 /// A logical volume. Sizes are in bytes.
@@ -320,6 +323,8 @@ pub struct PvRow {
     pub pv_missing: String,
     #[serde(default)]
     pub pv_allocatable: String,
+    #[serde(default)]
+    pub pv_duplicate: String,
 }
 
 impl PvRow {

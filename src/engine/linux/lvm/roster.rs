@@ -68,6 +68,8 @@ pub struct Machine {
     pub groups: Vec<VgRow>,
     /// Every physical volume.
     pub devices: Vec<PvRow>,
+    /// Further devices that bear the identity of one of these.
+    copies: Vec<PvRow>,
 }
 
 impl Machine {
@@ -75,6 +77,20 @@ impl Machine {
     fn devices_of<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a PvRow> {
         let members = self.devices.iter().filter(move |row| row.vg_uuid == group);
         members.filter(|row| row.is_there())
+    }
+
+    /// Of which disk of a group there is a copy.
+    fn copy_in(&self, group: &str) -> Option<String> {
+        let mut copies = self.copies.iter();
+        copies.find_map(|copy| {
+            let mut members = self.devices_of(group);
+            let member = members.find(|row| row.pv_uuid == copy.pv_uuid)?;
+            Some(format!(
+                "that {} and {} bear the same identity; set up multipathing if they are one disk, else \
+                 disconnect the one that is a copy",
+                member.pv_name, copy.pv_name
+            ))
+        })
     }
 
     fn is_whole(&self, group: &str) -> bool {
@@ -181,22 +197,28 @@ impl Lvm {
     }
 
     /// Whether a listing of the managed groups may lack something that the host's view would show:
-    /// a disk that a group says it has, or a whole group.
+    /// a disk that a group says it has, or a whole group; or that the copy of a disk is gone.
     pub fn lacks(&self, rows: &[VgRow]) -> bool {
         let roster = self.roster();
         let mut wanted = roster.pinned.iter().chain(&roster.own);
         let is_there = |uuid: &String| rows.iter().any(|row| row.vg_uuid == *uuid);
-        !wanted.all(is_there) || rows.iter().any(|row| !row.vg_partial.is_empty())
+        let may_change = |row: &VgRow| !row.vg_partial.is_empty() || row.copy.is_some();
+        !wanted.all(is_there) || rows.iter().any(may_change)
     }
 
     /// Everything that LVM sees on this machine.
     pub fn machine(&self, deadline: Deadline) -> Result<Machine, LvmError> {
         let mut shell = Shell::new(&self.program, &self.wide_folder);
-        let mut list =
-            |command, columns: &[_]| shell.run(&self::list(command, columns), deadline.left());
+        let mut run = |line: &Line| shell.run(line, deadline.left());
+        let groups = run(&list("vgs", &[VG_COLUMNS]))?.groups();
+        // With devices that are no physical volumes: only then LVM lists copies, too.
+        let rows = run(&list("pvs", &[PV_COLUMNS, "pv_duplicate"]).with("-a"))?.devices();
+        let rows = rows.into_iter().filter(|row| !row.pv_uuid.is_empty());
+        let (devices, copies) = rows.partition(|row| row.pv_duplicate.is_empty());
         Ok(Machine {
-            groups: list("vgs", &[VG_COLUMNS])?.groups(),
-            devices: list("pvs", &[PV_COLUMNS])?.devices(),
+            groups,
+            devices,
+            copies,
         })
     }
 
@@ -226,6 +248,7 @@ impl Lvm {
         }
         let mut devices = BTreeSet::new();
         for group in &roster.groups {
+            group.note_copy(machine.copy_in(group.uuid.as_str()));
             for row in machine.devices_of(group.uuid.as_str()) {
                 devices.insert(DevicePath::new(row.pv_name.as_str()).map_err(odd)?);
             }
@@ -266,7 +289,11 @@ impl Lvm {
     /// Rows of the managed groups.
     pub fn list_groups(&self, deadline: Deadline) -> Result<Vec<VgRow>, LvmError> {
         let rows = self.read(&list("vgs", &[VG_COLUMNS]), deadline)?.groups();
-        Ok(self.managed(rows, |row| &row.vg_uuid))
+        let mut rows = self.managed(rows, |row| &row.vg_uuid);
+        for row in &mut rows {
+            row.copy = self.group(&row.vg_uuid).and_then(|group| group.copy());
+        }
+        Ok(rows)
     }
 
     /// Rows of the managed groups' volumes, hidden ones included, one for each segment.
