@@ -711,7 +711,7 @@ class Replication(Groups, Copies):
         before = self.look()
         for part in (self.supported, self.make_thin_pool, self.thick, self.thin, self.several,
                      self.relationships, self.settings, self.groups, self.room, self.refusals,
-                     self.masked, self.work, self.older, self.copies, self.too_large, self.clean):
+                     self.masked, self.work, self.older, self.copies, self.full, self.clean):
             self.checks.step(part)
         left = differences(before, self.look())
         self.checks.that(not left, "the server is as it was found", "; ".join(left[:5]))

@@ -5,13 +5,13 @@ import time
 import pywbem
 
 from harness import (
-    DONE, FAILED, JOB_STARTED, MIB, NOT_FOUND, contains, finished_job, invoke, same,
+    DONE, FAILED, JOB_STARTED, MIB, contains, finished_job, invoke, same,
 )
 
 U16, U64 = pywbem.Uint16, pywbem.Uint64
 
 # SyncType, CopyState and Operation, as in `replication.py`.
-CLONE, UNSYNCHRONIZED, SYNCHRONIZED = 8, 3, 4
+SNAPSHOT, CLONE, UNSYNCHRONIZED, SYNCHRONIZED = 7, 8, 3, 4
 RESYNC, RESTORE = 14, 15
 # ProgressStatus.
 DONE_WITH_IT, RESYNCING, RESTORING = 2, 7, 8
@@ -160,40 +160,52 @@ class Copies:
                          f"{text} that was stopped made nothing")
             self.unchanged(f"{text} that was stopped", before)
 
-    def too_large(self):
-        """A clone that its pool has no room for is refused, with nothing changed."""
-        wide = next((pool.path for pool in self.array.pools()
-                     if pool.get("SpaceLimitDetermination") is not None
-                     and pool["TotalManagedSpace"] >= MUCH), None)
-        primordial, = self.array.pools(primordial=True)
-        _, outputs = self.connection.InvokeMethod("GetAvailableExtents", primordial.path)
-        free = outputs.get("AvailableExtents")
-        wishes = [("a thin pool", self.volume("too-large", size=512 * MIB), self.thin_pool)]
-        small = None
-        if wide is not None and free:
-            code, outputs = invoke(
-                self.connection, "CreateOrModifyStoragePool", self.array.configuration,
-                ElementName=self.name("small"), InExtents=[free[0].to_wbem_uri()])
-            self.checks.equal(code, DONE, "a pool of one disk")
-            small = outputs["Pool"]
-            size = self.connection.GetInstance(small)["TotalManagedSpace"] + 1024 * MIB
-            code, outputs = invoke(
-                self.connection, "CreateOrModifyElementFromStoragePool", self.array.configuration,
-                ElementName=self.name("wide"), ElementType=U16(5), InPool=wide, Size=U64(size))
-            self.checks.equal(code, DONE, "a thin volume that promises more than it has")
-            self.made.append(outputs["TheElement"])
-            wishes.append(("a group", outputs["TheElement"], small))
+    def full(self):
+        """What a pool has no room for is refused, with nothing changed."""
+        checks = self.checks
+        wishes = [("a clone that a thin pool has no room for", CLONE,
+                   self.volume("too-large", size=512 * MIB), self.thin_pool)]
+        small = self.full_pool()
+        if small is not None:
+            inside = self.volume("inside", pool=small)
+            filler = self.filler(small)
+            wishes += [("a clone in a full group", CLONE, self.source, small),
+                       ("a snapshot in a full group", SNAPSHOT, inside, small)]
         before = self.look()
-        for text, source, pool in wishes:
+        for text, sync_type, source, pool in wishes:
             for method, words in (("CreateElementReplica", {"SourceElement": source}),
                                   ("CreateListReplica", {"SourceElements": [source]})):
-                self.checks.refuses(
-                    FAILED, f"{method}: a clone that {text} has no room for is refused",
-                    self.connection.InvokeMethod, method, self.service, SyncType=U16(CLONE),
-                    TargetPool=pool, **words)
-        self.unchanged("a clone without room", before)
-        for _, source, _ in wishes:
-            self.back(source)
+                checks.refuses(FAILED, f"{method}: {text} is refused", self.connection.InvokeMethod,
+                               method, self.service, SyncType=U16(sync_type), TargetPool=pool, **words)
+        self.unchanged("what there is no room for", before)
+        self.back(wishes[0][2])
         if small is not None:
-            invoke(self.connection, "DeleteStoragePool", self.array.configuration, Pool=small)
-            self.checks.refuses(NOT_FOUND, "the small pool is gone", self.connection.GetInstance, small)
+            self.back(inside)
+            for pool in (filler, small):
+                code, _ = invoke(self.connection, "DeleteStoragePool", self.array.configuration,
+                                 Pool=pool)
+                checks.equal(code, DONE, "a pool is deleted")
+
+    def full_pool(self):
+        """A pool of one disk that is to be full; None where no disk is free."""
+        primordial, = self.array.pools(primordial=True)
+        _, outputs = self.connection.InvokeMethod("GetAvailableExtents", primordial.path)
+        if not outputs.get("AvailableExtents"):
+            return None
+        code, outputs = invoke(
+            self.connection, "CreateOrModifyStoragePool", self.array.configuration,
+            ElementName=self.name("small"), InExtents=[outputs["AvailableExtents"][0].to_wbem_uri()])
+        self.checks.equal(code, DONE, "a pool of one disk")
+        return outputs["Pool"]
+
+    def filler(self, group):
+        """A thin pool that takes all that is left of a group."""
+        words = {"InPools": [group.to_wbem_uri()], "ElementName": self.name("filler")}
+        size = self.connection.GetInstance(group)["RemainingManagedSpace"]
+        for _ in range(2):
+            code, outputs = invoke(
+                self.connection, "CreateOrModifyStoragePool", self.array.configuration,
+                Size=U64(size), **words)
+            size = outputs.get("Size")
+        self.checks.equal(code, DONE, "a thin pool takes the rest of it")
+        return outputs["Pool"]

@@ -343,9 +343,16 @@ fn with_erased(plan: &Plan, engine: &dyn Engine, mut error: Error) -> Error {
 
 /// Takes the undos of the first `taken` steps, last first; goes on after a failure.
 pub(super) fn take_back(plan: &Plan, taken: usize, engine: &dyn Engine) -> Result<(), Error> {
-    let taken = plan.steps.iter().take(taken).rev();
+    take_these_back(plan, plan.steps.iter().take(taken), engine)
+}
+
+fn take_these_back<'a>(
+    plan: &Plan,
+    steps: impl DoubleEndedIterator<Item = &'a Planned>,
+    engine: &dyn Engine,
+) -> Result<(), Error> {
     let mut first = Ok(());
-    for planned in taken {
+    for planned in steps.rev() {
         if let Err(error) = undo(plan, planned, engine) {
             tracing::error!(?planned, %error, "a step could not be taken back");
             first = first.and(Err(error));
@@ -455,7 +462,10 @@ pub(super) fn recover(
     if is_finished_in_part(plan, engine) {
         return finish(plan, 0, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
-    let back = || match take_back(plan, plan.steps.len(), engine) {
+    // Since somebody was told that it failed, the disk may have been added by somebody else.
+    let is_old = |step: &Step| begun.failed && matches!(step, Step::ExtendGroup { .. });
+    let due = plan.steps.iter().filter(|planned| !is_old(&planned.step));
+    let back = || match take_these_back(plan, due, engine) {
         Ok(()) => Recovered::RolledBack(with_erased(plan, engine, interrupted())),
         Err(error) => Recovered::Stuck(error),
     };

@@ -371,6 +371,44 @@ fn killed((what, prepared, wish): &Entry, whole: &Picture, kill: Kill) -> bool {
     true
 }
 
+/// Lets the process die at one moment of a command, and again at one of the start that follows;
+/// whether it died at either.
+fn killed_twice(
+    (what, prepared, wish): &Entry,
+    whole: &Picture,
+    first: usize,
+    again: usize,
+) -> [bool; 2] {
+    let when = format!("{what}: killed at moment {first}, and at {again} of the next start");
+    let rig = prepared();
+    let command = wish(&rig);
+    let before = rig.picture();
+    let known: Vec<_> = rig.now().jobs().map(|job| job.id).collect();
+    rig.mortal.die_at(first);
+    rig.ask(command);
+    if !rig.mortal.is_dead() {
+        return [false, false];
+    }
+    let (rig, has_died) = rig.die_again(again);
+    let rig = rig.restart(false);
+    rig.rest();
+    rig.assert_whole(&when);
+    let erased = rig.erased();
+    assert!(erased.is_empty() || what.starts_with("erase"), "{when}");
+    let (before, after) = (before.but_for(&erased), rig.picture().but_for(&erased));
+    let now = rig.now();
+    let job = now.jobs().find(|job| !known.contains(&job.id));
+    let is_done = job.is_some_and(|job| job.state == JobState::Completed);
+    let wanted = if is_done { whole } else { &before };
+    assert_eq!(
+        after,
+        *wanted,
+        "{when}: the job says {:?}",
+        job.map(|job| &job.note)
+    );
+    [true, has_died]
+}
+
 /// Whether a failure of that step would be one of this command.
 fn is_reached((_, prepared, wish): &Entry, failing: Failing) -> bool {
     let Some((step, how)) = failing else {
@@ -443,6 +481,29 @@ fn a_gateway_killed_anywhere_leaves_nothing_half_made() {
 #[test]
 fn a_machine_killed_anywhere_leaves_nothing_half_made() {
     kill_everywhere(&plain(), NOTHING_FAILS, true);
+}
+
+/// What takes long goes on after such a start, and is killed wherever it is then. Of the first moments
+/// every other one: before a step all is as it was after the one before it.
+#[test]
+fn a_gateway_killed_again_while_it_starts_leaves_nothing_half_made() {
+    let mut points = 0;
+    for entry in equipped::ENTRIES.iter().chain(replicated::ENTRIES) {
+        let (_, prepared, wish) = entry;
+        let whole = prepared();
+        whole.done(wish(&whole));
+        let whole = whole.picture();
+        for first in (0..200).step_by(2) {
+            let twice = |again| killed_twice(entry, &whole, first, again);
+            let found = (0..200).map(twice).take_while(|died| died[1]).count();
+            points += found;
+            if found == 0 && !twice(usize::MAX)[0] {
+                break;
+            }
+        }
+    }
+    println!("{points} kill points of starts");
+    assert!(points > 0);
 }
 
 /// Also what is nothing but a record.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -236,6 +237,28 @@ impl Rig {
             self.sim.reboot();
         }
         Self::start_with(self.sim.clone(), self.medium.image(), self.policy)
+    }
+
+    /// The gateway dies, starts again, and dies at a moment of that start; whether the start was long
+    /// enough for that.
+    pub fn die_again(self, moment: usize) -> (Self, bool) {
+        self.mortal.die();
+        let medium = self.medium.image();
+        let mortal = Arc::new(Mortal::new(self.sim.clone()));
+        mortal.die_at(moment);
+        let start = || open_with(mortal.clone(), &medium, self.policy.clone());
+        // The thread of a process that died ends there and then.
+        let opened = catch_unwind(AssertUnwindSafe(start));
+        let has_died = opened.is_err();
+        let array = opened.map_or(self.array, |array| array.expect("it starts again"));
+        let rig = Self {
+            sim: self.sim,
+            mortal,
+            medium,
+            array,
+            policy: self.policy,
+        };
+        (rig, has_died)
     }
 
     pub fn now(&self) -> Arc<Inventory> {

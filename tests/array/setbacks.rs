@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use standpipe::array::{Array, Command, Engine, Facts, Health, JobState, Kind, Members, Policy};
+use standpipe::array::{
+    Array, Command, Engine, Facts, Growth, Health, JobState, Kind, Members, Policy,
+};
 use standpipe::engine::sim::{EXTENT, Moment, SimEngine};
 
+use super::equipped::{equipped, exchange};
 use super::mortal::Mortal;
 use super::rig::{Medium, NOTHING, Rig, creation, host, open};
 
@@ -121,6 +124,30 @@ fn a_step_that_happens_after_its_time_is_found_at_the_next_start() {
     let rig = rig.restart(false);
     rig.assert_whole("after the start");
     assert_eq!(rig.now().volumes().count(), 0);
+}
+
+#[test]
+fn a_disk_that_was_added_since_a_failure_stays() {
+    let rig = equipped();
+    let command = exchange(&rig);
+    let Command::MovePool { pool, onto } = command.clone() else {
+        panic!("{command:?}");
+    };
+    // It joins the pool, the other one is closed, and the first move is too late.
+    rig.sim.fail_step(3, Kind::Timeout, Moment::Before);
+    rig.fails(command);
+    assert_eq!(rig.journal(), 1, "it may still happen");
+    assert!(rig.free_disks().contains(&onto[0]), "the disk left again");
+    rig.done(Command::GrowPool {
+        pool: pool.clone(),
+        by: Growth::Disks(onto.clone()),
+        name: None,
+    });
+    let rig = rig.restart(false);
+    rig.assert_whole("after the start");
+    let now = rig.now();
+    let members = &now.pool(&pool).expect("it is there").disks;
+    assert!(members.contains(&onto[0]), "{members:?}");
 }
 
 #[test]

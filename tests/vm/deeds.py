@@ -1,5 +1,6 @@
 """What clients ask of the array in the stories of power: each with what must be there before, what is
-looked at afterwards to tell whether it is done, and what takes it away again.
+looked at afterwards to tell whether it is done, and what takes it away again. What concerns pools,
+thin volumes and whole disks is in `pool_deeds`.
 """
 
 import re
@@ -14,12 +15,18 @@ from harness import DONE, MIB
 
 FOREIGN = "/dev/vg0/foreign"
 SIZE = 8 * MIB
+#: What takes a while.
+MUCH = 96 * MIB
 #: `JobState` of a job that has ended, and of one that ended well.
 ENDED, COMPLETED = (7, 8, 9, 10), 7
 JOB_STARTED = 4096
+#: `ElementType` of volumes.
+FULL, THIN = 2, 5
 #: `SyncType`, `Operation` of Replication Services.
 SNAPSHOT, CLONE = 7, 8
 RESTORE = 15
+#: Two snapshots of one moment.
+BOTH = ["both-1", "both-2"]
 
 
 @dataclass
@@ -27,6 +34,8 @@ class Deed:
     """Something that a client asks for."""
 
     name: str
+    #: How many steps it takes.
+    steps: int
     #: Brings about what must be there before.
     before: Callable
     #: Asks for it; returns the answer.
@@ -56,9 +65,18 @@ class Deeds(scenario.Story):
     def device(self, name):
         """The device of a volume."""
         uuid = self.paths[name]["DeviceID"]
-        path = self.run(f"lvs --noheadings -o lv_dm_path -S lv_uuid={uuid} vg0").strip()
-        self.run(f"[ -e {path} ] || lvchange -q -ay -S lv_uuid={uuid} vg0")
+        path, volume = self.run(f"lvs --noheadings -o lv_dm_path,lv_full_name -S lv_uuid={uuid}").split()
+        self.run(f"[ -e {path} ] || lvchange -q -ay -K {volume}")
         return path
+
+    def pool(self):
+        """The pool that was there from the beginning."""
+        return self.pool_named("vg0")
+
+    def pool_named(self, name):
+        """The path of a pool; None while there is none of that name."""
+        found = [item.path for item in self.array.pools() if item["ElementName"] == name]
+        return found[0] if found else None
 
     def rows(self):
         """What the kernel shows: (initiator, number) -> UUID of the volume."""
@@ -72,23 +90,37 @@ class Deeds(scenario.Story):
     # --- volumes and views ----------------------------------------------------------------------
 
     def deeds(self):
-        """All of them."""
+        """All of them; those by which most can be lost come first."""
         return [
-            Deed("create", self.delete_new, lambda: self.create("new"), self.is_created, self.delete_new),
-            Deed("grow", self.note_size, self.grow, self.is_grown, lambda: None),
-            Deed("delete", self.make_new, self.delete, lambda: self.find("new") is None, self.delete_new),
-            Deed("show", self.hide_all, self.show, self.is_shown, self.hide_all),
-            Deed("hide", self.make_shown, self.hide, lambda: not self.is_shown(), self.hide_all),
-            Deed("snapshot", lambda: self.forget("replica"),
-                 lambda: self.replicate("bystander", "replica", SNAPSHOT), self.is_replicated,
-                 lambda: self.forget("replica")),
-            Deed("clone", lambda: self.forget("replica"),
+            Deed("restore", 5, self.make_changed, self.restore, self.is_restored, self.delete_changed),
+            Deed("clone", 6, lambda: self.forget("replica"),
                  lambda: self.replicate("bystander", "replica", CLONE), self.is_replicated,
                  lambda: self.forget("replica")),
-            Deed("restore", self.make_changed, self.restore, self.is_restored, self.delete_changed),
-            Deed("move", self.choose_other, self.move, self.is_moved, lambda: None),
-            Deed("mirror", self.choose_copies, self.change_copies, self.has_copies, self.back_to_one),
-            Deed("split", self.make_mirror, self.change_copies, self.has_copies, self.back_to_one),
+            Deed("moment", 3, self.forget_both, lambda: self.replicate_both("bystander", "shown"),
+                 lambda: self.are_both("bystander", "shown"), self.forget_both),
+            Deed("move", 1, lambda: self.choose_other("bystander"), lambda: self.move("bystander"),
+                 lambda: self.is_moved("bystander"), lambda: None),
+            Deed("grow", 3, self.note_size, self.grow, self.is_grown, lambda: None),
+            Deed("mirror", 2, self.choose_copies, self.change_copies, self.has_copies, self.back_to_one),
+            Deed("split", 1, self.make_mirror, self.change_copies, self.has_copies, self.back_to_one),
+            Deed("create", 3, self.delete_new, lambda: self.create("new"), self.is_created,
+                 self.delete_new),
+            Deed("delete", 2, self.make_plain, self.delete, lambda: self.find("new") is None,
+                 self.delete_new),
+            Deed("snapshot", 2, lambda: self.forget("replica"),
+                 lambda: self.replicate("bystander", "replica", SNAPSHOT), self.is_replicated,
+                 lambda: self.forget("replica")),
+            Deed("show", 1, self.hide_all, self.show, self.is_shown, self.hide_all),
+            Deed("hide", 1, self.make_shown, self.hide, lambda: not self.is_shown(), self.hide_all),
+        ]
+
+    def slow_deeds(self):
+        """Those that take long enough to look how far they are."""
+        return [
+            Deed("clone much", 6, self.make_much, lambda: self.replicate("much", "replica", CLONE),
+                 lambda: self.is_replicated("much"), lambda: self.forget("replica")),
+            Deed("move much", 1, self.choose_much, lambda: self.move("much"), self.is_much_moved,
+                 lambda: None),
         ]
 
     def whole(self, ask, *arguments):
@@ -115,10 +147,10 @@ class Deeds(scenario.Story):
         self.paths[name] = found[0] if found else None
         return self.paths[name]
 
-    def create(self, name):
+    def create(self, name, pool=None, kind=FULL, size=SIZE):
         return self.connection.InvokeMethod(
             "CreateOrModifyElementFromStoragePool", self.array.configuration, ElementName=name,
-            ElementType=pywbem.Uint16(2), InPool=self.pool(), Size=pywbem.Uint64(SIZE))
+            ElementType=pywbem.Uint16(kind), InPool=pool or self.pool(), Size=pywbem.Uint64(size))
 
     def is_created(self):
         if self.find("new") is None:
@@ -130,6 +162,10 @@ class Deeds(scenario.Story):
         if self.find("new") is None:
             self.whole(self.create, "new")
             self.find("new")
+
+    def make_plain(self):
+        """A volume that is deleted as it is."""
+        self.make_new()
 
     def delete(self):
         return self.connection.InvokeMethod("ReturnToStoragePool", self.array.configuration,
@@ -194,12 +230,35 @@ class Deeds(scenario.Story):
             "CreateElementReplica", self.array.replication, ElementName=name,
             SyncType=pywbem.Uint16(sync_type), SourceElement=self.paths[source])
 
-    def is_replicated(self):
+    def is_replicated(self, source="bystander", name="replica"):
         """Whether there is a replica; what it holds is what its source holds."""
-        if self.find("replica") is None:
+        if self.find(name) is None:
             return False
-        return self.checks.equal(self.sum_of(self.device("replica")), self.sum_of(self.device("bystander")),
+        return self.checks.equal(self.sum_of(self.device(name)), self.sum_of(self.device(source)),
                                  "a replica holds what its source holds")
+
+    def replicate_both(self, *sources):
+        """Snapshots of two volumes, of one moment."""
+        return self.connection.InvokeMethod(
+            "CreateListReplica", self.array.replication, ElementNames=BOTH,
+            SyncType=pywbem.Uint16(SNAPSHOT), SourceElements=[self.paths[name] for name in sources],
+            Consistency=pywbem.Uint16(3))
+
+    def are_both(self, *sources):
+        """Whether there are both, and of one moment; never one alone."""
+        found = [self.is_replicated(source, name) for source, name in zip(sources, BOTH, strict=True)]
+        self.checks.that(found[0] == found[1], "there are both snapshots or none", str(found))
+        if all(found):
+            relations = [self.connection.References(
+                self.paths[name], ResultClass="CIM_StorageSynchronized", Role="SyncedElement")[0]
+                for name in BOTH]
+            moments = {str(relation["WhenSynced"]) for relation in relations}
+            self.checks.equal(len(moments), 1, "both are of one moment")
+        return all(found)
+
+    def forget_both(self):
+        for name in BOTH:
+            self.forget(name)
 
     def forget(self, name):
         """Takes a volume away, if it is there."""
@@ -243,39 +302,64 @@ class Deeds(scenario.Story):
 
     # --- where a volume lies --------------------------------------------------------------------
 
-    def extents(self):
-        """The extents under the bystander, as paths by their identifier."""
+    def extents(self, name):
+        """The extents under a volume, as paths by their identifier."""
         found = self.connection.AssociatorNames(
-            self.paths["bystander"], AssocClass="CIM_BasedOn", Role="Dependent")
+            self.paths[name], AssocClass="CIM_BasedOn", Role="Dependent")
         return {path["DeviceID"]: path for path in found}
 
-    def choose_other(self):
-        """The extent that the bystander is to be moved to."""
-        here = self.extents()
+    def choose_other(self, name):
+        """The extent that a volume is to be moved to."""
+        here = self.extents(name)
         pool = self.connection.AssociatorNames(
             self.pool(), AssocClass="CIM_AssociatedComponentExtent", Role="GroupComponent")
         self.moved_to = next(path for path in pool if path["DeviceID"] not in here)
 
-    def move(self):
-        service, = self.array.enumerate("CIM_StorageRelocationService")
-        return self.connection.InvokeMethod(
-            "RelocateStorageVolumeToStorageExtents", service.path,
-            TheElement=self.paths["bystander"], InElements=[self.moved_to])
+    def relocation(self):
+        service, = self.connection.EnumerateInstanceNames(
+            "CIM_StorageRelocationService", namespace=self.array.namespace)
+        return service
 
-    def is_moved(self):
-        here = self.extents()
+    def move(self, name):
+        return self.connection.InvokeMethod(
+            "RelocateStorageVolumeToStorageExtents", self.relocation(),
+            TheElement=self.paths[name], InElements=[self.moved_to])
+
+    def is_moved(self, name):
+        here = self.extents(name)
         self.checks.equal(len(here), 1, "it lies on one disk")
-        device = self.device("bystander")
+        device = self.device(name)
         shown = self.run(f"lvs --noheadings -o devices {device}").split()
         self.checks.equal(len(shown), 1, "as LVM says, too")
         return self.moved_to["DeviceID"] in here
+
+    def make_much(self):
+        """A large volume that is full of something."""
+        if self.find("much") is None:
+            self.whole(lambda: self.create("much", size=MUCH))
+            self.find("much")
+        self.run(f"seq 9999999999 | dd of={self.device('much')} bs=1M count={MUCH // MIB} "
+                 "iflag=fullblock oflag=direct status=none")
+        self.sums_of_new = {"much": self.sum_of(self.device("much"))}
+        self.forget("replica")
+
+    def choose_much(self):
+        self.make_much()
+        self.choose_other("much")
+        # In percent of the time.
+        self.run("echo 2 > /sys/module/dm_mirror/parameters/raid1_resync_throttle")
+
+    def is_much_moved(self):
+        self.checks.equal(self.sum_of(self.device("much")), self.sums_of_new["much"],
+                          "what is moved holds what it held")
+        return self.is_moved("much")
 
     def choose_copies(self):
         self.back_to_one()
         self.copies = 2
 
     def make_mirror(self):
-        if len(self.extents()) == 1:
+        if len(self.extents("bystander")) == 1:
             self.copies = 2
             self.whole(self.change_copies)
         self.copies = 1
@@ -307,6 +391,6 @@ class Deeds(scenario.Story):
         return volume["DataRedundancy"] == self.copies
 
     def back_to_one(self):
-        if len(self.extents()) > 1:
+        if len(self.extents("bystander")) > 1:
             self.copies = 1
             self.whole(self.change_copies)

@@ -6,6 +6,7 @@ gateway is killed there and then, or the machine loses its power; then it starts
 disks. The judges are LVM, configfs, checksums of what nobody asked to change, and the jobs.
 """
 
+import itertools
 import os
 import random
 import re
@@ -19,17 +20,27 @@ import requests
 
 import machine
 import scenario
-from deeds import COMPLETED, ENDED, FOREIGN, Deeds
+from deeds import COMPLETED, ENDED, FOREIGN
 from harness import MIB, Checks
+from pool_deeds import CALM, FREE, KEPT, THIN_ONES, PoolDeeds
 
-#: The disks of the machine in order.
-DISKS = [("pool", 320), ("state", 128), ("leg0", 320)]
+#: The disks of the machine in order; pools are made from the bare ones.
+DISKS = [("pool", 384), ("state", 128), ("leg0", 384), *((f"bare{n}", 80) for n in range(4))]
+STORAGE = f"""volume_groups = ["vg0"]
+disks = {[*KEPT, *FREE]}
+erase = "none"
+""".replace("'", '"')
 #: Seconds in which kills begin; the moments that are left out are named.
 BUDGET = float(os.environ.get("STANDPIPE_KILLS", "40"))
+#: With so many all moments are reached, and the steps are counted, too.
+WHOLE = 600
 #: How many clients act at random before all that, and for how many seconds; 64 and 300 by hand.
 CROWD = os.environ.get("STANDPIPE_CROWD", "10 8").split()
-#: Where the power fails: the deed, and the moment in it.
-CUTS = [("create", 4), ("grow", 5)]
+#: Where the power fails: the deed, the moment in it, and how many percent of its job are done then.
+CUTS = [("clone much", 5, 10), ("move much", 1, 10), ("snapshot", 2, 0), ("grow", 5, 0),
+        ("create", 4, 0), ("evacuate", 5, 0), ("erase", 3, 0)]
+#: In how many of these, from the first one on.
+POWER = int(os.environ.get("STANDPIPE_CUTS", "3"))
 #: What the log says once before and once after each step.
 STEP = "a step "
 
@@ -66,14 +77,14 @@ def disks(folder):
     return [machine.blank_disk(f"{folder}/{name}", size * MIB) for name, size in DISKS]
 
 
-class Power(Deeds):
+class Power(PoolDeeds):
     """An array that dies again and again."""
 
     def __init__(self, program):
         super().__init__(program)
         self.checks = Checks("kernel power")
         self.sums = {}
-        self.killed, self.left_out = 0, []
+        self.killed = 0
 
     # --- the machine ----------------------------------------------------------------------------
 
@@ -88,6 +99,11 @@ class Power(Deeds):
                  timeout=120)
         self.connect()
 
+    def stop(self):
+        """Ends it in order."""
+        self.run(f"kill $(cat {scenario.STATE}/pid)")
+        self.wait_for_death()
+
     def steps(self):
         """How many beginnings and ends of steps the log tells of."""
         return sum(STEP in line for line in self.log.read_text(errors="replace").splitlines())
@@ -98,7 +114,21 @@ class Power(Deeds):
 
     def sums_now(self):
         """Checksums of what nobody asks to change."""
-        return {"foreign": self.sum_of(FOREIGN), "bystander": self.sum_of(self.device("bystander"))}
+        names = ["bystander", CALM, *THIN_ONES]
+        rows = self.run("lvs --noheadings -o lv_uuid,lv_dm_path,lv_full_name").splitlines()
+        rows = {row.split()[0]: row.split()[1:] for row in rows if len(row.split()) == 3}
+        ours = [rows[self.paths[name]["DeviceID"]] for name in names]
+        text = self.run("\n".join(
+            [f"[ -e {path} ] || lvchange -q -ay -K {volume}" for path, volume in ours]
+            + [f"dd if={path} bs=1M iflag=direct status=none | cksum"
+               for path in (FOREIGN, *(path for path, _ in ours))]))
+        return dict(zip(["foreign", *names], text.splitlines(), strict=True))
+
+    def configure(self):
+        super().configure()
+        self.run(f"cat > /run/storage <<'END'\n{STORAGE}\nEND\n"
+                 f"sed -i -e '/^volume_groups/r /run/storage' -e '/^volume_groups/d' "
+                 f"{scenario.STATE}/standpipe.toml")
 
     # --- the story ------------------------------------------------------------------------------
 
@@ -127,6 +157,7 @@ class Power(Deeds):
             self.find(name)
         self.run(f"yes 'a bystander' | dd of={self.device('bystander')} bs=1M count=8 "
                  "iflag=fullblock oflag=direct status=none")
+        self.make_kept()
         self.sums = self.sums_now()
         self.volume = self.paths["shown"]
         self.mask()
@@ -140,63 +171,81 @@ class Power(Deeds):
                 Members=members)
             self.other[kind] = outputs["MaskingGroup"]
 
-    def moments(self):
-        """Every moment of every deed, which is done whole for that; mixed, but always alike."""
-        found = []
+    def count(self):
+        """Every deed is done whole, to see that it takes as many steps as it is said to."""
         for deed in self.deeds():
             deed.before()
             before = self.steps()
             self.whole(deed.ask)
             # The answer may be faster than the log.
             end = time.monotonic() + 30
-            while (count := self.steps() - before) % 2 and time.monotonic() < end:
+            while self.steps() - before < 2 * deed.steps and time.monotonic() < end:
                 time.sleep(0.1)
-            self.checks.that(count >= 2 and count % 2 == 0, f"to {deed.name} takes steps", str(count))
+            self.checks.equal(self.steps() - before, 2 * deed.steps, f"the steps to {deed.name}")
             self.checks.that(deed.is_done(), f"to {deed.name} is possible")
             deed.after()
-            found += [(moment, deed) for moment in range(1, count + 1)]
-        random.Random(1).shuffle(found)
-        return found
+
+    def moments(self):
+        """Every moment of every deed, a moment of each deed in turn; mixed, but always alike."""
+        order = random.Random(1)
+        each = [[(moment, deed) for moment in range(1, 2 * deed.steps + 1)] for deed in self.deeds()]
+        for of_one in each:
+            order.shuffle(of_one)
+        turns = itertools.chain(*itertools.zip_longest(*each))
+        return [entry for entry in turns if entry is not None]
 
     def kills(self):
         """The gateway is killed before and after every step of everything that is asked for."""
-        moments, began = self.moments(), time.monotonic()
+        moments, began, left_out = self.moments(), time.monotonic(), []
         for moment, deed in moments:
             if time.monotonic() - began > BUDGET:
-                self.left_out.append(f"{deed.name} {moment}")
+                left_out.append(f"{deed.name} {moment}")
                 continue
-            deed.before()
-            self.run(f"echo {moment} > {scenario.STATE}/armed")
-            self.die(deed, self.wait_for_death)
-            self.serve()
-            self.rise(deed, f"the gateway was killed at moment {moment} of {deed.name}")
-            self.killed += 1
+            self.checks.step(self.kill, deed, moment)
         self.checks.section(f"killed at {self.killed} of {len(moments)} moments, in "
                             f"{time.monotonic() - began:.0f} s")
-        if self.left_out:
-            self.checks.section(f"left out: {', '.join(self.left_out)}")
+        if left_out:
+            self.checks.section(f"left out: {', '.join(left_out)}")
 
-    def cut(self, name, moment):
+    def kill(self, deed, moment):
+        """The gateway is killed at a moment of a deed, and starts again."""
+        deed.before()
+        self.run(f"echo {moment} > {scenario.STATE}/armed")
+        self.die(deed, self.wait_for_death)
+        self.serve()
+        self.killed += 1
+        self.rise(deed, f"the gateway was killed at moment {moment} of {deed.name}")
+
+    def deed(self, name):
+        return next(deed for deed in [*self.deeds(), *self.slow_deeds()] if deed.name == name)
+
+    def cut(self, name, moment, percent):
         """The power fails while something is done."""
-        deed = next(deed for deed in self.deeds() if deed.name == name)
+        deed = self.deed(name)
         deed.before()
         last = self.steps() + moment
+        looks = self.connection.copy()
 
         def fail():
             end = time.monotonic() + 150
             while self.steps() < last and time.monotonic() < end:
                 time.sleep(0.005)
+            done = 0
+            while done < percent and time.monotonic() < end:
+                jobs = looks.EnumerateInstances("CIM_ConcreteJob", namespace=self.array.namespace)
+                done = max(jobs, key=lambda job: str(job["TimeSubmitted"]))["PercentComplete"]
             self.vm.power_cut()
+            self.checks.that(done < 100, f"the power fails while it is on its way to {name}")
+            self.checks.section(f"the power fails at moment {moment} of {name}, after {done} %")
         self.die(deed, fail)
 
-    def boot(self, vm, name, moment):
+    def boot(self, vm, name, moment, percent):
         """The machine starts again on its disks."""
         self.vm = vm
         self.run(f"mkdir -p {scenario.STATE} && mount /dev/vdb {scenario.STATE} && "
                  "lvchange -q -ay vg0/foreign")
         self.serve()
-        deed = next(deed for deed in self.deeds() if deed.name == name)
-        self.rise(deed, f"the power failed at moment {moment} of {name}")
+        self.rise(self.deed(name), f"the power failed at moment {moment} of {name}, after {percent} %")
 
     def die(self, deed, wait):
         """Asks for something and waits until that was too much."""
@@ -230,20 +279,28 @@ class Power(Deeds):
     def nothing_half_made(self):
         """LVM, the kernel and the array agree, and nobody else was touched."""
         checks = self.checks
-        text = self.run("lvs --noheadings -o lv_uuid,lv_tags vg0")
+        text, hidden, disks = self.run(
+            "lvs --noheadings -o lv_uuid,lv_tags; vgs --noheadings -o vg_uuid,vg_tags; echo ---\n"
+            "lvs -a --noheadings -o lv_name; echo ---\n"
+            "pvs --noheadings -o pv_name,vg_name,pv_attr").split("---\n")
         ours = {line.split()[0] for line in text.splitlines() if "standpipe.v1" in line}
         mine = {item["DeviceID"] for item in self.array.enumerate("CIM_StorageVolume")
                 if item["ElementName"] != "foreign"}
-        checks.equal(ours, mine, "every LV of ours is a volume")
-        checks.that("standpipe.job" not in text, "no LV bears the mark of a job", text)
-        hidden = self.run("lvs -a --noheadings -o lv_name vg0")
+        mine |= {item["InstanceID"].split(":")[-1] for item in self.array.pools()
+                 if item["ElementName"] != "vg0"}
+        checks.equal(ours, mine, "every LV and volume group of ours is a volume or pool")
+        checks.that("standpipe.job" not in text, "none bears the mark of a job", text)
         checks.that("pvmove" not in hidden, "nothing is being moved", hidden)
+        rows = [line.split() for line in disks.splitlines()]
+        are_open = all(len(row) == 3 and row[2][0] == "a" for row in rows)
+        checks.that(are_open, "each disk that LVM knows belongs to a group and takes volumes", disks)
         rows = self.rows()
         checks.equal(len(rows), len(self.array.enumerate("CIM_ProtocolControllerForUnit")),
                      "hosts see what views show")
         stores = set(re.findall(r"standpipe\.(\S+)", self.run("ls -d /sys/kernel/config/target/core/*/*")))
         checks.equal(stores, set(rows.values()), "every backstore is shown to somebody")
         checks.equal(self.sums_now(), self.sums, "nobody else's data has changed")
+        checks.that("unfinished" not in self.log.read_text(errors="replace"), "nothing is left to be ended")
         suspended = self.run("dmsetup info -c --noheadings -o name,suspended | grep -v Active || true")
         checks.equal(suspended.strip(), "", "no device is suspended")
 
@@ -251,17 +308,21 @@ class Power(Deeds):
 def whole(program, folder):
     """The whole story; how many checks failed."""
     power, files = Power(program), disks(folder)
-    with machine.Machine(files, ports=scenario.PORTS) as vm:
+    cuts = CUTS[:POWER]
+    with machine.Machine(files, ports=scenario.PORTS, limit=1800 + 2 * BUDGET) as vm:
         power.start(vm)
         power.checks.section("Many clients at once.")
         power.checks.step(power.crowd)
         power.checks.section("The gateway is killed before and after each step of its work.")
         power.checks.step(power.kills)
+        if BUDGET > WHOLE:
+            power.checks.section("The steps are counted.")
+            power.checks.step(power.count)
         power.checks.section("The power fails.")
-        power.checks.step(power.cut, *CUTS[0])
-    for number, cut in enumerate(CUTS):
+        power.checks.step(power.cut, *cuts[0])
+    for number, cut in enumerate(cuts):
         with machine.Machine(files, ports=scenario.PORTS) as vm:
             power.checks.step(power.boot, vm, *cut)
-            if number + 1 < len(CUTS):
-                power.checks.step(power.cut, *CUTS[number + 1])
+            if number + 1 < len(cuts):
+                power.checks.step(power.cut, *cuts[number + 1])
     return power.checks.finish()
