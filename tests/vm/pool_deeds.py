@@ -27,7 +27,6 @@ class PoolDeeds(Deeds):
 
     def deeds(self):
         return [
-            Deed("evacuate", 6, self.choose_emptied, self.evacuate, self.is_evacuated, lambda: None),
             Deed("thin moment", 3, self.forget_both, lambda: self.replicate_both(*THIN_ONES),
                  lambda: self.are_both(*THIN_ONES), self.forget_both),
             Deed("erase", 3, self.make_old, self.delete, self.is_erased, self.delete_new),
@@ -37,6 +36,8 @@ class PoolDeeds(Deeds):
             Deed("thin pool", 2, self.delete_thin, self.make_thin, self.is_thin_made, self.delete_thin),
             Deed("thin volume", 2, self.delete_new, self.create_thin, self.is_created, self.delete_new),
             *super().deeds(),
+            # The longest one.
+            Deed("evacuate", 6, self.choose_emptied, self.evacuate, self.is_evacuated, lambda: None),
         ]
 
     # --- what is there from the beginning -------------------------------------------------------
