@@ -22,7 +22,7 @@ class PoolDeeds(Deeds):
 
     def __init__(self, program):
         super().__init__(program)
-        self.emptied = self.place = None
+        self.emptied = self.place = self.leaving = None
         self.erases = "none"
 
     def deeds(self):
@@ -34,6 +34,7 @@ class PoolDeeds(Deeds):
             Deed("unpool", 2, self.prepare_made, self.ask_delete_made, lambda: not self.is_made(),
                  self.delete_made),
             Deed("thin pool", 2, self.delete_thin, self.make_thin, self.is_thin_made, self.delete_thin),
+            Deed("relocate", 6, self.make_leaving, self.relocate, self.is_relocated, self.delete_new),
             Deed("thin volume", 2, self.delete_new, self.create_thin, self.is_created, self.delete_new),
             *super().deeds(),
             # The longest one.
@@ -123,6 +124,30 @@ class PoolDeeds(Deeds):
         text = self.run("lvs --noheadings -o lv_size --units b --nosuffix -S segtype=thin-pool vg0")
         self.checks.equal(text.split(), [str(4 * SIZE)] if is_there else [],
                           "a thin pool is what LVM says")
+        return is_there
+
+    # --- another pool ---------------------------------------------------------------------------
+
+    def make_leaving(self):
+        """A volume on disks, full of something, that is to go into the thin pool of another group."""
+        self.make_plain()
+        self.fill("new", "what leaves")
+        self.leaving = self.name_and_sum()
+
+    def name_and_sum(self):
+        """What hosts know a volume by, and what they read."""
+        return self.connection.GetInstance(self.find("new"))["Name"], self.sum_of(self.device("new"))
+
+    def relocate(self):
+        return self.connection.InvokeMethod(
+            "RelocateStorageVolumesToStoragePool", self.relocation(), TheElements=[self.paths["new"]],
+            TargetPool=self.pool_named("shared"))
+
+    def is_relocated(self):
+        self.checks.equal(self.name_and_sum(), self.leaving, "hosts know it as before, and read the same")
+        row = self.run(f"lvs --noheadings -o vg_name,segtype {self.device('new')}").split()
+        is_there = row == ["kept", "thin"]
+        self.checks.that(is_there or row == ["vg0", "linear"], "it lies in one pool or the other", str(row))
         return is_there
 
     # --- emptying a disk ------------------------------------------------------------------------
