@@ -161,14 +161,11 @@ impl Users {
         {
             return Ok(identity(name, user, peer));
         }
-        let waited = tokio::time::timeout(LONGEST_WAIT, self.throttled(credential, known, peer));
-        match waited.await {
+        let throttled = self.throttled(credential, known, &message, peer);
+        match tokio::time::timeout(LONGEST_WAIT, throttled).await {
             Err(_) => Err(Refusal::Busy),
             Ok(Err(refusal)) => Err(refusal),
-            Ok(Ok((name, user))) => {
-                self.remember(name, &message);
-                Ok(identity(name, user, peer))
-            }
+            Ok(Ok((name, user))) => Ok(identity(name, user, peer)),
         }
     }
 
@@ -177,6 +174,7 @@ impl Users {
         &self,
         credential: &Credential,
         known: Option<(&'a Arc<str>, &'a User)>,
+        message: &[u8],
         peer: SocketAddr,
     ) -> Result<(&'a Arc<str>, &'a User), Refusal> {
         let turn = self.throttle.turn(peer.ip());
@@ -184,9 +182,7 @@ impl Users {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
-        let right = self
-            .matches(credential, known.map(|(_, user)| user))
-            .await?;
+        let right = self.matches(credential, known, message).await?;
         match known {
             Some(found) if right => {
                 self.throttle.succeeded(peer.ip());
@@ -200,18 +196,29 @@ impl Users {
         }
     }
 
-    /// Verifies the password in the blocking pool, a few at once.
-    async fn matches(&self, credential: &Credential, user: Option<&User>) -> Result<bool, Refusal> {
+    /// Verifies the password in the blocking pool, a few at once. When what was remembered runs out,
+    /// everybody comes at once: one verification is enough for all of them.
+    async fn matches(
+        &self,
+        credential: &Credential,
+        known: Option<(&Arc<str>, &User)>,
+        message: &[u8],
+    ) -> Result<bool, Refusal> {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.map_err(|_| Refusal::Busy)?;
-        let hash = user.map_or(&self.stranger, |user| &user.password).clone();
-        let password = credential.password.clone();
-        let verified = tokio::task::spawn_blocking(move || {
-            let right = hash.matches(password.as_bytes());
-            drop(slot);
-            right
-        });
-        verified.await.map_err(|_| Refusal::Busy)
+        if known.is_some_and(|(name, _)| self.remembers(name, message)) {
+            return Ok(true);
+        }
+        let hash = known.map_or(&self.stranger, |(_, user)| &user.password);
+        let (hash, password) = (hash.clone(), credential.password.clone());
+        // It keeps its slot to its end, also where nobody waits for it any more.
+        let verified =
+            tokio::task::spawn_blocking(move || (hash.matches(password.as_bytes()), slot));
+        let (right, _slot) = verified.await.map_err(|_| Refusal::Busy)?;
+        if let Some((name, _)) = known.filter(|_| right) {
+            self.remember(name, message);
+        }
+        Ok(right)
     }
 
     fn message(&self, credential: &Credential) -> Vec<u8> {
@@ -339,6 +346,25 @@ mod tests {
         assert!(users.remembers("admin", &users.message(&right)));
         assert!(!users.remembers("watch", &users.message(&right)));
         assert!(!format!("{right:?}").contains("word"));
+    }
+
+    #[tokio::test]
+    async fn who_waited_while_another_was_verified_is_not_verified_again() {
+        let mut users = users();
+        let right = Credential::new("admin", "pâss:word");
+        let message = users.message(&right);
+        // Were it verified again, it would be refused.
+        let admin = users.users.get_mut("admin").expect("configured");
+        admin.password = PasswordHash::of("another").expect("hashable");
+        let slots = u32::try_from(VERIFICATIONS_AT_ONCE).expect("few");
+        let taken = users.slots.clone().acquire_many_owned(slots).await;
+        let waiting = users.verify(&right, peer());
+        tokio::pin!(waiting);
+        let early = tokio::time::timeout(Duration::ZERO, &mut waiting).await;
+        assert!(early.is_err(), "it waits for its turn");
+        users.remember(&"admin".into(), &message);
+        drop(taken);
+        assert!(waiting.await.is_ok());
     }
 
     #[tokio::test]
