@@ -27,8 +27,8 @@ SIZE = 4 * MIB
 MOST = 4
 SNAPSHOT, CLONE, RESTORE = 7, 8, 15
 IN_USE = 6
-#: How long one answer may take: behind everybody else's on a slow machine.
-PATIENCE = 300
+#: How long one answer may take at least, and for each client: behind everybody else's on a slow machine.
+PATIENCE, PATIENCE_FOR_EACH = 300, 20
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Client:
                 return error.status_code, {}
             code, outputs = JOB_STARTED, {"Job": job}
         if code == JOB_STARTED:
-            job = finished_job(self.connection, outputs["Job"], PATIENCE)
+            job = finished_job(self.connection, outputs["Job"], self.crowd.patience)
             code = DONE if job["JobState"] == 7 else job["ErrorCode"] or FAILED
             self.why = job.get("ErrorDescription") or ""
             if code != DONE and not self.why:
@@ -329,6 +329,7 @@ class Crowd:
     def __init__(self, chosen, checks):
         self.chosen, self.checks, self.seed = chosen, checks, chosen.seed
         self.tally = Tally()
+        self.patience = max(PATIENCE, PATIENCE_FOR_EACH * chosen.clients)
         self.connection = self.connect()
         self.array = discovery.discover(self.connection)
         self.pool = self.array.thick_pool(4 * SIZE)
@@ -342,7 +343,7 @@ class Crowd:
     def connect(self):
         """A connection for answers that take their time."""
         connection = connect(self.chosen)
-        connection.timeout = PATIENCE
+        connection.timeout = self.patience
         return connection
 
     def service(self, classname):
@@ -403,7 +404,7 @@ class Crowd:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(self.chosen.seconds + 2 * PATIENCE)
+            thread.join(self.chosen.seconds + 2 * self.patience)
         self.checks.that(not any(thread.is_alive() for thread in threads), "everybody came to an end")
 
     def compare(self, clients):
