@@ -137,6 +137,14 @@ class Checks:
             return self.that(False, text, f"got {type(error).__name__}: {error}")
         return self.that(False, text, f"it was accepted: {str(result)[:200]}")
 
+    def until(self, text, look, condition=bool, within=120.0):
+        """One check that what is looked at comes to be such; returns the last of it."""
+        end = time.monotonic() + within
+        while not condition(seen := look()) and time.monotonic() < end:
+            time.sleep(0.1)
+        self.that(condition(seen), text, str(seen))
+        return seen
+
     def step(self, function, *arguments):
         """Run one part of a script; an exception that it did not expect is one failure."""
         try:

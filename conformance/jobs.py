@@ -23,7 +23,6 @@ START, SUSPEND, TERMINATE, KILL = 2, 3, 4, 5
 RUNNING, SUSPENDED, COMPLETED, TERMINATED = 4, 5, 7, 8
 INVALID_TRANSITION, TIMEOUT_NOT_SUPPORTED = 4097, 4098
 VOLUME, FULL = 2, 3
-WITHIN = 120.0
 
 
 class Jobs:
@@ -75,13 +74,7 @@ class Jobs:
 
     def until(self, job, text, condition):
         """A check that an instance of the job comes to be such; the last one."""
-        end = time.monotonic() + WITHIN
-        while True:
-            instance = self.connection.GetInstance(job)
-            if condition(instance) or time.monotonic() > end:
-                self.checks.that(condition(instance), text, str(instance.items()))
-                return instance
-            time.sleep(0.1)
+        return self.checks.until(text, lambda: self.connection.GetInstance(job), condition)
 
     def running(self, job):
         """What a running job says."""

@@ -1,7 +1,6 @@
 """What happens to a machine, as the events of `standpipe demo` let it happen to a simulated one, and
 what Block Services and Health tell of that."""
 
-import time
 
 import pywbem
 
@@ -15,7 +14,6 @@ OK, DEGRADED, ERROR = 2, 3, 6
 COMPLETED = 7
 # `ElementType` of a thin volume.
 THIN_VOLUME = 5
-WITHIN = 60.0
 
 
 class Mishaps:
@@ -38,15 +36,6 @@ class Mishaps:
         """Something happens to the machine."""
         with open(self.events, "w", encoding="utf-8") as events:
             events.write(line + "\n")
-
-    def until(self, text, condition):
-        """A check that something comes to be."""
-        end = time.monotonic() + WITHIN
-        while not condition():
-            if time.monotonic() > end:
-                return self.checks.that(False, text)
-            time.sleep(0.2)
-        return self.checks.that(True, text)
 
     def status(self, path):
         """How an element is; None of what is not there."""
@@ -142,8 +131,8 @@ class Mishaps:
         def fill(percent):
             self.happen(f"fill {name} {percent}")
             left = size * (100 - percent) // 100
-            self.until(f"{percent} % are used, and the pool says so",
-                       lambda: connection.GetInstance(pool)["RemainingManagedSpace"] == left)
+            self.checks.until(f"{percent} % are used, and the pool says so",
+                              lambda: connection.GetInstance(pool)["RemainingManagedSpace"] == left)
             share = connection.References(
                 volume, ResultClass="CIM_AllocatedFromStoragePool", Role="Dependent")[0]
             checks.equal(share["SpaceConsumed"], size - left, "its only volume has taken that")
@@ -176,8 +165,8 @@ class Mishaps:
         volumes = [path for path in (mirror, other, plain) if contains(self.based_on(path), lost)]
 
         self.happen(f"{verb} {device}")
-        self.until("a mirror on a drive that fails is degraded",
-                   lambda: self.status(mirror) == [DEGRADED])
+        self.checks.until("a mirror on a drive that fails is degraded",
+                          lambda: self.status(mirror) == [DEGRADED])
         primordial = self.array.pools(primordial=True)[0].path
         touched = {_key(path) for path in (drive, lost, pool, primordial, *volumes)}
         now = self.all_status()
@@ -213,10 +202,10 @@ class Mishaps:
         checks.step(self.run.sums)
 
         self.happen(f"restore {device}")
-        self.until("the drive works again", lambda: self.status(drive) == [OK])
+        self.checks.until("the drive works again", lambda: self.status(drive) == [OK])
         checks.that(not contains(self.run.free_extents(), lost), "what it still carries keeps it from use")
         self.happen(f"wipe {device}")
-        self.until("wiped it is free", lambda: contains(self.run.free_extents(), lost))
+        self.checks.until("wiped it is free", lambda: contains(self.run.free_extents(), lost))
         checks.equal(self.all_status(), before, "and all is as well as before")
 
 

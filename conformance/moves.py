@@ -7,7 +7,6 @@ server without them has nothing to show, and the script says so.
 """
 
 import sys
-import time
 import uuid
 
 import pywbem
@@ -26,7 +25,6 @@ RUNNING, COMPLETED, TERMINATED = 4, 7, 8
 INVALID_TRANSITION = 4097
 #: What takes long enough to be looked at.
 MUCH = 64 * 1024 * MIB
-WITHIN = 120.0
 
 
 class Moves:
@@ -108,11 +106,10 @@ class Moves:
         code, outputs = answer
         checks.equal(code, JOB_STARTED, f"{text} is a job")
         job = outputs["Job"]
-        end = time.monotonic() + WITHIN
-        while (seen := connection.GetInstance(job))["PercentComplete"] == 0 and time.monotonic() < end:
-            time.sleep(0.05)
-        checks.that(seen["JobState"] == RUNNING and 0 < seen["PercentComplete"] < 100,
-                    f"{text} gets on", str(seen.items()))
+        seen = checks.until(f"{text} gets on", lambda: connection.GetInstance(job),
+                            lambda now: now["PercentComplete"] > 0)
+        checks.that(seen["JobState"] == RUNNING and seen["PercentComplete"] < 100,
+                    f"{text} is on its way", str(seen.items()))
         owners = connection.AssociatorNames(job, AssocClass="CIM_OwningJobElement")
         checks.that(len(owners) == 1 and same(owners[0], service), f"{text}: its service owns the job")
         checks.that(contains(connection.AssociatorNames(

@@ -1,6 +1,5 @@
 """Copies as a client watches them: the part of `replication.py` about what takes long."""
 
-import time
 
 import pywbem
 
@@ -21,19 +20,10 @@ RUNNING, SUSPENDED, COMPLETED, TERMINATED = 4, 5, 7, 8
 INVALID_TRANSITION, IN_USE = 4097, 6
 #: What takes long enough to be looked at.
 MUCH = 48 * 1024 * MIB
-WITHIN = 120.0
 
 
 class Copies:
     """What a run does with long copies; `replication.Replication` is one with all that it needs."""
-
-    def until(self, text, look, condition):
-        """A check that what is looked at comes to be such; the last of it."""
-        end = time.monotonic() + WITHIN
-        while not condition(seen := look()) and time.monotonic() < end:
-            time.sleep(0.05)
-        self.checks.that(condition(seen), text, str(seen))
-        return seen
 
     def job(self, job):
         """State and percentage of a job."""
@@ -76,15 +66,15 @@ class Copies:
     def rest(self, text, job):
         """Lets a job rest, so that there is time to look around."""
         self.checks.that(self.control(job, SUSPEND) in (DONE, JOB_STARTED), f"{text} is to rest")
-        return self.until(f"{text} rests", lambda: self.job(job), lambda now: now[0] == SUSPENDED)
+        return self.checks.until(f"{text} rests", lambda: self.job(job), lambda now: now[0] == SUSPENDED)
 
     def watched(self, job, source):
         """A first copy is seen by its job alone: what is not finished is shown to nobody."""
         checks, connection = self.checks, self.connection
         before = self.job(job)
         checks.equal(before[0], RUNNING, "a clone is being made")
-        self.until("it gets on", lambda: self.job(job),
-                   lambda now: before[1] < now[1] < 100 and now[0] == RUNNING)
+        self.checks.until("it gets on", lambda: self.job(job),
+                          lambda now: before[1] < now[1] < 100 and now[0] == RUNNING)
         rests = self.rest("a clone", job)
         checks.equal(connection.ReferenceNames(source, ResultClass="CIM_StorageSynchronized"), [],
                      "there is no relation before there is a replica")
@@ -101,7 +91,7 @@ class Copies:
         self.back(small)
         checks.equal(self.job(job), rests, "it stands still while other work is done in its pool")
         checks.equal(self.control(job, START), DONE, "it goes on")
-        self.until("and gets on", lambda: self.job(job), lambda now: now[1] > rests[1])
+        self.checks.until("and gets on", lambda: self.job(job), lambda now: now[1] > rests[1])
 
     def overwritten(self, relation, source, clone):
         """Resynchronising and restoring: the relation tells how far they are."""
@@ -112,8 +102,8 @@ class Copies:
                              Synchronization=relation)
             first = self.stands(relation)
             checks.equal(first[:2], (UNSYNCHRONIZED, progress), f"{text} says so")
-            self.until(f"{text} gets on", lambda: self.stands(relation),
-                       lambda now, first=first: now[2] > first[2])
+            self.checks.until(f"{text} gets on", lambda: self.stands(relation),
+                              lambda now, first=first: now[2] > first[2])
             self.rest(text, job)
             rests = self.stands(relation)
             checks.equal(rests, (UNSYNCHRONIZED, progress, self.job(job)[1]),
@@ -149,7 +139,7 @@ class Copies:
             text = "a resting clone" if rests else "a clone"
             job = self.begin(text, "CreateElementReplica", SyncType=U16(CLONE),
                              SourceElement=source, ElementName=self.name("stopped"))
-            self.until(f"{text} gets on", lambda job=job: self.job(job), lambda now: now[1] > 0)
+            self.checks.until(f"{text} gets on", lambda job=job: self.job(job), lambda now: now[1] > 0)
             if rests:
                 self.rest(text, job)
             checks.that(self.control(job, TERMINATE) in (DONE, JOB_STARTED), f"{text} is to be stopped")

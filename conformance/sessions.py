@@ -7,7 +7,6 @@ The host is one of the simulator's, which does what is written into the file of 
 
 import os
 import sys
-import time
 
 import pywbem
 
@@ -16,7 +15,6 @@ from harness import INVALID_PARAMETER, NOT_FOUND, Checks, connect, contains, opt
 
 JOINS, COMPOSES = "CIM_EndpointOfNetworkPipe", "CIM_NetworkPipeComposition"
 NORMAL, NOT_APPLICABLE, SESSIONS_FEATURE = 3, 4, 2
-WITHIN = 60.0
 
 
 class Sessions:
@@ -37,15 +35,6 @@ class Sessions:
         """The instances of a class."""
         return self.connection.EnumerateInstances(classname, namespace=self.array.namespace)
 
-    def until(self, text, condition):
-        """A check that something comes to be."""
-        end = time.monotonic() + WITHIN
-        while not condition():
-            if time.monotonic() > end:
-                return self.checks.that(False, text)
-            time.sleep(0.2)
-        return self.checks.that(True, text)
-
     def host(self):
         """The name of an initiator that some view shows something."""
         for view in self.all("CIM_SCSIProtocolController"):
@@ -63,7 +52,7 @@ class Sessions:
         checks.section("a host logs in")
         checks.equal(self.all(), [], "nobody is logged in at first")
         self.happen(f"login {host}")
-        if not self.until("its session appears", self.all):
+        if not self.checks.until("its session appears", self.all):
             return
         (session,) = self.all()
         checks.equal(session["EndPointName"], host, "the session names the initiator")
@@ -96,7 +85,7 @@ class Sessions:
 
         checks.section("and out again")
         self.happen(f"logout {host}")
-        self.until("its session disappears", lambda: not self.all())
+        self.checks.until("its session disappears", lambda: not self.all())
         checks.equal(self.all("CIM_iSCSIConnection"), [], "its connection with it")
         checks.refuses(NOT_FOUND, "what has ended is not found",
                        connection.GetInstance, session.path)
