@@ -35,6 +35,8 @@ class PoolDeeds(Deeds):
                  self.delete_made),
             Deed("thin pool", 2, self.delete_thin, self.make_thin, self.is_thin_made, self.delete_thin),
             Deed("relocate", 6, self.make_leaving, self.relocate, self.is_relocated, self.delete_new),
+            Deed("relocate old", 7, self.make_leaving_old, self.relocate, self.is_relocated_whole,
+                 self.delete_new),
             Deed("thin volume", 2, self.delete_new, self.create_thin, self.is_created, self.delete_new),
             *super().deeds(),
             # The longest one.
@@ -134,6 +136,17 @@ class PoolDeeds(Deeds):
         self.fill("new", "what leaves")
         self.leaving = self.name_and_sum()
 
+    def make_leaving_old(self):
+        """The same, where what it was is erased."""
+        self.make_old()
+        self.leaving = self.name_and_sum()
+
+    def is_relocated_whole(self):
+        if not self.is_relocated():
+            return False
+        self.nothing_left()
+        return True
+
     def name_and_sum(self):
         """What hosts know a volume by, and what they read."""
         return self.connection.GetInstance(self.find("new"))["Name"], self.sum_of(self.device("new"))
@@ -207,6 +220,9 @@ class PoolDeeds(Deeds):
             self.checks.equal(self.sum_of(self.device("new")), self.sums_of_new["before"],
                               "a volume that is there still holds what it held")
             return False
+        self.nothing_left()
+        return True
+
+    def nothing_left(self):
         held = self.run(f"({'; '.join(self.place)}) | tr -d '\\0' | wc -c")
         self.checks.equal(held.strip(), "0", "on the disk there are zeros where it lay")
-        return True

@@ -120,6 +120,10 @@ class Story:
         self.run(f"pid=$(cat {STATE}/pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done")
         return self.run(f"cat {STATE}/log")
 
+    def until(self, holds, text):
+        """Waits for what comes by itself, or is seen after it changed outside."""
+        return self.checks.until(text, holds, within=60)
+
     def lvs(self):
         """Logical volumes as LVM lists them: UUID -> bytes."""
         text = self.run("lvs --reportformat json --units b --nosuffix -o lv_uuid,lv_size vg0")

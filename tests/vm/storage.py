@@ -6,7 +6,6 @@ reads and writes through iSCSI.
 """
 
 import json
-import time
 
 import pywbem
 
@@ -436,13 +435,6 @@ class Storage(scenario.Story):
     def is_full(self):
         """Whether the thin pool says that nothing is left."""
         return self.fresh(self.thin)["RemainingManagedSpace"] == 0
-
-    def until(self, holds, text):
-        """Waits until the gateway has seen what changed outside."""
-        end = time.monotonic() + 60
-        while not holds() and time.monotonic() < end:
-            time.sleep(0.5)
-        self.checks.that(holds(), text)
 
     def lost_disk(self):
         """A disk is taken away under a mirror that a host uses: degraded, repaired, data intact."""

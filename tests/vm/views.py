@@ -246,13 +246,6 @@ class Views(takeover.TakingOver, scenario.Story):
         """Removes members from a group of a view."""
         self.call("RemoveMembers", MaskingGroup=shown.groups[kind], Members=list(members))
 
-    def until(self, holds, text):
-        """Waits for what comes by itself."""
-        end = time.monotonic() + 60
-        while not (held := holds()) and time.monotonic() < end:
-            time.sleep(0.2)
-        self.checks.that(held, text)
-
     def prepare(self):
         """The gateway's state and configuration, and what lies on the other manager's disk."""
         self.configure()
