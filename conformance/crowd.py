@@ -31,6 +31,13 @@ IN_USE = 6
 PATIENCE, PATIENCE_FOR_EACH = 300, 20
 
 
+def causes(error):
+    """What happened, and what it came from: a client's library tells but the last of it."""
+    while error is not None:
+        yield f"{type(error).__name__}: {error}"
+        error = error.__cause__ or error.__context__
+
+
 @dataclass
 class Volume:
     """What a client knows of a volume of its own."""
@@ -79,7 +86,7 @@ class Client:
             while time.monotonic() < end:
                 self.act()
         except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
-            self.crowd.tally.surprise(f"client {self.number}: {type(error).__name__}: {error}")
+            self.crowd.tally.surprise(f"client {self.number}: {' from '.join(causes(error))}")
 
     def act(self):
         """One wish."""

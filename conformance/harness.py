@@ -22,6 +22,9 @@ DONE = 0
 JOB_STARTED = 4096
 SIZE_NOT_SUPPORTED = 4097
 
+# Seconds between two looks at a job.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
 # CIM status codes by their DSP0200 names, as pywbem knows them.
 FAILED = pywbem.CIM_ERR_FAILED
 ACCESS_DENIED = pywbem.CIM_ERR_ACCESS_DENIED
@@ -259,14 +262,16 @@ def differences(before, after):
 
 def finished_job(connection, job, deadline=300.0):
     """Wait until a job has ended and return its last instance."""
-    end = time.monotonic() + deadline
+    end, pause = time.monotonic() + deadline, SHORTEST_PAUSE
     while True:
         instance = connection.GetInstance(job)
         if instance["JobState"] not in (2, 3, 4):
             return instance
         if time.monotonic() > end:
             raise TimeoutError(f"job {job} is still in state {instance['JobState']}")
-        time.sleep(0.2)
+        # What takes long is asked for seldom: many who wait must not slow down what they wait for.
+        time.sleep(pause)
+        pause = min(1.5 * pause, LONGEST_PAUSE)
 
 
 def invoke(connection, method, path, **parameters):

@@ -1,23 +1,18 @@
 """Copies as a client watches them: the part of `replication.py` about what takes long."""
 
-
 import pywbem
 
-from harness import (
-    DONE, FAILED, JOB_STARTED, MIB, contains, finished_job, invoke, same,
+from harness import DONE, FAILED, JOB_STARTED, MIB, contains, finished_job, invoke, same
+from replication_terms import (
+    CLONE, IN_USE, RESTORE, RESYNC, SNAPSHOT, SYNCHRONIZED, U16, U64, UNSYNCHRONIZED,
 )
 
-U16, U64 = pywbem.Uint16, pywbem.Uint64
-
-# SyncType, CopyState and Operation, as in `replication.py`.
-SNAPSHOT, CLONE, UNSYNCHRONIZED, SYNCHRONIZED = 7, 8, 3, 4
-RESYNC, RESTORE = 14, 15
 # ProgressStatus.
 DONE_WITH_IT, RESYNCING, RESTORING = 2, 7, 8
 # RequestedState and JobState, and what RequestStateChange answers too late or in vain.
 START, SUSPEND, TERMINATE = 2, 3, 4
 RUNNING, SUSPENDED, COMPLETED, TERMINATED = 4, 5, 7, 8
-INVALID_TRANSITION, IN_USE = 4097, 6
+INVALID_TRANSITION = 4097
 #: What takes long enough to be looked at.
 MUCH = 48 * 1024 * MIB
 

@@ -1,19 +1,13 @@
 """Groups of volumes that are replicated together: the part of `replication.py` about them."""
 
-import pywbem
-
 from harness import (
     ALREADY_EXISTS, DONE, FAILED, INVALID_PARAMETER, NOT_FOUND, NOT_SUPPORTED, contains, invoke,
     same,
 )
 from refusals import altered
-
-U16, U64 = pywbem.Uint16, pywbem.Uint64
-
-# SyncType, Mode, CopyState and Operation, as in `replication.py`.
-SNAPSHOT, CLONE = 7, 8
-ASYNCHRONOUS, SYNCHRONIZED = 3, 4
-DETACH, RESTORE, RETURN = 8, 15, 19
+from replication_terms import (
+    ASYNCHRONOUS, CLONE, DETACH, RESTORE, RETURN, SNAPSHOT, SYNCHRONIZED, U16, U64,
+)
 
 
 class Groups:
