@@ -27,6 +27,8 @@ SIZE = 4 * MIB
 MOST = 4
 SNAPSHOT, CLONE, RESTORE = 7, 8, 15
 IN_USE = 6
+#: What a refusal says that means nothing but this.
+AGAIN = "try again when it has ended"
 #: How long one answer may take at least, and for each client: behind everybody else's on a slow machine.
 PATIENCE, PATIENCE_FOR_EACH = 300, 20
 
@@ -77,8 +79,13 @@ class Client:
     def __init__(self, crowd, number):
         self.crowd, self.number = crowd, number
         self.dice = random.Random(f"{crowd.seed}-{number}")
-        self.connection = crowd.connect()
+        self.connection = None
         self.volumes, self.made, self.goals, self.why = {}, 0, {}, ""
+
+    def connect(self):
+        """Opens its connection, which a server does not keep while it is silent for long."""
+        self.connection = self.crowd.connect()
+        self.connection.GetInstance(self.crowd.array.system)
 
     def run(self, end):
         """Acts until the time is over; a surprise ends it."""
@@ -98,13 +105,17 @@ class Client:
             wishes += [self.move, self.mirror]
         self.dice.choice(wishes)()
 
-    def ask(self, wish, method, path, **words):
+    def ask(self, wish, method, path, end=None, **words):
         """The answer: (code, outputs), all of it done or refused; why, the client remembers."""
+        end = end or time.monotonic() + self.crowd.patience
         self.why = ""
         try:
             code, outputs = self.connection.InvokeMethod(method, path, **words)
         except pywbem.CIMError as error:
             self.why = (error.status_description or "").strip()
+            if AGAIN in self.why and time.monotonic() < end:
+                self.crowd.tally.note(f"{wish} told to try again")
+                return self.ask(wish, method, path, end, **words)
             if len(self.why) < 10:
                 self.crowd.tally.surprise(f"{wish} was refused without a sentence: {error}")
             job = self.job_in(self.why)
@@ -315,8 +326,6 @@ class Client:
 
     def clear(self):
         """Deletes all that it has, copies first."""
-        # It has waited for the others, perhaps for as long as a server keeps a silent connection.
-        self.connection = self.crowd.connect()
         for volume in self.volumes.values():
             if volume.is_shown:
                 self.ask("hide", "RemoveMembers", self.crowd.array.masking,
@@ -407,6 +416,9 @@ class Crowd:
         checks.that(sum(self.tally.answers.values()) >= chosen.clients, "everybody was answered")
 
     def together(self, clients, act):
+        for client in clients:
+            # One after the other: whom a listener has no place for in its queue is cut off later on.
+            client.connect()
         threads = [threading.Thread(target=act, args=[client], daemon=True) for client in clients]
         for thread in threads:
             thread.start()

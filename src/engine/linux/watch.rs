@@ -101,11 +101,26 @@ impl<T> Gate<T> {
     /// Waits for the value, until nobody's turn has ended for as long as the deadline leaves; `what`
     /// names it in the error.
     pub fn enter(&self, what: &str, deadline: Deadline) -> Result<Turn<'_, T>, TimedOut> {
+        self.stand(what, deadline, VecDeque::push_back)
+    }
+
+    /// As [`Gate::enter`], before all who stand in line: for what is short and holds up more than this
+    /// line. Whoever does it again and again keeps the others waiting.
+    pub fn enter_first(&self, what: &str, deadline: Deadline) -> Result<Turn<'_, T>, TimedOut> {
+        self.stand(what, deadline, VecDeque::push_front)
+    }
+
+    fn stand(
+        &self,
+        what: &str,
+        deadline: Deadline,
+        join: fn(&mut VecDeque<u64>, u64),
+    ) -> Result<Turn<'_, T>, TimedOut> {
         let (began, patience) = (Instant::now(), deadline.left());
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let me = line.came;
         line.came += 1;
-        line.waiting.push_back(me);
+        join(&mut line.waiting, me);
         let is_mine = |line: &Line<T>| line.waiting.front() == Some(&me) && line.value.is_some();
         loop {
             let ended = line.ended;
@@ -250,17 +265,21 @@ mod tests {
         assert_eq!(*count, 8);
     }
 
-    #[test]
-    fn a_line_is_kept_and_the_wait_in_it_does_not_count() {
+    /// The order of turns when each of these stands in line before the next one comes, and the first
+    /// turn lasts that long.
+    fn order(limit: Duration, held: Duration, first: &[bool]) -> Vec<usize> {
         let gate = Gate::new(Vec::new());
-        let (limit, held) = (Duration::from_secs(60), Duration::from_millis(50));
         let turn = gate.enter("it", Deadline::after(limit)).expect("free");
         thread::scope(|scope| {
-            for number in 0..6 {
+            for (number, &is_first) in first.iter().enumerate() {
                 let gate = &gate;
                 scope.spawn(move || {
                     let (began, deadline) = (Instant::now(), Deadline::after(limit));
-                    let mut turn = gate.enter("it", deadline).expect("the line moves");
+                    let turn = match is_first {
+                        true => gate.enter_first("it", deadline),
+                        false => gate.enter("it", deadline),
+                    };
+                    let mut turn = turn.expect("the line moves");
                     assert!(deadline.left() + began.elapsed() >= limit + held);
                     turn.push(number);
                 });
@@ -273,7 +292,20 @@ mod tests {
             drop(turn);
         });
         let turn = gate.enter("it", Deadline::after(limit)).expect("free");
-        assert_eq!(*turn, [0, 1, 2, 3, 4, 5]);
+        turn.clone()
+    }
+
+    #[test]
+    fn a_line_is_kept_and_the_wait_in_it_does_not_count() {
+        let (limit, held) = (Duration::from_secs(60), Duration::from_millis(50));
+        assert_eq!(order(limit, held, &[false; 6]), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn who_holds_up_others_goes_before_the_line() {
+        let (limit, held) = (Duration::from_secs(60), Duration::from_millis(50));
+        let first = [false, false, true, false];
+        assert_eq!(order(limit, held, &first), [2, 0, 1, 3]);
     }
 
     #[test]

@@ -89,12 +89,24 @@ impl Group {
     /// Waits until nobody else of this program changes the group. As LVM itself, it refuses one of
     /// which a disk is there twice: nobody knows which of the two holds what hosts wrote.
     pub fn enter(&self, deadline: Deadline) -> Result<Session<'_>, LvmError> {
+        self.session(Gate::enter, deadline)
+    }
+
+    /// As [`Group::enter`], before all who wait: for a look that every masking change waits for.
+    pub fn enter_first(&self, deadline: Deadline) -> Result<Session<'_>, LvmError> {
+        self.session(Gate::enter_first, deadline)
+    }
+
+    fn session<'a>(
+        &'a self,
+        enter: Enter<'a>,
+        deadline: Deadline,
+    ) -> Result<Session<'a>, LvmError> {
         if let Some(which) = self.copy() {
             return Err(LvmError::Odd(format!("{which}; neither is touched")));
         }
-        let shell = self
-            .writer
-            .enter(&format!("volume group {}", self.name), deadline)?;
+        let what = format!("volume group {}", self.name);
+        let shell = enter(&self.writer, &what, deadline)?;
         Ok(Session {
             group: self,
             shell,
@@ -102,6 +114,9 @@ impl Group {
         })
     }
 }
+
+/// A way through the gate before a group's shell.
+type Enter<'a> = fn(&'a Gate<Shell>, &str, Deadline) -> Result<Turn<'a, Shell>, TimedOut>;
 
 /// A volume by what is known of it.
 #[derive(Debug, Clone, Copy)]

@@ -414,7 +414,8 @@ impl LinuxEngine {
         }
         let group = self.group_for(&uuid, deadline)?;
         let group = group.ok_or_else(|| nothing(&subject))?;
-        let mut session = group.enter(deadline)?;
+        // All other masking changes wait for this one, which must not wait for all that storage does.
+        let mut session = group.enter_first(deadline)?;
         // Showing it changes nothing of its group, which may lack a disk: redundancy is for that.
         let row = found(&mut session, &Name::Uuid(uuid.clone()), &subject)?;
         let marks = Marks::read(&row.lv_tags);
