@@ -7,13 +7,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::command::Command;
-use super::engine::{Place, Step, Subject};
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, VolumeId};
 use super::inventory::{Engaged, Inventory};
 use super::job::now_micros;
 use super::model::Volume;
 use super::plan::{Goal, Plan, plan};
+use super::step::{Place, Step, Subject};
 use super::work::Begun;
 
 /// The promises.

@@ -1,9 +1,10 @@
 //! How far a plan is: one measure for all of its steps, and where they can rest.
 
-use super::engine::{Engine, Progress, Step, Subject, Unwatched};
+use super::engine::{Engine, Progress, Unwatched};
 use super::error::Error;
 use super::inventory::Inventory;
 use super::plan::Plan;
+use super::step::{Step, Subject};
 use super::work;
 
 /// Whoever looks on while a plan is carried out, and may want it to rest or stop.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use imbl::{HashMap, OrdMap, OrdSet, Vector};
 
 use super::drift::{Drift, DriftPolicy};
-use super::engine::{Erasing, ForeignMap};
+use super::engine::ForeignMap;
 use super::ids::{
     DiskId, GroupId, InitiatorName, Iqn, JobId, Naa, PoolId, PortId, ReplicationGroupId, SessionId,
     SettingId, ViewId, VolumeId, Wwn,
@@ -33,6 +33,7 @@ use super::model::{
     Volume,
 };
 use super::quality::Setting;
+use super::step::Erasing;
 use numbers::Retirement;
 pub(in crate::array) use promises::Engaged;
 

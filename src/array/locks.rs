@@ -6,11 +6,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, Growth};
-use super::engine::{Step, Subject};
 use super::ids::{DiskId, PoolId, ReplicationGroupId, SettingId, VolumeId};
 use super::inventory::Inventory;
 use super::model::Members;
 use super::plan::{Plan, member_names};
+use super::step::{Step, Subject};
 
 /// What a command holds while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -24,15 +24,13 @@ mod model;
 mod plan;
 mod quality;
 mod start;
+mod step;
 mod work;
 
 pub use chap::{Chap, ChapTable, ChapUser, Login, Secret};
 pub use command::{Command, Copying, Effect, Growth};
 pub use drift::DriftPolicy;
-pub use engine::{
-    Engine, Erasing, Facts, ForeignMap, GroupFacts, Place, Progress, Relation, SNAPSHOT_CHUNK,
-    Snap, Step, Subject, Taken, Takeover, Unwatched, VolumeGroup, cancelled,
-};
+pub use engine::{Engine, Facts, ForeignMap, GroupFacts, Progress, Takeover, Unwatched, cancelled};
 pub use error::{Error, Kind};
 pub use handle::{Array, Ticket, Waited};
 pub use ids::{
@@ -57,3 +55,4 @@ pub use plan::{
     size_range,
 };
 pub use quality::{Abilities, Bounds, MAX_STRIPES, Quality, Setting};
+pub use step::{Erasing, Place, Relation, SNAPSHOT_CHUNK, Snap, Step, Subject, Taken, VolumeGroup};

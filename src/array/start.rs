@@ -11,7 +11,7 @@ use crate::store::{Batch, Store, StoreError, Table};
 use super::change::Change;
 use super::course::Course;
 use super::drift::Drift;
-use super::engine::{Engine, VolumeGroup};
+use super::engine::Engine;
 use super::error::Error;
 use super::ids::{GroupId, InitiatorName, JobId, PoolId, PortId, ViewId};
 use super::inventory::{Inventory, Policy, SystemName};
@@ -21,6 +21,7 @@ use super::model::{
 };
 use super::plan::Goal;
 use super::quality::Setting;
+use super::step::VolumeGroup;
 use super::work::{self, Begun, Recovered, closing, noting, recover};
 
 /// The version of the records in the store.

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::command::Effect;
 use super::course::Course;
-use super::engine::{Engine, Facts, GroupFacts, Progress, Step, Unwatched};
+use super::engine::{Engine, Facts, GroupFacts, Progress, Unwatched};
 use super::error::{Error, Kind};
 use super::ids::{JobId, PoolId};
 use super::job::Element;
 use super::model::{Health, Map, ReplicationGroup, Torn, Volume};
 use super::plan::{AfterCrash, Goal, Plan, Planned, Scope};
+use super::step::Step;
 use emptied::look_again;
 use judge::{find, find_pool, have_left, judge_group, judge_machine, shown};
 

@@ -5,10 +5,11 @@ use std::sync::{Arc, MutexGuard};
 
 use super::{Array, Crowd, Inner, lock, store_failed};
 use crate::array::course::Watch;
-use crate::array::engine::{Progress, Step};
+use crate::array::engine::Progress;
 use crate::array::error::Error;
 use crate::array::ids::JobId;
 use crate::array::job::{Job, JobState, MAX_FINISHED, MAX_RETENTION, Retention, now_micros};
+use crate::array::step::Step;
 use crate::store::{Batch, Table};
 
 /// How many commands may rest at once.

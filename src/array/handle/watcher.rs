@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::{Inner, WATCH_EVERY, lock};
 use crate::array::drift::{Drift, DriftPolicy, lost_ports};
-use crate::array::engine::{Facts, Step, Unwatched};
+use crate::array::engine::{Facts, Unwatched};
 use crate::array::error::Error;
 use crate::array::ids::PortId;
 use crate::array::inventory::Inventory;
 use crate::array::locks::Key;
 use crate::array::model::Map;
+use crate::array::step::Step;
 
 /// The longest time between two attempts at what failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -14,11 +14,11 @@ use super::replicas::check_whole;
 use super::volumes::own_volume;
 use super::{AfterCrash, Goal, Plan, check_name};
 use crate::array::command::{Command, Effect};
-use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Group, GroupKind, Initiator, Members, Nexus, Owner, Retired, View};
+use crate::array::step::Step;
 
 pub(super) use takeover::plan as take_over;
 

@@ -22,12 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{Command, Effect};
-use super::engine::{Step, Subject, Takeover};
+use super::engine::Takeover;
 use super::error::Error;
 use super::ids::{DiskId, JobId, PoolId, ViewId, VolumeId};
 use super::inventory::Inventory;
 use super::layout::Layout;
 use super::model::{MadeTarget, ReplicationGroup};
+use super::step::{Step, Subject};
 
 pub(super) use moves::what_stays;
 pub use pools::{group_size, group_size_range, pool_size_range};

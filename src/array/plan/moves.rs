@@ -6,12 +6,12 @@ use super::redundancy::whole;
 use super::room::{self, leg_disks};
 use super::volumes::{human, own_volume, pool};
 use super::{AfterCrash, Goal, Plan, Planned, pools};
-use crate::array::engine::{Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
 use crate::array::model::{Disk, Owner, Piece, Pool, PoolKind, Thin, Volume};
+use crate::array::step::{Step, Subject};
 
 /// The most disks that are named at once: each is a word on a command line.
 const MAX_DISKS: usize = 32;

@@ -5,11 +5,11 @@ use super::volumes::{SizeRange, human, pool, removing, too_small};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
 use crate::array::change::Change;
 use crate::array::command::Growth;
-use crate::array::engine::{Step, Subject, VolumeGroup};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, JobId, PoolId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{DISK_HEAD, Disk, DiskUsage, NEW_EXTENT, Owner, Pool, Thin};
+use crate::array::step::{Step, Subject, VolumeGroup};
 
 /// The most disks that one command adds: each is a word on a command line.
 const MAX_DISKS: usize = 32;

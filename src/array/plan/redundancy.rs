@@ -3,13 +3,13 @@
 use super::room;
 use super::volumes::{check_dependents, human, own_volume, pool, thin_quality};
 use super::{AfterCrash, Goal, Plan, Planned};
-use crate::array::engine::{Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, VolumeId};
 use crate::array::inventory::{Engaged, Inventory};
 use crate::array::layout::Layout;
 use crate::array::model::{Pool, Volume};
 use crate::array::quality::Quality;
+use crate::array::step::{Step, Subject};
 
 pub(super) fn change(
     inventory: &Inventory,

@@ -17,13 +17,13 @@ use super::volumes::{
 };
 use super::{AfterCrash, Goal, Plan, Planned};
 use crate::array::command::Copying;
-use crate::array::engine::{Place, Relation, SNAPSHOT_CHUNK, Snap, Step, Subject, Taken};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::{Engaged, Inventory};
 use crate::array::layout::Layout;
 use crate::array::model::{Health, Pool, Volume};
 use crate::array::quality::Quality;
+use crate::array::step::{Place, Relation, SNAPSHOT_CHUNK, Snap, Step, Subject, Taken};
 use cost::{Cost, place};
 
 pub(in crate::array) use groups::member_names;

@@ -8,11 +8,11 @@ use super::volumes::{
     making, overcommitted, own_volume, pool, renaming, too_small,
 };
 use super::{AfterCrash, Goal, Plan, Planned, thin};
-use crate::array::engine::{Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Pool, Volume};
+use crate::array::step::{Step, Subject};
 
 pub(super) fn resize(
     inventory: &Inventory,

@@ -1,12 +1,12 @@
 //! The room that a volume group has, disk by disk, and where new volumes go in it.
 
 use super::volumes::human;
-use crate::array::engine::{Place, Step};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, PoolId};
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
 use crate::array::model::{Disk, Health, Pool, Volume};
+use crate::array::step::{Place, Step};
 
 /// What is free in a volume group. Taking from it makes it less, so that several wishes can be
 /// planned together.

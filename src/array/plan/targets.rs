@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{AfterCrash, Goal, Plan, Planned, check_name};
 use crate::array::change::Change;
 use crate::array::command::Effect;
-use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{Iqn, PortId};
 use crate::array::inventory::{Inventory, excludes};
 use crate::array::model::MadeTarget;
+use crate::array::step::Step;
 
 /// The longest alias, in bytes of UTF-8: what the schema lets clients give.
 const MAX_ALIAS: usize = 128;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::room::{self, Room};
 use super::{AfterCrash, Goal, Plan, Planned, check_name, thin};
-use crate::array::engine::{Place, Step, Subject};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::layout::Layout;
 use crate::array::model::{Health, Owner, Pool, Thin, Volume};
 use crate::array::quality::Quality;
+use crate::array::step::{Place, Step, Subject};
 
 /// How many volumes one command makes or removes at most.
 pub const MAX_AT_ONCE: usize = 64;

@@ -1,10 +1,11 @@
 //! What lies on the disks that a plan empties, when nothing new comes there any more.
 
-use crate::array::engine::{Engine, Step, Subject};
+use crate::array::engine::Engine;
 use crate::array::error::Error;
 use crate::array::ids::DiskId;
 use crate::array::model::Piece;
 use crate::array::plan::Plan;
+use crate::array::step::{Step, Subject};
 
 /// Looks again when nothing new comes to the disks that a plan empties any more: what did since it was
 /// made is told at once, not at the end of the last move, which may be tomorrow.

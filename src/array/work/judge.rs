@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::array::command::Effect;
-use crate::array::engine::{Engine, Facts, GroupFacts, Subject, Takeover};
+use crate::array::engine::{Engine, Facts, GroupFacts, Takeover};
 use crate::array::error::Error;
 use crate::array::ids::{DiskId, PoolId, VolumeId};
 use crate::array::model::{Disk, MadeTarget, Owner, Pool, Volume};
 use crate::array::plan::{Goal, Plan};
+use crate::array::step::Subject;
 
 use super::map_of;
 

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::Draft;
 use super::paths::already_seen;
 use crate::array::change::Change;
-use crate::array::engine::Step;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId};
 use crate::array::inventory;
 use crate::array::model::{Map, Members, View};
 use crate::array::plan::Planned;
+use crate::array::step::Step;
 
 /// The most paths that one view shows: its initiators times its ports times its devices.
 const MAX_PATHS: usize = 65_536;

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
 use crate::array::change::Change;
-use crate::array::engine::{Step, Takeover};
+use crate::array::engine::Takeover;
 use crate::array::error::Error;
 use crate::array::ids::{GroupId, InitiatorName, PortId, ViewId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Group, MAX_LUN, MadeTarget, Map, Members, Owner, View};
 use crate::array::plan::{AfterCrash, Goal, MAX_NAME, Plan, Planned};
+use crate::array::step::Step;
 
 /// The longest alias of a target, in bytes.
 const MAX_ALIAS: usize = 128;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::Source;
-use crate::array::engine::{Place, Snap};
 use crate::array::error::Error;
 use crate::array::ids::PoolId;
 use crate::array::inventory::Inventory;
@@ -12,6 +11,7 @@ use crate::array::plan::room::Room;
 use crate::array::plan::thin;
 use crate::array::plan::volumes::{human, pool, thin_quality};
 use crate::array::quality::Quality;
+use crate::array::step::{Place, Snap};
 
 /// The size of a copy of a volume in a pool, and a place for it, which is taken. Where no quality is
 /// asked for, it lies as its source does, as far as the pool has it.

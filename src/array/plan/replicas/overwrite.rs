@@ -7,13 +7,13 @@ use super::cost::{Cost, check_free};
 use super::{
     Reading, Source, check_readable, delta_room, holding_still, marking, relating, unmarking,
 };
-use crate::array::engine::{Relation, Step, Subject, Taken};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
 use crate::array::model::{Pool, Replica, ReplicaKind, Volume};
 use crate::array::plan::volumes::{MAX_AT_ONCE, check_not_held, check_unused, own_volume, pool};
 use crate::array::plan::{AfterCrash, Goal, Plan, Planned, room};
+use crate::array::step::{Relation, Step, Subject, Taken};
 
 /// A replica that this array may change, its source, and how they hang together.
 fn pair<'a>(

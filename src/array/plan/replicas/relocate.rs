@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use super::cost::{Cost, place};
 use super::{Source, finishing, marking};
-use crate::array::engine::{Place, Relation, Step, Subject, Taken};
 use crate::array::error::Error;
 use crate::array::ids::{JobId, PoolId, VolumeId};
 use crate::array::inventory::Inventory;
@@ -18,6 +17,7 @@ use crate::array::plan::volumes::{
 };
 use crate::array::plan::{AfterCrash, Goal, Plan, Planned};
 use crate::array::quality::Quality;
+use crate::array::step::{Place, Relation, Step, Subject, Taken};
 
 /// A volume on its way.
 struct Leaving<'a> {

@@ -3,12 +3,12 @@
 use super::replicas::{changed, world};
 use super::world::*;
 use super::*;
-use crate::array::engine::Erasing;
 use crate::array::error::Kind;
 use crate::array::ids::PoolId;
 use crate::array::inventory::Policy;
 use crate::array::model::*;
 use crate::array::quality::Quality;
+use crate::array::step::Erasing;
 
 fn relocate(ids: &[&str], pool: &str) -> Command {
     Command::RelocateVolumes {

@@ -3,12 +3,12 @@
 use super::storage::{piece, storage};
 use super::world::*;
 use super::*;
-use crate::array::engine::Erasing;
 use crate::array::error::Kind;
 use crate::array::inventory::Policy;
 use crate::array::layout::Layout;
 use crate::array::model::*;
 use crate::array::quality::Quality;
+use crate::array::step::Erasing;
 
 #[test]
 fn a_repair_takes_other_disks_with_room() {

@@ -3,11 +3,12 @@
 use super::*;
 use crate::array::claims::Claims;
 use crate::array::command::Copying;
-use crate::array::engine::{Facts, SNAPSHOT_CHUNK};
+use crate::array::engine::Facts;
 use crate::array::ids::{DiskId, PoolId};
 use crate::array::layout::Layout;
 use crate::array::model::*;
 use crate::array::quality::Quality;
+use crate::array::step::SNAPSHOT_CHUNK;
 use std::sync::Arc;
 
 /// A group `vg0` with 60 free extents on three disks, and thin pool `thin` with 12 of 16 free.
@@ -294,7 +295,7 @@ fn a_snapshot_goes_before_what_it_was_taken_of() {
             _ => None,
         })
         .collect();
-    let known = |id: &str| crate::array::engine::Subject::Known(id.into());
+    let known = |id: &str| crate::array::step::Subject::Known(id.into());
     assert_eq!(removed, [known("delta"), known("v1")]);
 }
 

@@ -1,13 +1,14 @@
 //! A small array that does what its plans say, and wishes about it.
 
 use super::super::*;
-use crate::array::engine::{Facts, Snap};
+use crate::array::engine::Facts;
 use crate::array::error::Kind;
 use crate::array::ids::{DiskId, GroupId, InitiatorName, Naa, PortId, ViewId};
 use crate::array::inventory::{Policy, SystemName};
 use crate::array::layout::Layout;
 use crate::array::model::*;
 use crate::array::quality::Quality;
+use crate::array::step::Snap;
 
 pub(super) const EXTENT: u64 = 4 << 20;
 
