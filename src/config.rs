@@ -5,6 +5,7 @@
 
 mod chap;
 mod raw;
+mod storage;
 #[cfg(test)]
 mod tests;
 
