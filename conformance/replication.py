@@ -22,7 +22,7 @@ from harness import (
 from replication_copies import Copies
 from replication_groups import Groups
 from replication_refusals import Refusals
-from replication_terms import (
+from terms import (
     ASYNCHRONOUS, BOTH, BROKEN, CLONE, DELTA, DETACH, IN_USE, LOCAL, NOT_APPLICABLE,
     NO_SUCH_PROPERTY, REFUSED, REMOTE, RESTORE, RESYNC, RETURN, SNAPSHOT, SOURCE, SYNCHRONIZED,
     TARGET, THIN_VOLUME, TYPES, U16, U64, UNRESTRICTED, UNSYNCHRONIZED, VOLUME,

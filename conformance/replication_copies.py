@@ -3,7 +3,7 @@
 import pywbem
 
 from harness import DONE, FAILED, JOB_STARTED, MIB, contains, finished_job, invoke, same
-from replication_terms import (
+from terms import (
     CLONE, IN_USE, RESTORE, RESYNC, SNAPSHOT, SYNCHRONIZED, U16, U64, UNSYNCHRONIZED,
 )
 

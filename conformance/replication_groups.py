@@ -5,7 +5,7 @@ from harness import (
     same,
 )
 from refusals import altered
-from replication_terms import (
+from terms import (
     ASYNCHRONOUS, CLONE, DETACH, RESTORE, RETURN, SNAPSHOT, SYNCHRONIZED, U16, U64,
 )
 

@@ -6,7 +6,7 @@ from harness import (
     ALREADY_EXISTS, INVALID_PARAMETER, METHOD_NOT_AVAILABLE, NOT_FOUND, NOT_SUPPORTED,
 )
 from refusals import altered
-from replication_terms import (
+from terms import (
     CLONE, DETACH, REFUSED, RESTORE, SNAPSHOT, SYNCHRONIZED, U16, UNSYNCHRONIZED,
 )
 

@@ -1,4 +1,4 @@
-"""The numbers of Replication Services that the parts of `replication.py` share."""
+"""Numbers of SMI-S that the parts of a script share."""
 
 import pywbem
 
@@ -16,5 +16,6 @@ UNSYNCHRONIZED, SYNCHRONIZED, BROKEN, NOT_APPLICABLE = 3, 4, 5, 15
 REFUSED, IN_USE, NO_SUCH_PROPERTY = 1, 6, 7
 # Usage.
 UNRESTRICTED, SOURCE, TARGET, BOTH, DELTA = 2, 6, 8, 10, 12
-# ElementType of the method that makes volumes.
-VOLUME, THIN_VOLUME = 2, 5
+# ElementType of the methods that make volumes, and of those that tell the sizes that a pool has room for.
+VOLUME, THIN_VOLUME, FULL_VOLUME = 2, 5, 7
+SIZE_OF_POOL, SIZE_OF_VOLUME, SIZE_OF_THIN = 2, 3, 5
