@@ -105,17 +105,21 @@ class Client:
             wishes += [self.move, self.mirror]
         self.dice.choice(wishes)()
 
-    def ask(self, wish, method, path, end=None, **words):
+    def insist(self, wish, *call, **words):
+        """As `ask`, again and again for as long as it is told to try again."""
+        end = time.monotonic() + self.crowd.patience
+        code, outputs = self.ask(wish, *call, **words)
+        while code != DONE and AGAIN in self.why and time.monotonic() < end:
+            code, outputs = self.ask(wish, *call, **words)
+        return code, outputs
+
+    def ask(self, wish, method, path, **words):
         """The answer: (code, outputs), all of it done or refused; why, the client remembers."""
-        end = end or time.monotonic() + self.crowd.patience
         self.why = ""
         try:
             code, outputs = self.connection.InvokeMethod(method, path, **words)
         except pywbem.CIMError as error:
             self.why = (error.status_description or "").strip()
-            if AGAIN in self.why and time.monotonic() < end:
-                self.crowd.tally.note(f"{wish} told to try again")
-                return self.ask(wish, method, path, end, **words)
             if len(self.why) < 10:
                 self.crowd.tally.surprise(f"{wish} was refused without a sentence: {error}")
             job = self.job_in(self.why)
@@ -165,7 +169,7 @@ class Client:
         if self.is_full():
             return
         name = self.new_name()
-        code, outputs = self.ask(
+        code, outputs = self.insist(
             "create", "CreateOrModifyElementFromStoragePool", self.crowd.array.configuration,
             ElementName=name, ElementType=pywbem.Uint16(2), InPool=self.crowd.pool,
             Size=pywbem.Uint64(SIZE))
@@ -275,7 +279,7 @@ class Client:
         if self.is_source(name):
             return
         new = self.new_name()
-        code, _ = self.ask(
+        code, _ = self.insist(
             "rename", "CreateOrModifyElementFromStoragePool", self.crowd.array.configuration,
             ElementType=pywbem.Uint16(2), TheElement=volume.path, ElementName=new)
         self.expect(code == DONE, f"rename ended in {code}")
@@ -285,7 +289,7 @@ class Client:
     def take_a_name(self):
         """A name that is in use is refused."""
         name, _ = self.any_volume()
-        code, _ = self.ask(
+        code, _ = self.insist(
             "a second of the name", "CreateOrModifyElementFromStoragePool",
             self.crowd.array.configuration, ElementName=name, ElementType=pywbem.Uint16(2),
             InPool=self.crowd.pool, Size=pywbem.Uint64(SIZE))
@@ -293,8 +297,8 @@ class Client:
 
     def show(self):
         _, volume = self.any_volume()
-        code, _ = self.ask("show", "AddMembers", self.crowd.array.masking,
-                           MaskingGroup=self.crowd.groups[4], Members=[volume.path])
+        code, _ = self.insist("show", "AddMembers", self.crowd.array.masking,
+                              MaskingGroup=self.crowd.groups[4], Members=[volume.path])
         self.expect(code == DONE or volume.is_shown, f"show ended in {code}")
         volume.is_shown = volume.is_shown or code == DONE
 
@@ -302,17 +306,17 @@ class Client:
         _, volume = self.any_volume()
         if not volume.is_shown:
             return
-        code, _ = self.ask("hide", "RemoveMembers", self.crowd.array.masking,
-                           MaskingGroup=self.crowd.groups[4], Members=[volume.path],
-                           DeleteOnEmpty=False)
+        code, _ = self.insist("hide", "RemoveMembers", self.crowd.array.masking,
+                              MaskingGroup=self.crowd.groups[4], Members=[volume.path],
+                              DeleteOnEmpty=False)
         self.expect(code == DONE, f"hide ended in {code}")
         volume.is_shown = False
 
     def delete(self):
         """What hosts see is never deleted; what copies depend on neither."""
         name, volume = self.any_volume()
-        code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
-                           TheElement=volume.path)
+        code, _ = self.insist("delete", "ReturnToStoragePool", self.crowd.array.configuration,
+                              TheElement=volume.path)
         if volume.is_shown:
             self.expect(code != DONE, f"{name} was deleted although it is shown")
         elif self.is_source(name):
@@ -328,11 +332,11 @@ class Client:
         """Deletes all that it has, copies first."""
         for volume in self.volumes.values():
             if volume.is_shown:
-                self.ask("hide", "RemoveMembers", self.crowd.array.masking,
-                         MaskingGroup=self.crowd.groups[4], Members=[volume.path], DeleteOnEmpty=False)
+                self.insist("hide", "RemoveMembers", self.crowd.array.masking,
+                            MaskingGroup=self.crowd.groups[4], Members=[volume.path], DeleteOnEmpty=False)
         for _, volume in sorted(self.volumes.items(), key=lambda each: each[1].source is None):
-            code, _ = self.ask("delete", "ReturnToStoragePool", self.crowd.array.configuration,
-                               TheElement=volume.path)
+            code, _ = self.insist("delete", "ReturnToStoragePool", self.crowd.array.configuration,
+                                  TheElement=volume.path)
             self.expect(code == DONE, f"the last delete ended in {code}")
         self.volumes = {}
         for goal in self.goals.values():

@@ -1,10 +1,12 @@
 //! The array as the rest of the program holds it: look, ask, wait, cancel.
 
+mod again;
 mod control;
+mod leftovers;
 mod watcher;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,11 +19,11 @@ use super::claims::Claims;
 use super::command::{Command, Effect};
 use super::course::Course;
 use super::engine::{Engine, Facts, GroupFacts};
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Call, Job, Order, now_micros};
-use super::locks::{Locks, keys, keys_of};
+use super::locks::{Key, Locks, keys, keys_of};
 use super::model::Map;
 use super::plan::{Scope, what_stays};
 use super::start::{self, FINISHED, ROLLED_BACK, Started};
@@ -49,6 +51,7 @@ const fn lock_patience(area: Area) -> Duration {
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 use control::{Watched, forgetting};
+use leftovers::Leftover;
 
 /// The array. Cheap to clone; all clones are the same array.
 #[derive(Clone)]
@@ -63,6 +66,8 @@ struct Inner {
     writer: Mutex<Looks>,
     /// Maps that a failed command or the start left behind in an unknown state.
     unsure: Mutex<BTreeSet<Map>>,
+    /// Takes what a failed command or the start could not take back.
+    leftovers: mpsc::Sender<Leftover>,
     versions: watch::Sender<u64>,
     locks: Locks,
     claims: Claims,
@@ -154,7 +159,9 @@ impl Array {
             inventory,
             owed,
             unended,
+            stuck,
         } = start::start(engine.as_ref(), &store, system, policy)?;
+        let (leftovers, left) = mpsc::channel();
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -162,16 +169,18 @@ impl Array {
             published: ArcSwap::from_pointee(inventory),
             writer: Mutex::default(),
             unsure: Mutex::new(owed),
+            leftovers,
             locks: Locks::default(),
             claims: Claims::default(),
             crowd: Mutex::default(),
             records: Mutex::default(),
         });
-        let watched = Arc::downgrade(&inner);
-        std::thread::Builder::new()
-            .name("watcher".into())
-            .spawn(move || watcher::watch_outside(&watched))
-            .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))?;
+        let (watched, tidied) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
+        thread("watcher", move || watcher::watch_outside(&watched))?;
+        thread("tidier", move || leftovers::tidy(&tidied, &left))?;
+        for begun in stuck {
+            inner.leave(&begun, keys_of(&begun.plan), false);
+        }
         for (begun, job) in unended {
             Inner::take_up(&inner, begun, job)?;
         }
@@ -228,8 +237,12 @@ impl Array {
 
 /// Lets a job work on a thread of its own.
 fn spawn(job: JobId, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    thread(&format!("job-{}", &job.hex()[..8]), work)
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     std::thread::Builder::new()
-        .name(format!("job-{}", &job.hex()[..8]))
+        .name(name.into())
         .spawn(work)
         .map(drop)
         .map_err(|e| Error::unavailable("no thread could be started").caused_by(e))
@@ -321,7 +334,8 @@ impl Inner {
             Ok(reached) => self.close(&begun, &job, reached),
             Err(setback) => {
                 let error = setback.error;
-                self.end_badly(&begun, &job, &error, setback.left.as_ref());
+                let left = setback.left.map(|left| (left, held.keys().clone()));
+                self.end_badly(&begun, &job, &error, left);
                 Err((error, Some(id)))
             }
         }
@@ -379,7 +393,10 @@ impl Inner {
                 let job = job.noted(ROLLED_BACK);
                 self.end_badly(&begun, &job, &error, None);
             }
-            Recovered::Stuck(error) => self.end_badly(&begun, job, &error, Some(&error)),
+            Recovered::Stuck(error) => {
+                let left = (error.clone(), keys_of(&begun.plan));
+                self.end_badly(&begun, job, &error, Some(left));
+            }
         }
     }
 
@@ -430,15 +447,21 @@ impl Inner {
     }
 
     /// Writes down and publishes that it failed. Whoever hears of that sees what is there now: only a
-    /// look tells.
-    fn end_badly(&self, begun: &Begun, job: &Job, error: &Error, left: Option<&Error>) {
+    /// look tells. `left` says why something is left, and what it may need to be taken back.
+    fn end_badly(
+        &self,
+        begun: &Begun,
+        job: &Job,
+        error: &Error,
+        left: Option<(Error, HashSet<Key>)>,
+    ) {
         if !matches!(job.area, Area::Masking | Area::Initiators)
             && let Err(error) = self.refresh()
         {
             tracing::warn!(%error, "the array could not be looked at after a failure");
         }
         let (_held, mut ended, old) = self.last_record(job.ended(&Err(error.clone())));
-        if let Some(left) = left {
+        if let Some((left, _)) = &left {
             ended.note = Some(self.left_behind(begun, left));
         }
         if let Some(stays) = what_stays(&begun.plan, &self.published.load()) {
@@ -446,8 +469,8 @@ impl Inner {
             ended.note = Some(before.unwrap_or_default() + &stays);
         }
         // Maps follow the records at every start; only what volumes need stays in the journal.
-        let left = left.is_some() && begun.plan.goal.is_kept();
-        let mut batch = closing(begun, &ended, &[], left);
+        let left = left.filter(|_| begun.plan.goal.is_kept());
+        let mut batch = closing(begun, &ended, &[], left.is_some());
         batch.append(forgetting(&old));
         if let Err(error) = self.store.write(&batch) {
             tracing::error!(%error, job = %job.id, "the end of a job could not be written");
@@ -456,6 +479,9 @@ impl Inner {
             next.put_job(ended.into());
             old.iter().for_each(|id| next.remove_job(*id));
         });
+        if let Some((left, keys)) = left {
+            self.leave(begun, keys, left.kind == Kind::Timeout);
+        }
     }
 
     /// Remembers what could not be taken back; tells it in one sentence.
@@ -463,9 +489,7 @@ impl Inner {
         let maps = begun.plan.steps.iter().filter_map(|p| map_of(&p.step));
         lock(&self.unsure).extend(maps.map(|(map, _)| map.clone()));
         let again = match begun.plan.goal.scope() {
-            Scope::Group(_) | Scope::Machine if begun.plan.goal.is_kept() => {
-                "the next start tries again"
-            }
+            Scope::Group(_) | Scope::Machine if begun.plan.goal.is_kept() => "it is tried again",
             Scope::Group(_) | Scope::Machine => "take the view over again",
             Scope::Records => "it is tried again until hosts see what the masking views say",
         };

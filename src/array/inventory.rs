@@ -125,6 +125,8 @@ pub struct Policy {
     pub max_lun: u16,
     /// What is done when hosts do not see what the views say.
     pub drift: DriftPolicy,
+    /// How soon what a failed command could not take back is tried again; later on it is less often.
+    pub retry_after: Duration,
 }
 
 impl Default for Policy {
@@ -139,6 +141,7 @@ impl Default for Policy {
             // What every kind of initiator can address.
             max_lun: 255,
             drift: DriftPolicy::default(),
+            retry_after: Duration::from_secs(5),
         }
     }
 }

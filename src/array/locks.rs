@@ -318,6 +318,10 @@ impl Locks {
 }
 
 impl Held<'_> {
+    pub(super) fn keys(&self) -> &HashSet<Key> {
+        &self.keys
+    }
+
     /// Whether all of these keys are among them.
     pub(super) fn cover(&self, keys: &HashSet<Key>) -> bool {
         keys.is_subset(&self.keys)

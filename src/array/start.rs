@@ -46,6 +46,8 @@ pub(super) struct Started {
     pub(super) owed: BTreeSet<Map>,
     /// Work that goes on while the array is in use already: nobody is to wait for it.
     pub(super) unended: Vec<(Begun, Job)>,
+    /// Work that could not be ended.
+    pub(super) stuck: Vec<Begun>,
 }
 
 /// Ends what can be ended at once, and makes the first picture.
@@ -89,7 +91,7 @@ pub(super) fn start(
     let journal = load::<Begun>(store, Table::Journal)?;
     let groups = made_groups(store, &journal)?;
     engine.manage(&groups, &made_targets(&inventory, &journal))?;
-    let mut unended = Vec::new();
+    let (mut unended, mut stuck) = (Vec::new(), Vec::new());
     for (_, mut begun) in journal {
         let job = jobs.remove(&begun.job).unwrap_or_else(|| unknown(&begun));
         let job = match begun.takes_long() {
@@ -98,14 +100,21 @@ pub(super) fn start(
                 unended.push((begun, job.clone()));
                 job
             }
-            false => end_begun(
-                engine,
-                store,
-                &mut inventory,
-                &mut begun,
-                job,
-                &mut warnings,
-            )?,
+            false => {
+                let (job, is_left) = end_begun(
+                    engine,
+                    store,
+                    &mut inventory,
+                    &mut begun,
+                    job,
+                    &mut warnings,
+                )?;
+                if is_left {
+                    begun.failed = true;
+                    stuck.push(begun);
+                }
+                job
+            }
         };
         unfinished.insert(job.id);
         jobs.insert(job.id, job);
@@ -154,6 +163,7 @@ pub(super) fn start(
         inventory,
         owed,
         unended,
+        stuck,
     })
 }
 
@@ -296,7 +306,7 @@ fn known_jobs(store: &Store) -> Result<BTreeMap<JobId, Job>, Error> {
     Ok(jobs)
 }
 
-/// Ends one piece of work that a crash interrupted.
+/// Ends one piece of work that a crash interrupted; whether something of it is left.
 fn end_begun(
     engine: &dyn Engine,
     store: &Store,
@@ -304,7 +314,7 @@ fn end_begun(
     begun: &mut Begun,
     mut job: Job,
     warnings: &mut Vec<String>,
-) -> Result<Job, Error> {
+) -> Result<(Job, bool), Error> {
     let interrupted = match job.state {
         JobState::Suspended => "a restart interrupted it while it was suspended",
         _ => "a restart interrupted it",
@@ -333,11 +343,8 @@ fn end_begun(
         ),
         Recovered::RolledBack(error) => (rolled_back(job, interrupted, error), Vec::new(), false),
         Recovered::Stuck(error) => {
-            warnings.push(format!(
-                "'{}' was interrupted and is unfinished: {error}",
-                job.title
-            ));
-            job.note = Some(format!("{interrupted}; the next start tries to end it"));
+            warnings.push(format!("{}{error}", unfinished(&job.title)));
+            job.note = Some(format!("{interrupted}; it is tried again to end it"));
             let ended = match begun.failed {
                 true => told(job),
                 false => job.interrupted(&Err(error)),
@@ -351,7 +358,12 @@ fn end_begun(
     store
         .write(&closing(begun, &ended, &changes, left))
         .map_err(unwritable)?;
-    Ok(ended)
+    Ok((ended, left))
+}
+
+/// How a warning of work begins that a start could not end.
+pub(super) fn unfinished(title: &str) -> String {
+    format!("'{title}' was interrupted and is unfinished: ")
 }
 
 /// The job of work that was rolled back.

@@ -21,7 +21,7 @@ use super::step::Step;
 use emptied::look_again;
 use judge::{find, find_pool, have_left, judge_group, judge_machine, shown};
 
-pub(super) use journal::{closing, noting, opening};
+pub(super) use journal::{closing, noting, opening, settling};
 
 /// Work that began: what a restart needs to end it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -86,6 +86,7 @@ pub(super) fn serve(config: &Config, urls: &[ListenUrl]) -> Result<Arc<Service>,
         lun_quarantine: config.masking.lun_quarantine,
         max_lun: config.masking.max_lun,
         drift: config.masking.drift,
+        ..Policy::default()
     };
     let directory = &config.server.state_dir;
     std::fs::create_dir_all(directory).map_err(|error| Failure::new(&error))?;

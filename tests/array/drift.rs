@@ -3,14 +3,14 @@
 use standpipe::array::{Ailing, Command, DriftPolicy, Health, Inventory, Map, Policy, ViewId};
 use standpipe::engine::sim::EXTENT;
 
-use super::rig::{Medium, NOTHING, Rig, host, machine};
+use super::rig::{Medium, NOTHING, Rig, host, machine, policy};
 
 /// An array that repairs.
 fn repairing() -> Rig {
     let sim = machine().build().expect("a machine");
     let policy = Policy {
         drift: DriftPolicy::Repair,
-        ..Policy::default()
+        ..policy()
     };
     Rig::start_with(sim, Medium::default(), policy).expect("it starts")
 }

@@ -8,7 +8,7 @@ use standpipe::engine::sim::{EXTENT, SimEngine};
 
 use super::kills::Entry;
 use super::replicated::{clone, delete, snapshot, write};
-use super::rig::{Medium, Rig, creation, machine};
+use super::rig::{Medium, Rig, creation, machine, policy};
 
 /// One disk may fail.
 const REDUNDANT: Quality = Quality {
@@ -46,7 +46,7 @@ fn equipped_to(erase: Option<Erasing>) -> Rig {
     let policy = Policy {
         shrink: true,
         erase,
-        ..Policy::default()
+        ..policy()
     };
     let medium = Medium::default();
     let rig = Rig::start_with(sim.expect("a machine"), medium, policy).expect("it starts");

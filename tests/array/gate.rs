@@ -8,7 +8,7 @@ use standpipe::array::{
 };
 use standpipe::engine::sim::SimEngine;
 
-use super::rig::{Medium, who};
+use super::rig::{Medium, policy, who};
 
 /// A machine that does something before each step.
 pub struct Hooked<H> {
@@ -86,7 +86,7 @@ impl Gate {
 
 /// An array on a machine with a gate before every step of that kind.
 pub fn gated(sim: &SimEngine, medium: &Medium, which: fn(&Step) -> bool) -> (Array, Arc<Gate>) {
-    gated_under(Policy::default(), sim, medium, which)
+    gated_under(policy(), sim, medium, which)
 }
 
 /// The same under a policy.

@@ -10,7 +10,7 @@ use standpipe::engine::sim::{Clock, Content, EXTENT};
 use standpipe::store::{Batch, Table};
 
 use super::gate::{self, done, gated};
-use super::rig::{Medium, Rig, creation, host, machine, who};
+use super::rig::{Medium, Rig, creation, host, machine, policy, who};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A volume that takes four slices, and four seconds of the machine's time.
@@ -130,7 +130,7 @@ fn a_job_that_erases_rests_but_is_not_stopped() {
     let sim = machine().clock(clock.clone()).zero_rate(64 << 20).build();
     let policy = Policy {
         erase: Some(Erasing::Zero),
-        ..Policy::default()
+        ..policy()
     };
     let rig = Rig::start_with(sim.expect("a machine"), Medium::default(), policy);
     let rig = rig.expect("it starts");

@@ -9,6 +9,7 @@ mod fc;
 mod gate;
 mod jobs;
 mod kills;
+mod leftovers;
 mod life;
 mod mortal;
 mod moves;

@@ -13,7 +13,7 @@ use super::equipped::{equipped, erasing, exchange, others, volume};
 use super::gate::{
     begin, completed, done, gated, gated_under, refused, running, taken_up, wait_for,
 };
-use super::rig::{Medium, Rig, creation, host};
+use super::rig::{Medium, Rig, creation, host, policy};
 
 /// The disks that a volume lies on.
 fn disks(array: &Array, id: &VolumeId) -> Vec<DiskId> {
@@ -199,7 +199,7 @@ fn a_pool_goes_on_to_another_disk_after_a_restart() {
     before.open_for(1);
     before.reached(2);
     // The gateway dies between the two.
-    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
+    let (second, gate, job) = taken_up(policy(), &rig.sim, &medium, is_move);
     let now = completed(&second, &gate, job);
     assert_eq!(places(&second, &both), [onto[0].clone(), onto[0].clone()]);
     assert_eq!(now.pool(&pool).expect("it is there").disks, onto);
@@ -222,7 +222,7 @@ fn copies_that_come_after_a_restart_are_waited_for() {
     };
     begin(&first, command);
     before.reached(1);
-    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_sync);
+    let (second, gate, job) = taken_up(policy(), &rig.sim, &medium, is_sync);
     let now = completed(&second, &gate, job);
     let single = now.volume(&single).expect("it is listed");
     assert_eq!((single.copies(), single.survives()), (2, 1));
@@ -235,7 +235,7 @@ fn what_is_being_erased_is_not_spared() {
     let single = volume(&rig, "single");
     let policy = Policy {
         erase: Some(Erasing::Zero),
-        ..Policy::default()
+        ..policy()
     };
     let (array, gate) = gated_under(policy, &rig.sim, &rig.medium.image(), is_erasure);
     let removal = begin(
@@ -277,7 +277,7 @@ fn long_work_keeps_nobody_out_and_all_of_it_goes_on_after_a_restart() {
     rig.mortal.die();
     let policy = || Policy {
         erase: Some(Erasing::Zero),
-        ..Policy::default()
+        ..policy()
     };
     let medium = rig.medium.image();
     let (first, before) = gated_under(policy(), &rig.sim, &medium, is_erasure);
@@ -313,7 +313,7 @@ fn what_is_being_erased_is_nobody_elses_also_after_a_restart() {
     let before = held();
     let policy = Policy {
         erase: Some(Erasing::Zero),
-        ..Policy::default()
+        ..policy()
     };
     let start = |image: &Medium, which| gated_under(policy.clone(), &rig.sim, image, which);
     let delete = || Command::DeleteVolumes {
@@ -417,7 +417,7 @@ fn replicas_of_what_is_still_to_be_moved_wait_and_those_of_what_has_moved_do_not
         Kind::InUse,
     );
     // The gateway dies; the move of what has a snapshot by now is taken again.
-    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
+    let (second, gate, job) = taken_up(policy(), &rig.sim, &medium, is_move);
     let now = completed(&second, &gate, job);
     assert!(both.iter().all(|id| is_away(&now, id)));
     assert!(now.disk(&old).expect("listed").pool().is_none());
@@ -594,7 +594,7 @@ fn hosts_come_and_go_while_a_volume_is_moved_and_after_a_restart_in_the_middle()
     assert_eq!(seen(&rig, &first), [1]);
     done(&first, show(9));
     // The gateway dies in the middle.
-    let (second, gate, job) = taken_up(Policy::default(), &rig.sim, &medium, is_move);
+    let (second, gate, job) = taken_up(policy(), &rig.sim, &medium, is_move);
     assert_eq!(seen(&rig, &second), [1, 9]);
     done(&second, hide());
     assert_eq!(seen(&rig, &second), [1]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use standpipe::array::{Command, GroupId, Members, Policy, VolumeId};
 use standpipe::store::{Batch, Table};
 
-use super::rig::{NOTHING, Rig, host};
+use super::rig::{NOTHING, Rig, host, policy};
 
 /// Hides a volume from all that see it through that group.
 fn hide(rig: &Rig, devices: GroupId, volume: &VolumeId) {
@@ -108,7 +108,7 @@ fn the_quarantine_can_be_switched_off() {
     rig.mortal.die();
     let policy = Policy {
         lun_quarantine: Duration::ZERO,
-        ..Policy::default()
+        ..policy()
     };
     let rig = Rig::start_with(rig.sim.clone(), rig.medium.image(), policy).expect("it starts");
     assert_eq!(stored(&rig), [0; 0]);

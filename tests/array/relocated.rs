@@ -11,7 +11,7 @@ use super::equipped::{equipped, erasing, volume};
 use super::gate::{
     begin, completed, done, gated, gated_under, refused, running, taken_up, wait_for,
 };
-use super::rig::{Rig, creation};
+use super::rig::{Rig, creation, policy};
 
 /// Puts volume `single`, which lies in pool `ours`, into pool `empty`.
 fn away(rig: &Rig) -> Command {
@@ -33,7 +33,7 @@ fn is_erasure(step: &Step) -> bool {
 fn overwriting() -> Policy {
     Policy {
         erase: Some(Erasing::Zero),
-        ..Policy::default()
+        ..policy()
     }
 }
 

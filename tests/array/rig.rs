@@ -164,6 +164,15 @@ pub fn machine() -> Builder {
         .clock(Clock::instant())
 }
 
+/// What the administrator of most machines has decided: what a failure leaves behind stays for the next
+/// start, so that tests can look at it.
+pub fn policy() -> Policy {
+    Policy {
+        retry_after: Duration::from_secs(3600),
+        ..Policy::default()
+    }
+}
+
 /// Who asks.
 pub fn who() -> Identity {
     Identity {
@@ -179,7 +188,7 @@ pub fn host(name: &str) -> InitiatorName {
 
 /// Opens an array.
 pub fn open(engine: Arc<dyn Engine>, medium: &Medium) -> Result<Array, Error> {
-    open_with(engine, medium, Policy::default())
+    open_with(engine, medium, policy())
 }
 
 fn open_with(engine: Arc<dyn Engine>, medium: &Medium, policy: Policy) -> Result<Array, Error> {
@@ -210,7 +219,7 @@ impl Rig {
 
     /// Starts an array on that machine and store.
     pub fn start(sim: SimEngine, medium: Medium) -> Result<Self, Error> {
-        Self::start_with(sim, medium, Policy::default())
+        Self::start_with(sim, medium, policy())
     }
 
     /// The same for an administrator who has decided.

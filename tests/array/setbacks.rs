@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use standpipe::array::{
-    Array, Command, Engine, Facts, Growth, Health, JobState, Kind, Members, Policy,
-};
+use standpipe::array::{Array, Command, Engine, Facts, Growth, Health, JobState, Kind, Members};
 use standpipe::engine::sim::{EXTENT, Moment, SimEngine};
 
 use super::equipped::{equipped, exchange};
 use super::mortal::Mortal;
-use super::rig::{Medium, NOTHING, Rig, creation, host, open};
+use super::rig::{Medium, NOTHING, Rig, creation, host, open, policy};
 
 /// What the machine says, past the array.
 fn facts(rig: &Rig) -> Facts {
@@ -26,7 +24,7 @@ fn what_could_not_be_taken_back_is_at_the_next_start() {
     let job = job.expect("it began");
     let now = rig.now();
     let note = now.job(&job).expect("it is listed").note.clone();
-    assert!(note.expect("a note").contains("the next start tries again"));
+    assert!(note.expect("a note").contains("it is tried again"));
     assert_eq!(now.volumes().count(), 1, "it is still there, unfinished");
     assert_eq!(rig.journal(), 1);
     let rig = rig.restart(false);
@@ -319,7 +317,7 @@ fn a_damaged_store_refuses_and_changes_nothing() {
     store.write(&batch).expect("it can be written");
     let system = (*rig.now().system).clone();
     let before = facts(&rig);
-    let refused = Array::open(Arc::new(rig.sim.clone()), store, system, Policy::default());
+    let refused = Array::open(Arc::new(rig.sim.clone()), store, system, policy());
     assert_eq!(refused.err().map(|e| e.kind), Some(Kind::Unavailable));
     assert_eq!(facts(&rig), before);
     assert_eq!(rig.luns("a"), [1]);

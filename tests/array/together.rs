@@ -2,11 +2,11 @@
 
 use std::sync::Barrier;
 
-use standpipe::array::{Array, Command, Place, Policy, Quality, Step, Waited};
+use standpipe::array::{Array, Command, Place, Quality, Step, Waited};
 use standpipe::engine::sim::{Clock, EXTENT, SimEngine};
 
 use super::gate::hooked;
-use super::rig::{Medium, who};
+use super::rig::{Medium, policy, who};
 
 /// An array with one pool of four disks of 20 extents, where so many creates meet.
 fn array(creates: usize) -> Array {
@@ -17,7 +17,7 @@ fn array(creates: usize) -> Array {
         .expect("a machine");
     // Nobody makes a volume with legs of its own before everybody is about to.
     let all = Barrier::new(creates);
-    hooked(Policy::default(), &sim, &Medium::default(), move |step| {
+    hooked(policy(), &sim, &Medium::default(), move |step| {
         if let Step::Create {
             place: Place::Disks { .. },
             ..

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
+use super::again::Again;
 use super::{Inner, WATCH_EVERY, lock};
 use crate::array::drift::{Drift, DriftPolicy, lost_ports};
 use crate::array::engine::{Facts, Unwatched};
@@ -15,9 +16,6 @@ use crate::array::locks::Key;
 use crate::array::model::Map;
 use crate::array::step::Step;
 
-/// The longest time between two attempts at what failed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
 /// How many times as long as the cheap look took the watcher rests after it: what it costs grows with
 /// what is shown to hosts, and must not eat what hosts are served with.
 const REST: u32 = 8;
@@ -26,7 +24,7 @@ const REST: u32 = 8;
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// What the watcher remembers from one round to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
     /// The mark of the state outside at the last look.
     seen: Option<Result<u64, ()>>,
@@ -34,23 +32,6 @@ struct Memory {
     look: Again,
     /// When maps in an unknown state are tried again.
     mend: Again,
-}
-
-/// When something is tried again: after twice the time that it last took.
-#[derive(Debug, Default)]
-struct Again(Option<(Instant, Duration)>);
-
-impl Again {
-    /// It failed.
-    fn later(&mut self) {
-        let pause = self.0.map_or(WATCH_EVERY, |(_, pause)| pause * 2);
-        let pause = pause.min(LONGEST_PAUSE);
-        self.0 = Some((Instant::now() + pause, pause));
-    }
-
-    fn is_due(&self) -> bool {
-        self.0.is_some_and(|(at, _)| at <= Instant::now())
-    }
 }
 
 /// What a look came to.
@@ -66,7 +47,11 @@ enum Surveyed {
 
 /// Looks at the world outside now and then, until the array is dropped.
 pub(super) fn watch_outside(array: &Weak<Inner>) {
-    let mut memory = Memory::default();
+    let mut memory = Memory {
+        seen: None,
+        look: Again::after(WATCH_EVERY),
+        mend: Again::after(WATCH_EVERY),
+    };
     let mut pause = WATCH_EVERY;
     loop {
         std::thread::sleep(pause);
@@ -84,9 +69,9 @@ fn rest(taken: Duration) -> Duration {
 impl Inner {
     /// One round; how long the cheap look took.
     fn round(&self, memory: &mut Memory) -> Duration {
-        if memory.mend.0.is_none() || memory.mend.is_due() {
+        if memory.mend.at().is_none() || memory.mend.is_due() {
             match self.mend() {
-                true => memory.mend = Again::default(),
+                true => memory.mend.done(),
                 false => memory.mend.later(),
             }
         }
@@ -105,7 +90,7 @@ impl Inner {
                 memory.seen = (surveyed != Surveyed::Postponed).then_some(now);
                 match surveyed {
                     Surveyed::Wanting => memory.look.later(),
-                    Surveyed::Whole | Surveyed::Postponed => memory.look = Again::default(),
+                    Surveyed::Whole | Surveyed::Postponed => memory.look.done(),
                 }
             }
             // What has changed is still to be seen.

@@ -427,6 +427,15 @@ impl Inventory {
         }
     }
 
+    /// Forgets the warnings that begin so: what they tell of is over.
+    pub(in crate::array) fn forget_warnings(&mut self, beginning: &str) {
+        let is_over = |warning: &String| warning.starts_with(beginning);
+        if self.warnings.iter().any(is_over) {
+            let others = self.warnings.iter().filter(|warning| !is_over(warning));
+            self.warnings = others.cloned().collect();
+        }
+    }
+
     /// Adds a job, or puts it in the place of what was known of it.
     pub(in crate::array) fn put_job(&mut self, job: Arc<Job>) {
         self.remove_job(job.id);

@@ -28,11 +28,17 @@ pub(in crate::array) fn noting(begun: &Begun) -> Batch {
 /// What is written at the end: the job, the records that change if the goal was reached, and the
 /// end of the journal entry unless something is left.
 pub(in crate::array) fn closing(begun: &Begun, job: &Job, changes: &[Change], left: bool) -> Batch {
+    let mut batch = settling(begun, changes, left);
+    batch.put(Table::Jobs, job.id.to_string(), job);
+    batch
+}
+
+/// The same of work whose job may be forgotten already.
+pub(in crate::array) fn settling(begun: &Begun, changes: &[Change], left: bool) -> Batch {
     let mut batch = Batch::new();
     changes
         .iter()
         .for_each(|change| change.write_to(&mut batch));
-    batch.put(Table::Jobs, job.id.to_string(), job);
     if left {
         let failed = Begun {
             failed: true,

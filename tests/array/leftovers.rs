@@ -1,0 +1,149 @@
+//! What a failure leaves behind is taken back while the array runs.
+
+use std::time::{Duration, Instant};
+
+use standpipe::array::{Command, Engine, JobId, JobState, Kind, Policy};
+use standpipe::engine::sim::{EXTENT, Moment};
+
+use super::rig::{Medium, Rig, creation, machine, policy};
+
+/// Such an administrator as most have: what is left is tried again, here soon.
+fn eager() -> Policy {
+    Policy {
+        retry_after: Duration::from_millis(20),
+        ..policy()
+    }
+}
+
+fn rig() -> Rig {
+    let sim = machine().build().expect("a machine");
+    Rig::start_with(sim, Medium::default(), eager()).expect("it starts")
+}
+
+/// Waits until something has come to be.
+fn comes(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn note(rig: &Rig, job: &JobId) -> String {
+    let now = rig.now();
+    let job = now.job(job).expect("it is listed");
+    job.note.clone().unwrap_or_default()
+}
+
+#[test]
+fn what_could_not_be_taken_back_is_taken_back_later() {
+    let rig = rig();
+    rig.sim.fail_step(2, Kind::Unavailable, Moment::Before);
+    rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
+    let (_, job) = rig.fails(creation(rig.pool(), "new", 4));
+    let job = job.expect("it began");
+    comes("the journal ends", || rig.journal() == 0);
+    comes("it is told", || {
+        note(&rig, &job).contains("was taken back afterwards")
+    });
+    comes("it is gone", || rig.now().volumes().count() == 0);
+    let now = rig.now();
+    assert_eq!(
+        now.job(&job).map(|j| j.state),
+        Some(JobState::Failed),
+        "who was told stays told"
+    );
+    rig.done(creation(rig.pool(), "new", 4));
+    rig.restart(false).assert_whole("after a start");
+}
+
+#[test]
+fn it_is_tried_as_often_as_it_takes() {
+    let rig = rig();
+    // The step, its undo, and the next two attempts at that.
+    for step in 2..6 {
+        rig.sim.fail_step(step, Kind::Unavailable, Moment::Before);
+    }
+    rig.fails(creation(rig.pool(), "new", 4));
+    comes("the journal ends", || rig.journal() == 0);
+    comes("it is gone", || rig.now().volumes().count() == 0);
+    rig.assert_whole("at last");
+}
+
+#[test]
+fn a_volume_whose_removal_was_refused_is_free_again() {
+    let rig = rig();
+    let id = rig.create("kept", 2);
+    // The removal is refused, and so is taking the mark off.
+    rig.sim.fail_step(2, Kind::InUse, Moment::Before);
+    rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
+    rig.fails(Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    });
+    comes("the journal ends", || rig.journal() == 0);
+    comes("nothing marks it", || {
+        rig.now().volume(&id).is_some_and(|v| v.job.is_none())
+    });
+    rig.done(Command::DeleteVolumes { volumes: vec![id] });
+}
+
+#[test]
+fn a_name_that_could_not_be_taken_back_comes_back() {
+    let rig = rig();
+    let id = rig.create("first", 2);
+    // Growing and renaming fails, and so does renaming back, again and again.
+    rig.sim.fail_step(2, Kind::Unavailable, Moment::Before);
+    (4..8).for_each(|step| rig.sim.fail_step(step, Kind::Unavailable, Moment::Before));
+    rig.fails(Command::ResizeVolume {
+        volume: id.clone(),
+        size: 3 * EXTENT,
+        name: Some("second".into()),
+    });
+    comes("the journal ends", || rig.journal() == 0);
+    let name = rig.now().volume(&id).map(|volume| volume.name.clone());
+    assert_eq!(name.as_deref(), Some("first"));
+}
+
+#[test]
+fn a_step_that_happens_after_its_time_is_found() {
+    let rig = rig();
+    let hang = rig.sim.hang_step(1);
+    let (error, job) = rig.fails(creation(rig.pool(), "late", 4));
+    assert_eq!(error.kind, Kind::Timeout);
+    let job = job.expect("it began");
+    // Nothing is there yet; that says little.
+    comes("it was looked at", || {
+        note(&rig, &job).contains("taken back afterwards")
+    });
+    hang.release();
+    let is_gone = || rig.sim.scan().expect("a scan").volumes.is_empty();
+    comes("what happened late is taken back", is_gone);
+    assert_eq!(rig.journal(), 1, "the next start looks, too");
+    let rig = rig.restart(false);
+    rig.assert_whole("after the start");
+}
+
+#[test]
+fn what_a_start_could_not_end_is_ended_when_its_pool_is_back() {
+    let rig = Rig::new();
+    let pool = rig.pool();
+    // A creation is cut off with its volume made.
+    rig.mortal.die_at(1);
+    rig.ask(creation(pool.clone(), "new", 4));
+    rig.sim.hide_pool(&pool, true);
+    let rig = Rig::start_with(rig.sim.clone(), rig.medium.image(), eager()).expect("it starts");
+    assert_eq!(rig.now().warnings.len(), 1, "{:?}", rig.now().warnings);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(
+        rig.journal(),
+        1,
+        "nothing can be said while the pool is away"
+    );
+    rig.sim.hide_pool(&pool, false);
+    comes("the journal ends", || rig.journal() == 0);
+    comes("nobody is warned any more", || {
+        rig.now().warnings.is_empty()
+    });
+    rig.assert_whole("the pool is back");
+    assert_eq!(rig.now().volumes().count(), 0);
+}
