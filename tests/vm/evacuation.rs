@@ -3,59 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command as Program};
-use std::sync::Arc;
 
-use standpipe::array::{
-    Array, ChapTable, Command, DiskId, DiskUsage, Effect, JobState, Policy, PoolId, Quality,
-    SystemName, VolumeId, Waited,
-};
-use standpipe::identity::{Identity, Role};
-use standpipe::store::Store;
+use standpipe::array::{Array, Command, DiskId, DiskUsage, Effect, JobState, Policy, VolumeId};
 
-use super::{clear, sh, start};
+use super::commands::{array, done, made};
+use super::{clear, sh};
 
 const SHADOW: &str = "/dev/shm/shadow";
 const GOES_ON: &str = "/run/writes";
-
-fn array() -> Array {
-    let store = Store::in_memory().expect("a store");
-    let system = SystemName {
-        name: "system".into(),
-        label: "label".into(),
-    };
-    let engine = Arc::new(start(ChapTable::new()));
-    Array::open(engine, store, system, Policy::default()).expect("it starts")
-}
-
-fn done(array: &Array, command: Command) -> Effect {
-    let who = Identity {
-        user: "admin".into(),
-        role: Role::Administrator,
-        peer: ([127, 0, 0, 1], 1).into(),
-    };
-    match array.submit(&who, command).expect("a slot").join() {
-        Waited::Done(effect, _) => effect,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn made(array: &Array, pool: &PoolId, name: &str, mib: u64, copies: u16) -> VolumeId {
-    let command = Command::CreateVolumes {
-        pool: pool.clone(),
-        names: vec![name.into()],
-        count: 1,
-        size: mib << 20,
-        quality: Quality {
-            survives: Some(copies - 1),
-            copies: Some(copies),
-            ..Quality::default()
-        },
-    };
-    match done(array, command) {
-        Effect::Volumes(made) => made[0].clone(),
-        other => panic!("{other:?}"),
-    }
-}
 
 /// The disks that a volume lies on.
 fn disks(array: &Array, volume: &VolumeId) -> BTreeSet<DiskId> {
@@ -113,7 +68,7 @@ fn writer(device: &str, mib: u64) -> Writer {
 #[ignore = "needs the test machine"]
 fn vm_contract_linux_evacuation() {
     clear();
-    let array = array();
+    let array = array(Policy::default());
     let [first, second, new] =
         ["leg0", "leg1", "leg2"].map(|n| DiskId::from(format!("serial.{n}")));
     let pool = done(

@@ -4,8 +4,11 @@
 //! One volume group `vg0` serves all cases, beside six disks and one with a file system; each case
 //! starts on a cleaned machine.
 
+mod commands;
 mod evacuation;
 mod initiator;
+mod leftovers;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
