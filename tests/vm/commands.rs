@@ -9,7 +9,7 @@ use standpipe::array::{
 use standpipe::identity::{Identity, Role};
 use standpipe::store::Store;
 
-use super::start;
+use super::{sh, start};
 
 /// An array whose state lies in memory.
 pub fn array(policy: Policy) -> Array {
@@ -42,15 +42,7 @@ pub fn done(array: &Array, command: Command) -> Effect {
 
 /// A volume of so many copies.
 pub fn made(array: &Array, pool: &PoolId, name: &str, mib: u64, copies: u16) -> VolumeId {
-    match done(array, creation(pool, name, mib, copies)) {
-        Effect::Volumes(made) => made[0].clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The wish for one.
-pub fn creation(pool: &PoolId, name: &str, mib: u64, copies: u16) -> Command {
-    Command::CreateVolumes {
+    let command = Command::CreateVolumes {
         pool: pool.clone(),
         names: vec![name.into()],
         count: 1,
@@ -60,5 +52,19 @@ pub fn creation(pool: &PoolId, name: &str, mib: u64, copies: u16) -> Command {
             copies: Some(copies),
             ..Quality::default()
         },
+    };
+    match done(array, command) {
+        Effect::Volumes(made) => made[0].clone(),
+        other => panic!("{other:?}"),
     }
+}
+
+/// The device of a volume, which is made to appear.
+pub fn device(array: &Array, volume: &VolumeId) -> String {
+    let now = array.snapshot();
+    let volume = now.volume(volume).expect("it is listed");
+    let group = &now.pool(&volume.pool).expect("it is listed").device;
+    let name = format!("{group}/{}", volume.device);
+    sh(&format!("lvchange -qq -ay -K {name}; udevadm settle"));
+    format!("/dev/{name}")
 }

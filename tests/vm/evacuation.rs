@@ -6,7 +6,7 @@ use std::process::{Child, Command as Program};
 
 use standpipe::array::{Array, Command, DiskId, DiskUsage, Effect, JobState, Policy, VolumeId};
 
-use super::commands::{array, done, made};
+use super::commands::{array, device, done, made};
 use super::{clear, sh};
 
 const SHADOW: &str = "/dev/shm/shadow";
@@ -17,16 +17,6 @@ fn disks(array: &Array, volume: &VolumeId) -> BTreeSet<DiskId> {
     let now = array.snapshot();
     let pieces = &now.volume(volume).expect("it is listed").pieces;
     pieces.iter().map(|piece| piece.disk.clone()).collect()
-}
-
-/// The device of a volume, which is made to appear.
-fn device(array: &Array, volume: &VolumeId) -> String {
-    let now = array.snapshot();
-    let volume = now.volume(volume).expect("it is listed");
-    let group = &now.pool(&volume.pool).expect("it is listed").device;
-    let name = format!("{group}/{}", volume.device);
-    sh(&format!("lvchange -qq -ay -K {name}; udevadm settle"));
-    format!("/dev/{name}")
 }
 
 /// Somebody who writes to a device, and the same to a file, until he is dropped.
