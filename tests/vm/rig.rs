@@ -52,8 +52,7 @@ fn vm_contract_linux() {
     println!();
     // For the one who looks for a mistake: only the cases whose names contain this.
     let wanted = std::env::var("STANDPIPE_CASE").unwrap_or_default();
-    let budget = std::env::var("STANDPIPE_BUDGET").ok();
-    let budget = budget.map(|seconds| Duration::from_secs(seconds.parse().expect("seconds")));
+    let budget = budget();
     let began = Instant::now();
     for (name, case) in turns().filter(|(name, _)| name.contains(&wanted)) {
         if budget.is_some_and(|budget| began.elapsed() > budget) {
@@ -69,6 +68,12 @@ fn vm_contract_linux() {
     }
     clear();
     assert_eq!(failed, 0, "cases failed on the real array");
+}
+
+/// How long cases may take together, if that is bounded.
+fn budget() -> Option<Duration> {
+    let budget = std::env::var("STANDPIPE_BUDGET").ok()?;
+    Some(Duration::from_secs(budget.parse().expect("seconds")))
 }
 
 /// The cases, those first in which most can be lost: there may not be time for all.
