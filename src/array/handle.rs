@@ -66,8 +66,10 @@ struct Inner {
     writer: Mutex<Looks>,
     /// Maps that a failed command or the start left behind in an unknown state.
     unsure: Mutex<BTreeSet<Map>>,
-    /// Takes what a failed command or the start could not take back.
-    leftovers: mpsc::Sender<Leftover>,
+    /// What a failed command or the start could not take back.
+    leftovers: Mutex<Vec<Leftover>>,
+    /// Tells that there is more of that.
+    bell: mpsc::Sender<()>,
     versions: watch::Sender<u64>,
     locks: Locks,
     claims: Claims,
@@ -161,7 +163,7 @@ impl Array {
             unended,
             stuck,
         } = start::start(engine.as_ref(), &store, system, policy)?;
-        let (leftovers, left) = mpsc::channel();
+        let (bell, rung) = mpsc::channel();
         let inner = Arc::new(Inner {
             engine,
             store,
@@ -169,7 +171,8 @@ impl Array {
             published: ArcSwap::from_pointee(inventory),
             writer: Mutex::default(),
             unsure: Mutex::new(owed),
-            leftovers,
+            leftovers: Mutex::default(),
+            bell,
             locks: Locks::default(),
             claims: Claims::default(),
             crowd: Mutex::default(),
@@ -177,7 +180,7 @@ impl Array {
         });
         let (watched, tidied) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
         thread("watcher", move || watcher::watch_outside(&watched))?;
-        thread("tidier", move || leftovers::tidy(&tidied, &left))?;
+        thread("tidier", move || leftovers::tidy(&tidied, &rung))?;
         for begun in stuck {
             inner.leave(&begun, keys_of(&begun.plan), false);
         }
@@ -316,7 +319,13 @@ impl Inner {
         };
         let wanted = keys(command, &self.published.load());
         let patience = lock_patience(command.area());
-        let held = self.locks.take(wanted, patience).ok_or_else(taken)?;
+        let take = || self.locks.take(wanted.clone(), patience).ok_or_else(taken);
+        let mut held = take()?;
+        if self.has_left(&wanted) {
+            drop(held);
+            self.tidy_first(&wanted);
+            held = take()?;
+        }
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         // What came to lie on a disk that is left while this one waited, it does not hold.

@@ -88,6 +88,24 @@ fn a_volume_whose_removal_was_refused_is_free_again() {
 }
 
 #[test]
+fn it_is_taken_back_before_the_next_change_of_the_same() {
+    // Nobody would try again for an hour.
+    let rig = Rig::new();
+    let id = rig.create("kept", 2);
+    rig.sim.fail_step(2, Kind::InUse, Moment::Before);
+    rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
+    let delete = Command::DeleteVolumes {
+        volumes: vec![id.clone()],
+    };
+    rig.fails(delete.clone());
+    rig.create("beside", 2);
+    assert_eq!(rig.journal(), 1, "who changes something else does not care");
+    rig.done(delete);
+    assert_eq!(rig.journal(), 0);
+    rig.restart(false).assert_whole("after a start");
+}
+
+#[test]
 fn a_name_that_could_not_be_taken_back_comes_back() {
     let rig = rig();
     let id = rig.create("first", 2);

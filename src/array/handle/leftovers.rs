@@ -29,31 +29,37 @@ pub(super) struct Leftover {
     keys: HashSet<Key>,
     /// Until when something may still happen; none where everything had ended.
     late: Option<Instant>,
+    /// Whether it was taken back, and only what may still happen is waited for.
+    is_back: bool,
     again: Again,
 }
 
-/// Tries again, until the array is dropped.
-pub(super) fn tidy(array: &Weak<Inner>, left: &Receiver<Leftover>) {
-    let mut all: Vec<Leftover> = Vec::new();
+impl Leftover {
+    fn concerns(&self, wanted: &HashSet<Key>) -> bool {
+        !self.is_back && !self.keys.is_disjoint(wanted)
+    }
+}
+
+/// Tries again when it is time, or when the bell says that there is more, until the array is dropped.
+pub(super) fn tidy(array: &Weak<Inner>, bell: &Receiver<()>) {
+    let mut next: Option<Instant> = None;
     loop {
-        let next = all.iter().filter_map(|leftover| leftover.again.at()).min();
-        let news = match next {
-            None => left.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => left.recv_timeout(at.saturating_duration_since(Instant::now())),
+        let rung = match next {
+            None => bell.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => bell.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
-        match news {
-            Ok(leftover) => all.push(leftover),
-            Err(RecvTimeoutError::Timeout) => {
-                let Some(inner) = array.upgrade() else { return };
-                all.retain_mut(|leftover| !leftover.again.is_due() || inner.goes_on(leftover));
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+        if matches!(rung, Err(RecvTimeoutError::Disconnected)) {
+            return;
         }
+        let Some(inner) = array.upgrade() else { return };
+        inner.try_again(|leftover| leftover.again.is_due());
+        let left = lock(&inner.leftovers);
+        next = left.iter().filter_map(|leftover| leftover.again.at()).min();
     }
 }
 
 impl Inner {
-    /// Hands over what is left of work; `is_late` where something of it may still happen.
+    /// Takes over what is left of work; `is_late` where something of it may still happen.
     pub(super) fn leave(&self, begun: &Begun, keys: HashSet<Key>, is_late: bool) {
         let mut again = Again::after(self.published.load().policy.retry_after);
         again.later();
@@ -64,10 +70,38 @@ impl Inner {
             },
             keys,
             late: is_late.then(|| Instant::now() + LATE),
+            is_back: false,
             again,
         };
-        // It is received for as long as the array is there; the journal has it, too.
-        let _ = self.leftovers.send(leftover);
+        lock(&self.leftovers).push(leftover);
+        // It is heard for as long as the array is there.
+        let _ = self.bell.send(());
+    }
+
+    /// Whether earlier work has left something of what a command is about.
+    pub(super) fn has_left(&self, wanted: &HashSet<Key>) -> bool {
+        lock(&self.leftovers)
+            .iter()
+            .any(|leftover| leftover.concerns(wanted))
+    }
+
+    /// Takes that back before the command begins, which must not hold it: some time later it would
+    /// undo what the command has done.
+    pub(super) fn tidy_first(&self, wanted: &HashSet<Key>) {
+        self.try_again(|leftover| leftover.concerns(wanted));
+    }
+
+    /// Tries those once more that are chosen.
+    fn try_again(&self, is_chosen: impl Fn(&Leftover) -> bool) {
+        let mut all = lock(&self.leftovers);
+        let (chosen, others): (Vec<_>, Vec<_>) = all.drain(..).partition(is_chosen);
+        *all = others;
+        drop(all);
+        for mut leftover in chosen {
+            if self.goes_on(&mut leftover) {
+                lock(&self.leftovers).push(leftover);
+            }
+        }
     }
 
     /// Tries once more; whether it is to be tried again.
@@ -91,6 +125,7 @@ impl Inner {
                 return true;
             }
         };
+        leftover.is_back = true;
         let is_over = reached.is_some() || leftover.late.is_none();
         if !self.settle(begun, reached, told, !is_over) {
             return true;
