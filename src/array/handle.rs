@@ -23,7 +23,7 @@ use super::error::{Error, Kind};
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Call, Job, Order, now_micros};
-use super::locks::{Key, Locks, keys, keys_of};
+use super::locks::{Held, Key, Locks, keys, keys_of};
 use super::model::Map;
 use super::plan::{Scope, what_stays};
 use super::start::{self, FINISHED, ROLLED_BACK, Started};
@@ -319,13 +319,7 @@ impl Inner {
         };
         let wanted = keys(command, &self.published.load());
         let patience = lock_patience(command.area());
-        let take = || self.locks.take(wanted.clone(), patience).ok_or_else(taken);
-        let mut held = take()?;
-        if self.has_left(&wanted) {
-            drop(held);
-            self.tidy_first(&wanted);
-            held = take()?;
-        }
+        let held = self.hold(&wanted, patience).ok_or_else(taken)?;
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         // What came to lie on a disk that is left while this one waited, it does not hold.
@@ -348,6 +342,19 @@ impl Inner {
                 Err((error, Some(id)))
             }
         }
+    }
+
+    /// Waits until nobody else holds what a command needs, and until what earlier work has left of that is
+    /// taken back, if it can be: some time later that would undo what the command has done.
+    fn hold(&self, wanted: &HashSet<Key>, patience: Duration) -> Option<Held<'_>> {
+        let held = self.locks.take(wanted.clone(), patience)?;
+        if !self.has_left(wanted) {
+            return Some(held);
+        }
+        // Whoever takes it back holds it meanwhile.
+        drop(held);
+        self.tidy_first(wanted);
+        self.locks.take(wanted.clone(), patience)
     }
 
     /// Carries out what a job is about, with an ear for what is wanted of it.

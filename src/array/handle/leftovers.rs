@@ -85,8 +85,7 @@ impl Inner {
             .any(|leftover| leftover.concerns(wanted))
     }
 
-    /// Takes that back before the command begins, which must not hold it: some time later it would
-    /// undo what the command has done.
+    /// Takes that back, as far as it can be now. Nobody must hold it.
     pub(super) fn tidy_first(&self, wanted: &HashSet<Key>) {
         self.try_again(|leftover| leftover.concerns(wanted));
     }
