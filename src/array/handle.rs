@@ -23,7 +23,7 @@ use super::error::{Error, Kind};
 use super::ids::{JobId, PoolId};
 use super::inventory::{Inventory, Policy, SystemName};
 use super::job::{Area, Call, Job, Order, now_micros};
-use super::locks::{Held, Key, Locks, keys, keys_of};
+use super::locks::{Key, Locks, keys, keys_of};
 use super::model::Map;
 use super::plan::{Scope, what_stays};
 use super::start::{self, FINISHED, ROLLED_BACK, Started};
@@ -51,7 +51,7 @@ const fn lock_patience(area: Area) -> Duration {
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 use control::{Watched, forgetting};
-use leftovers::Leftover;
+use leftovers::Leftovers;
 
 /// The array. Cheap to clone; all clones are the same array.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ struct Inner {
     /// Maps that a failed command or the start left behind in an unknown state.
     unsure: Mutex<BTreeSet<Map>>,
     /// What a failed command or the start could not take back.
-    leftovers: Mutex<Vec<Leftover>>,
+    leftovers: Mutex<Leftovers>,
     /// Tells that there is more of that.
     bell: mpsc::Sender<()>,
     versions: watch::Sender<u64>,
@@ -182,7 +182,7 @@ impl Array {
         thread("watcher", move || watcher::watch_outside(&watched))?;
         thread("tidier", move || leftovers::tidy(&tidied, &rung))?;
         for begun in stuck {
-            inner.leave(&begun, keys_of(&begun.plan), false);
+            inner.leave(&begun, keys_of(&begun.plan), true);
         }
         for (begun, job) in unended {
             Inner::take_up(&inner, begun, job)?;
@@ -319,7 +319,7 @@ impl Inner {
         };
         let wanted = keys(command, &self.published.load());
         let patience = lock_patience(command.area());
-        let held = self.hold(&wanted, patience).ok_or_else(taken)?;
+        let held = self.locks.take(wanted, patience).ok_or_else(taken)?;
         let present = || self.published.load_full();
         let (plan, _claimed) = self.claims.plan(command, present, id).map_err(refused)?;
         // What came to lie on a disk that is left while this one waited, it does not hold.
@@ -329,8 +329,10 @@ impl Inner {
         let mut begun = Begun::new(id, plan);
         let job = Job::start(order, begun.plan.title.clone(), command);
         let job = Arc::new(job.of_plan(&begun.plan));
+        let mut batch = opening(&begun, &job);
+        batch.append(self.superseding(held.keys()));
         self.store
-            .write(&opening(&begun, &job))
+            .write(&batch)
             .map_err(|e| refused(store_failed(e)))?;
         self.publish(|next| next.put_job(Arc::clone(&job)));
         match self.carry(&job, &mut begun) {
@@ -342,19 +344,6 @@ impl Inner {
                 Err((error, Some(id)))
             }
         }
-    }
-
-    /// Waits until nobody else holds what a command needs, and until what earlier work has left of that is
-    /// taken back, if it can be: some time later that would undo what the command has done.
-    fn hold(&self, wanted: &HashSet<Key>, patience: Duration) -> Option<Held<'_>> {
-        let held = self.locks.take(wanted.clone(), patience)?;
-        if !self.has_left(wanted) {
-            return Some(held);
-        }
-        // Whoever takes it back holds it meanwhile.
-        drop(held);
-        self.tidy_first(wanted);
-        self.locks.take(wanted.clone(), patience)
     }
 
     /// Carries out what a job is about, with an ear for what is wanted of it.
@@ -496,7 +485,8 @@ impl Inner {
             old.iter().for_each(|id| next.remove_job(*id));
         });
         if let Some((left, keys)) = left {
-            self.leave(begun, keys, left.kind == Kind::Timeout);
+            let is_late = [error.kind, left.kind].contains(&Kind::Timeout);
+            self.leave(begun, keys, is_late);
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.insert(Key::Pool(pool.clone()));
             keys.insert(Key::PoolBody(pool.clone()));
             keys.extend(name.clone().map(Key::PoolName));
+            keys.extend(pool_name(pool, inventory).filter(|_| name.is_some()));
             if let Growth::Disks(disks) = by {
                 keys.extend(disks.iter().cloned().map(Key::Disk));
             }
@@ -59,6 +60,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::RenamePool { pool, name } => {
             keys.insert(Key::Pool(pool.clone()));
             keys.insert(Key::PoolName(name.clone()));
+            keys.extend(pool_name(pool, inventory));
         }
         Command::DeletePool { pool } => {
             keys.insert(Key::Pool(pool.clone()));
@@ -76,6 +78,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
             keys.insert(Key::Volume(volume.clone()));
             keys.insert(Key::Body(volume.clone()));
             keys.extend(name.clone().map(Key::VolumeName));
+            keys.extend(volume_name(volume, inventory).filter(|_| name.is_some()));
             if let Some(known) = inventory.volume(volume)
                 && inventory
                     .pool(&known.pool)
@@ -87,6 +90,7 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
         Command::RenameVolume { volume, name } => {
             keys.insert(Key::Volume(volume.clone()));
             keys.insert(Key::VolumeName(name.clone()));
+            keys.extend(volume_name(volume, inventory));
         }
         Command::DeleteVolumes { volumes } | Command::RelocateVolumes { volumes, .. } => {
             keys.extend(volumes.iter().cloned().map(Key::Volume));
@@ -186,6 +190,18 @@ pub(super) fn keys(command: &Command, inventory: &Inventory) -> HashSet<Key> {
     keys
 }
 
+/// The name that a volume gives up: it may have to take it back.
+fn volume_name(volume: &VolumeId, inventory: &Inventory) -> Option<Key> {
+    let volume = inventory.volume(volume)?;
+    Some(Key::VolumeName(volume.name.clone()))
+}
+
+/// The same of a pool.
+fn pool_name(pool: &PoolId, inventory: &Inventory) -> Option<Key> {
+    let pool = inventory.pool(pool)?;
+    Some(Key::PoolName(pool.name.clone()))
+}
+
 /// The disks that are left by what is to lie on others.
 fn left<'a>(on: impl Iterator<Item = &'a DiskId>, onto: &[DiskId]) -> impl Iterator<Item = Key> {
     on.filter(|disk| !onto.contains(disk))
@@ -238,6 +254,13 @@ pub(super) fn keys_of(plan: &Plan) -> HashSet<Key> {
             };
             body.into_iter().chain([Key::Disk(from.clone())]).collect()
         }
+        Step::Rename { volume, .. } => vec![Key::Volume(volume.clone())],
+        Step::Relate {
+            volume: Subject::Known(id),
+            ..
+        } => vec![Key::Volume(id.clone())],
+        Step::RenamePool { pool, .. } => vec![Key::Pool(pool.clone())],
+        Step::Listen(_) => vec![Key::Masking],
         Step::ExtendGroup { group, disks } | Step::ReduceGroup { group, disks } => {
             let disks = disks.iter().cloned().map(Key::Disk);
             disks.chain([Key::PoolBody(group.clone())]).collect()
@@ -318,6 +341,7 @@ impl Locks {
 }
 
 impl Held<'_> {
+    /// What is held.
     pub(super) fn keys(&self) -> &HashSet<Key> {
         &self.keys
     }

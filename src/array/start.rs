@@ -343,7 +343,7 @@ fn end_begun(
         ),
         Recovered::RolledBack(error) => (rolled_back(job, interrupted, error), Vec::new(), false),
         Recovered::Stuck(error) => {
-            warnings.push(format!("{}{error}", unfinished(&job.title)));
+            warnings.push(format!("{}{error}", unfinished(begun)));
             job.note = Some(format!("{interrupted}; it is tried again to end it"));
             let ended = match begun.failed {
                 true => told(job),
@@ -362,8 +362,11 @@ fn end_begun(
 }
 
 /// How a warning of work begins that a start could not end.
-pub(super) fn unfinished(title: &str) -> String {
-    format!("'{title}' was interrupted and is unfinished: ")
+pub(super) fn unfinished(begun: &Begun) -> String {
+    format!(
+        "'{}' (job {}) was interrupted and is unfinished: ",
+        begun.plan.title, begun.job
+    )
 }
 
 /// The job of work that was rolled back.

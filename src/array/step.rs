@@ -424,6 +424,18 @@ impl Step {
         )
     }
 
+    /// Whether it acts only on what bears the mark of its job, which nobody else touches.
+    pub const fn needs_mark(&self) -> bool {
+        matches!(
+            self,
+            Self::Unmark { .. }
+                | Self::Remove { .. }
+                | Self::UnmarkGroup { .. }
+                | Self::RemoveGroup { .. }
+                | Self::Relate { job: Some(_), .. }
+        )
+    }
+
     /// Whether it takes as long as what it works on is large, and tells its progress.
     pub const fn takes_long(&self) -> bool {
         matches!(

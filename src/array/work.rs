@@ -31,6 +31,10 @@ pub(super) struct Begun {
     /// Whether somebody was told already that it failed: from then on it is only taken back.
     #[serde(default)]
     pub(super) failed: bool,
+    /// Whether something else was begun on the same since then: only what bears the mark of the job is
+    /// taken back, and nothing else that it meant to change comes true any more.
+    #[serde(default)]
+    pub(super) superseded: bool,
     /// Whether all copies have ended well. Nothing else tells what was overwritten and finished
     /// from what was never begun; and from then on there is no way back to where a volume lay.
     #[serde(default)]
@@ -46,6 +50,7 @@ impl Begun {
             job,
             plan,
             failed: false,
+            superseded: false,
             copied: false,
             made: None,
         }
@@ -418,7 +423,7 @@ pub(super) fn interrupted() -> Error {
     Error::unavailable("a restart interrupted the job; it was rolled back")
 }
 
-/// How unfinished work ended at start-up.
+/// How unfinished work ended at a start, or later on.
 #[derive(Debug)]
 pub(super) enum Recovered {
     /// Its goal is reached; the records change.
@@ -453,8 +458,14 @@ pub(super) fn recover(
     let goes_forward = plan.after_crash == AfterCrash::Forward && !begun.failed;
     if !goes_forward
         && begun.is_believed()
-        && let Ok(reached) = verify(plan, engine)
+        && let Ok(mut reached) = verify(plan, engine)
     {
+        if begun.superseded {
+            // What stands in the records by now is the wish of somebody else. A pool is itself.
+            let is_of_pools =
+                |change: &Change| matches!(change, Change::PutPool(_) | Change::RemovePool(_));
+            reached.changes.retain(is_of_pools);
+        }
         return Recovered::Finished(reached);
     }
     if begun.has_moved() {
@@ -464,8 +475,11 @@ pub(super) fn recover(
         return finish(plan, 0, engine, course).map_or_else(Recovered::Stuck, Recovered::Finished);
     }
     // Since somebody was told that it failed, the disk may have been added by somebody else.
-    let is_old = |step: &Step| begun.failed && matches!(step, Step::ExtendGroup { .. });
-    let due = plan.steps.iter().filter(|planned| !is_old(&planned.step));
+    let is_old = |planned: &Planned| match begun.superseded {
+        true => !planned.undo.iter().all(Step::needs_mark),
+        false => begun.failed && matches!(planned.step, Step::ExtendGroup { .. }),
+    };
+    let due = plan.steps.iter().filter(|planned| !is_old(planned));
     let back = || match take_these_back(plan, due, engine) {
         Ok(()) => Recovered::RolledBack(with_erased(plan, engine, interrupted())),
         Err(error) => Recovered::Stuck(error),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use standpipe::array::{Command, Engine, JobId, JobState, Kind, Policy};
-use standpipe::engine::sim::{EXTENT, Moment};
+use standpipe::array::{Command, Engine, Error, JobId, JobState, Kind, Layout, Policy, Quality};
+use standpipe::engine::sim::{Clock, EXTENT, Moment, SimEngine};
 
 use super::rig::{Medium, Rig, creation, machine, policy};
 
@@ -88,24 +88,6 @@ fn a_volume_whose_removal_was_refused_is_free_again() {
 }
 
 #[test]
-fn it_is_taken_back_before_the_next_change_of_the_same() {
-    // Nobody would try again for an hour.
-    let rig = Rig::new();
-    let id = rig.create("kept", 2);
-    rig.sim.fail_step(2, Kind::InUse, Moment::Before);
-    rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
-    let delete = Command::DeleteVolumes {
-        volumes: vec![id.clone()],
-    };
-    rig.fails(delete.clone());
-    rig.create("beside", 2);
-    assert_eq!(rig.journal(), 1, "who changes something else does not care");
-    rig.done(delete);
-    assert_eq!(rig.journal(), 0);
-    rig.restart(false).assert_whole("after a start");
-}
-
-#[test]
 fn a_name_that_could_not_be_taken_back_comes_back() {
     let rig = rig();
     let id = rig.create("first", 2);
@@ -158,10 +140,97 @@ fn what_a_start_could_not_end_is_ended_when_its_pool_is_back() {
         "nothing can be said while the pool is away"
     );
     rig.sim.hide_pool(&pool, false);
-    comes("the journal ends", || rig.journal() == 0);
     comes("nobody is warned any more", || {
         rig.now().warnings.is_empty()
     });
+    comes("it is gone", || rig.now().volumes().count() == 0);
+    let rig = rig.restart(false);
     rig.assert_whole("the pool is back");
-    assert_eq!(rig.now().volumes().count(), 0);
+}
+
+/// Waits until what did not end in time was taken back, which is done again for a while.
+fn is_back(rig: &Rig, failed: &(Error, Option<JobId>)) {
+    assert_eq!(failed.0.kind, Kind::Timeout);
+    let job = failed.1.expect("it began");
+    comes("it is taken back", || {
+        note(rig, &job).contains("taken back afterwards")
+    });
+    assert_eq!(rig.journal(), 1);
+}
+
+/// Time for some more rounds, and a start.
+fn later(rig: Rig) -> Rig {
+    std::thread::sleep(Duration::from_millis(300));
+    let rig = rig.restart(false);
+    rig.assert_whole("after the start");
+    rig
+}
+
+#[test]
+fn copies_made_since_stay() {
+    let sim = SimEngine::builder().pool("vg0", 4, 65 * EXTENT);
+    let sim = sim.clock(Clock::instant()).build().expect("a machine");
+    let rig = Rig::start_with(sim, Medium::default(), eager()).expect("it starts");
+    let id = rig.create("volume", 2);
+    let copies = |copies: u16| Command::ChangeQuality {
+        volume: id.clone(),
+        quality: Quality {
+            survives: Some(copies - 1),
+            copies: Some(copies),
+            ..Quality::default()
+        },
+    };
+    rig.sim.fail_step(1, Kind::Timeout, Moment::Before);
+    is_back(&rig, &rig.fails(copies(2)));
+    rig.done(copies(3));
+    let rig = later(rig);
+    let now = rig.now();
+    let layout = now.volume(&id).map(|volume| volume.layout);
+    assert_eq!(layout, Some(Layout::Mirrored { copies: 3 }));
+}
+
+#[test]
+fn a_name_given_since_stays() {
+    let rig = rig();
+    let id = rig.create("first", 2);
+    rig.sim.fail_step(2, Kind::Timeout, Moment::Before);
+    let grown = Command::ResizeVolume {
+        volume: id.clone(),
+        size: 3 * EXTENT,
+        name: Some("second".into()),
+    };
+    is_back(&rig, &rig.fails(grown));
+    assert_eq!(rig.named("first"), Some(id.clone()));
+    rig.done(Command::RenameVolume {
+        volume: id.clone(),
+        name: "second".into(),
+    });
+    let rig = later(rig);
+    assert_eq!(rig.named("second"), Some(id));
+}
+
+#[test]
+fn a_target_deleted_since_does_not_come_back() {
+    let rig = rig();
+    let portal = "192.0.2.10:3260".parse().expect("an address");
+    let target = rig.target("alias", &[portal]);
+    let of_it = |rig: &Rig| {
+        let now = rig.now();
+        let ports = now
+            .ports()
+            .filter(|port| *port.id.iqn().expect("iSCSI") == target);
+        ports.map(|port| port.id.clone()).next()
+    };
+    let close = Command::ClosePort {
+        port: of_it(&rig).expect("it has a port"),
+    };
+    rig.sim.fail_step(1, Kind::Timeout, Moment::Before);
+    is_back(&rig, &rig.fails(close.clone()));
+    rig.done(close);
+    rig.done(Command::DeleteTarget {
+        target: target.clone(),
+    });
+    let rig = later(rig);
+    assert_eq!(of_it(&rig), None);
+    assert!(rig.now().made_targets().all(|made| made.iqn != target));
 }

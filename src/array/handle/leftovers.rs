@@ -2,9 +2,10 @@
 //! nobody has to restart it for that.
 //!
 //! What did not end in time may still happen, after everything was taken back. Such work is looked at
-//! for a while, and stays in the journal for the next start whatever was found.
+//! for a while, and stays in the journal for the next start whatever was found. As soon as something
+//! else begins on the same, it is superseded: it must not undo what was asked for since.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -12,16 +13,18 @@ use std::time::{Duration, Instant};
 use super::again::Again;
 use super::{Inner, lock, store_failed};
 use crate::array::course::Course;
+use crate::array::ids::JobId;
 use crate::array::job::Job;
 use crate::array::locks::Key;
+use crate::array::plan::what_stays;
 use crate::array::start::unfinished;
-use crate::array::work::{Begun, Reached, Recovered, recover, settling};
-use crate::store::Table;
+use crate::array::work::{Begun, Reached, Recovered, noting, recover, settling};
+use crate::store::{Batch, Table};
 
 /// For how long what did not end in time is looked at. The kernel gives up on disks much sooner.
 const LATE: Duration = Duration::from_secs(600);
 
-/// Work of which something is left.
+/// Failed work that is in the journal still.
 #[derive(Debug)]
 pub(super) struct Leftover {
     begun: Begun,
@@ -34,11 +37,8 @@ pub(super) struct Leftover {
     again: Again,
 }
 
-impl Leftover {
-    fn concerns(&self, wanted: &HashSet<Key>) -> bool {
-        !self.is_back && !self.keys.is_disjoint(wanted)
-    }
-}
+/// By job.
+pub(super) type Leftovers = BTreeMap<JobId, Leftover>;
 
 /// Tries again when it is time, or when the bell says that there is more, until the array is dropped.
 pub(super) fn tidy(array: &Weak<Inner>, bell: &Receiver<()>) {
@@ -51,11 +51,29 @@ pub(super) fn tidy(array: &Weak<Inner>, bell: &Receiver<()>) {
         if matches!(rung, Err(RecvTimeoutError::Disconnected)) {
             return;
         }
-        let Some(inner) = array.upgrade() else { return };
-        inner.try_again(|leftover| leftover.again.is_due());
-        let left = lock(&inner.leftovers);
-        next = left.iter().filter_map(|leftover| leftover.again.at()).min();
+        match round(array) {
+            Some(at) => next = at,
+            None => return,
+        }
     }
+}
+
+/// Tries all that are due; when the next one is, if any. None when the array is gone.
+fn round(array: &Weak<Inner>) -> Option<Option<Instant>> {
+    let inner = array.upgrade()?;
+    let due: Vec<JobId> = lock(&inner.leftovers)
+        .iter()
+        .filter(|(_, leftover)| leftover.again.is_due())
+        .map(|(job, _)| *job)
+        .collect();
+    drop(inner);
+    for job in due {
+        array.upgrade()?.try_again(job);
+    }
+    let inner = array.upgrade()?;
+    let left = lock(&inner.leftovers);
+    let times = left.values().filter_map(|leftover| leftover.again.at());
+    Some(times.min())
 }
 
 impl Inner {
@@ -73,74 +91,79 @@ impl Inner {
             is_back: false,
             again,
         };
-        lock(&self.leftovers).push(leftover);
+        lock(&self.leftovers).insert(begun.job, leftover);
         // It is heard for as long as the array is there.
         let _ = self.bell.send(());
     }
 
-    /// Whether earlier work has left something of what a command is about.
-    pub(super) fn has_left(&self, wanted: &HashSet<Key>) -> bool {
-        lock(&self.leftovers)
-            .iter()
-            .any(|leftover| leftover.concerns(wanted))
-    }
-
-    /// Takes that back, as far as it can be now. Nobody must hold it.
-    pub(super) fn tidy_first(&self, wanted: &HashSet<Key>) {
-        self.try_again(|leftover| leftover.concerns(wanted));
-    }
-
-    /// Tries those once more that are chosen.
-    fn try_again(&self, is_chosen: impl Fn(&Leftover) -> bool) {
-        let mut all = lock(&self.leftovers);
-        let (chosen, others): (Vec<_>, Vec<_>) = all.drain(..).partition(is_chosen);
-        *all = others;
-        drop(all);
-        for mut leftover in chosen {
-            if self.goes_on(&mut leftover) {
-                lock(&self.leftovers).push(leftover);
+    /// What is written down when something begins that holds this: earlier work on the same is
+    /// superseded.
+    pub(super) fn superseding(&self, held: &HashSet<Key>) -> Batch {
+        let mut batch = Batch::new();
+        for leftover in lock(&self.leftovers).values_mut() {
+            if !leftover.begun.superseded && !leftover.keys.is_disjoint(held) {
+                leftover.begun.superseded = true;
+                batch.append(noting(&leftover.begun));
             }
         }
+        batch
     }
 
-    /// Tries once more; whether it is to be tried again.
-    fn goes_on(&self, leftover: &mut Leftover) -> bool {
-        leftover.again.later();
-        let Some(_held) = self.locks.take(leftover.keys.clone(), Duration::ZERO) else {
-            return true;
+    /// Tries one once more, unless somebody is at work on the same.
+    fn try_again(&self, job: JobId) {
+        let keys = lock(&self.leftovers).get_mut(&job).map(|leftover| {
+            leftover.again.later();
+            leftover.keys.clone()
+        });
+        let Some(_held) = keys.and_then(|keys| self.locks.take(keys, Duration::ZERO)) else {
+            return;
+        };
+        // From here on it is not superseded.
+        let now = lock(&self.leftovers)
+            .get(&job)
+            .map(|leftover| (leftover.begun.clone(), leftover.late, leftover.is_back));
+        let Some((mut begun, late, was_back)) = now else {
+            return;
         };
         let note = |begun: &Begun| self.note(begun);
-        let begun = &mut leftover.begun;
-        let (reached, told) = match recover(
-            begun,
-            self.engine.as_ref(),
-            &Course::unwatched(),
-            &note,
-        ) {
-            Recovered::Finished(reached) => (Some(reached), "it was done after all"),
-            Recovered::RolledBack(_) => (None, "what was left of it was taken back afterwards"),
+        let engine = self.engine.as_ref();
+        let ended = match recover(&mut begun, engine, &Course::unwatched(), &note) {
+            Recovered::Finished(reached) => Some((Some(reached), "it was done after all")),
+            Recovered::RolledBack(_) => {
+                Some((None, "what was left of it was taken back afterwards"))
+            }
             Recovered::Stuck(error) => {
                 tracing::warn!(title = begun.plan.title, %error, "something of it is left still");
-                return true;
+                None
             }
         };
-        leftover.is_back = true;
-        let is_over = reached.is_some() || leftover.late.is_none();
-        if !self.settle(begun, reached, told, !is_over) {
-            return true;
+        let is_reached = matches!(ended, Some((Some(_), _)));
+        let is_over = ended.is_some() && (is_reached || late.is_none());
+        let is_back = match ended {
+            None => false,
+            // Only the first time is news.
+            Some((None, _)) if was_back => true,
+            Some((reached, told)) => self.settle(&begun, reached, told, !is_over),
+        };
+        let mut left = lock(&self.leftovers);
+        if is_over && is_back {
+            left.remove(&job);
+        } else if let Some(leftover) = left.get_mut(&job) {
+            leftover.is_back = is_back;
+            if was_back && late.is_some_and(|late| late <= Instant::now()) {
+                leftover.again.done();
+            }
         }
-        !is_over && leftover.late.is_some_and(|late| Instant::now() < late)
     }
 
     /// Writes down and publishes what became of it; whether it could be written down.
     fn settle(&self, begun: &Begun, reached: Option<Reached>, told: &str, is_kept: bool) -> bool {
         let changes = reached.map(|reached| reached.changes).unwrap_or_default();
         let held = lock(&self.records);
-        let job = self
-            .published
-            .load()
-            .job(&begun.job)
-            .map(|job| job.noted(told));
+        let now = self.published.load();
+        let stays = what_stays(&begun.plan, &now).map(|stays| format!("; {stays}"));
+        let told = format!("{told}{}", stays.unwrap_or_default());
+        let job = now.job(&begun.job).map(|job| job.noted(&told));
         let mut batch = settling(begun, &changes, is_kept);
         if let Some(job) = &job {
             batch.put(Table::Jobs, job.id.to_string(), job);
@@ -152,7 +175,7 @@ impl Inner {
         tracing::info!(title = begun.plan.title, told, "a leftover has ended");
         self.publish(|next| {
             changes.iter().for_each(|change| next.take_change(change));
-            next.forget_warnings(&unfinished(&begun.plan.title));
+            next.forget_warnings(&unfinished(begun));
             job.into_iter()
                 .for_each(|job: Job| next.put_job(job.into()));
         });
