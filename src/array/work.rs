@@ -305,7 +305,7 @@ fn check_moved(plan: &Plan, engine: &dyn Engine) -> Result<(), Error> {
         None => Ok(()),
         Some(volume) => Err(Error::unavailable(format!(
             "volume '{}' has moved to pool {}, where it cannot be read now; what it was is kept until \
-             a start finds that it can",
+             it can",
             volume.name, facts.group.name
         ))),
     }
