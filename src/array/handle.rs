@@ -203,7 +203,7 @@ impl Array {
     /// Hands in a command. It runs to its end, whatever becomes of the ticket.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](super::Kind::Unavailable) when too many commands are under way.
+    /// [`Kind::Unavailable`] when too many commands are under way.
     pub fn submit(&self, who: &Identity, command: Command) -> Result<Ticket, Error> {
         self.submit_for(who, command, None)
     }

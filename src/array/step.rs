@@ -102,7 +102,7 @@ pub enum Step {
     /// Erases what a volume holds, before it is removed. Long; tells its progress; can be cancelled.
     /// Nothing if it is gone, or if nothing under it listens to discards.
     ///
-    /// It is [torn](Volume::torn) from before the first byte, and stays so: half of it or all zeros is
+    /// It is [torn](super::Volume::torn) from before the first byte, and stays so: half of it or all zeros is
     /// nothing that anybody wants.
     Erase {
         /// Which; it bears the mark of `job`, is not exported, not open, no snapshot that keeps what
@@ -187,7 +187,7 @@ pub enum Step {
     /// tells its progress; can be cancelled. Both bear the mark of `job`, are not exported and not
     /// open. No lock is held while it copies.
     ///
-    /// One that is not fresh is [torn](Volume::torn) from before the first byte until all are
+    /// One that is not fresh is [torn](super::Volume::torn) from before the first byte until all are
     /// written, and stays so where the step fails. Copying again heals it.
     Copy {
         /// What is read.
@@ -415,7 +415,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether every engine passes [pause points](Progress::pause_point) all the while it takes
+    /// Whether every engine passes [pause points](super::Progress::pause_point) all the while it takes
     /// this step: then its job can be suspended meanwhile.
     pub const fn can_pause(&self) -> bool {
         matches!(

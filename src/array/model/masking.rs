@@ -167,7 +167,7 @@ impl Map {
     /// Refuses what no kernel can show: the initiator is of another fabric than the port.
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`](super::Kind::InvalidArgument).
+    /// [`Kind::InvalidArgument`](crate::array::Kind::InvalidArgument).
     pub fn check_fabric(&self) -> Result<(), Error> {
         match self.port.is_reached_by(&self.initiator) {
             true => Ok(()),
