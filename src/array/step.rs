@@ -424,8 +424,10 @@ impl Step {
         )
     }
 
-    /// Whether it acts only on what bears the mark of its job, which nobody else touches.
-    pub const fn needs_mark(&self) -> bool {
+    /// Whether it undoes nothing that was asked for since, however late it is taken: it acts only on
+    /// what bears the mark of its job, or on what none but unfinished work leaves behind, a move that
+    /// stands still or a disk that is closed.
+    pub const fn undoes_only_its_own(&self) -> bool {
         matches!(
             self,
             Self::Unmark { .. }
@@ -433,6 +435,8 @@ impl Step {
                 | Self::UnmarkGroup { .. }
                 | Self::RemoveGroup { .. }
                 | Self::Relate { job: Some(_), .. }
+                | Self::EndMove { .. }
+                | Self::OpenDisk { .. }
         )
     }
 

@@ -31,8 +31,8 @@ pub(super) struct Begun {
     /// Whether somebody was told already that it failed: from then on it is only taken back.
     #[serde(default)]
     pub(super) failed: bool,
-    /// Whether something else was begun on the same since then: only what bears the mark of the job is
-    /// taken back, and nothing else that it meant to change comes true any more.
+    /// Whether something else was begun on the same since then: only what is its own for sure is taken
+    /// back, and nothing else that it meant to change comes true any more.
     #[serde(default)]
     pub(super) superseded: bool,
     /// Whether all copies have ended well. Nothing else tells what was overwritten and finished
@@ -476,7 +476,7 @@ pub(super) fn recover(
     }
     // Since somebody was told that it failed, the disk may have been added by somebody else.
     let is_old = |planned: &Planned| match begun.superseded {
-        true => !planned.undo.iter().all(Step::needs_mark),
+        true => !planned.undo.iter().all(Step::undoes_only_its_own),
         false => begun.failed && matches!(planned.step, Step::ExtendGroup { .. }),
     };
     let due = plan.steps.iter().filter(|planned| !is_old(planned));

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use standpipe::array::{Command, Engine, Error, JobId, JobState, Kind, Layout, Policy, Quality};
+use standpipe::array::{
+    Command, Effect, Engine, Error, Growth, JobId, JobState, Kind, Layout, Policy, Quality, Waited,
+};
 use standpipe::engine::sim::{Clock, EXTENT, Moment, SimEngine};
 
 use super::rig::{Medium, Rig, creation, machine, policy};
@@ -233,4 +235,78 @@ fn a_target_deleted_since_does_not_come_back() {
     let rig = later(rig);
     assert_eq!(of_it(&rig), None);
     assert!(rig.now().made_targets().all(|made| made.iqn != target));
+}
+
+#[test]
+fn killed_while_it_is_taken_back_nothing_stays_half_made() {
+    let soon = Policy {
+        retry_after: Duration::from_millis(60),
+        ..policy()
+    };
+    let killed = |moment: usize, when_written: bool| {
+        let sim = machine().build().expect("a machine");
+        let rig = Rig::start_with(sim, Medium::default(), soon.clone()).expect("it starts");
+        let id = rig.create("kept", 2);
+        rig.sim.fail_step(2, Kind::InUse, Moment::Before);
+        rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
+        rig.fails(Command::DeleteVolumes {
+            volumes: vec![id.clone()],
+        });
+        match when_written {
+            true => rig.mortal.die_with(&rig.medium, moment),
+            false => rig.mortal.die_at(moment),
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        let rig = rig.restart(moment % 2 == 1);
+        rig.assert_whole(&format!("killed at {moment}, {when_written}"));
+        assert_eq!(rig.journal(), 0);
+        assert_eq!(rig.named("kept"), Some(id), "who was told that it stays");
+    };
+    std::thread::scope(|scope| {
+        for when_written in [false, true] {
+            scope.spawn(move || (0..10).for_each(|moment| killed(moment, when_written)));
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_failed_work_closed_is_opened_whatever_began_since() {
+    let sim = machine().spare_disks(3, 65 * EXTENT).build();
+    let soon = Policy {
+        retry_after: Duration::from_millis(500),
+        ..policy()
+    };
+    let rig = Rig::start_with(sim.expect("a machine"), Medium::default(), soon);
+    let rig = rig.expect("it starts");
+    let disks = rig.free_disks();
+    let [first, second, spare] = [0, 1, 2].map(|place| disks[place].clone());
+    let pool = rig.done(Command::CreatePool {
+        name: Some("own".into()),
+        disks: vec![first.clone(), second.clone()],
+    });
+    let Effect::Pool(pool) = pool else {
+        panic!("{pool:?}");
+    };
+    rig.done(creation(pool.clone(), "volume", 2));
+    let now = rig.now();
+    let volume = now.volumes().find(|volume| volume.name == "volume");
+    let leaves = &volume.expect("it is listed").pieces[0].disk;
+    let stays = if *leaves == first { second } else { first };
+    // The spare disk joins, the other one is closed, and its move fails; it is not opened again.
+    rig.sim.fail_step(3, Kind::Unavailable, Moment::Before);
+    rig.sim.fail_step(5, Kind::Unavailable, Moment::Before);
+    rig.fails(Command::MovePool {
+        pool: pool.clone(),
+        onto: vec![stays, spare.clone()],
+    });
+    rig.done(Command::GrowPool {
+        pool: pool.clone(),
+        by: Growth::Disks(vec![spare]),
+        name: None,
+    });
+    comes("all three disks take volumes", || {
+        let large = creation(pool.clone(), "large", 180);
+        matches!(rig.ask(large), Waited::Done(..))
+    });
+    rig.restart(false).assert_whole("after a start");
 }
